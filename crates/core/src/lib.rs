@@ -1,0 +1,1 @@
+//! The presence server without I/O.

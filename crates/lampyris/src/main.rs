@@ -1,0 +1,2 @@
+//! The `lampyris` binary.
+fn main() {}
