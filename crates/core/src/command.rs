@@ -1,0 +1,109 @@
+//! What an administrator can ask of a node: one closed enum, answered at once by [`Reply`].
+//!
+//! The CLI, the admin socket and (later) HTTP all come down to these.
+
+use crate::journal::Counts;
+use crate::settings::Settings;
+use crate::view;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// All hints.
+    Hints,
+    /// Hints whose extension starts with this.
+    Hint(String),
+    /// All subscriptions.
+    Subscriptions,
+    /// All publications.
+    Publications,
+    /// All AORs with bindings.
+    Registrations,
+    /// All devices known: configured, hinted, or set by command.
+    Devices,
+    /// All peers.
+    Peers,
+    /// All mailboxes known.
+    Mailboxes,
+    /// Set a device's state: `Custom:` and other devices without a provider are simply stored, others overridden.
+    SetDevice {
+        /// As in `Custom:night`.
+        device: String,
+        /// A state's name, in any case.
+        state: String,
+        /// How long, in seconds; for ever where `None`.
+        for_s: Option<u64>,
+    },
+    /// Remove what `SetDevice` set.
+    ClearDevice {
+        /// As in `Custom:night`.
+        device: String,
+    },
+    /// Set a mailbox's counts.
+    SetMailbox {
+        /// As in `100@default`.
+        mailbox: String,
+        /// The counts.
+        counts: Counts,
+    },
+    /// Send the current state again, to the subscriptions that match.
+    Nudge(Selector),
+    /// End the subscriptions that match, with `terminated;reason=deactivated` (RFC 6665 §4.1.3: subscribe again).
+    Drop(Selector),
+    /// How the node is.
+    Status,
+    /// Why an extension's lamp shows what it shows.
+    Why(String),
+    /// Use these settings from now on.
+    #[serde(skip)]
+    Reload(Arc<Settings>),
+    /// Prepare to stop: end subscriptions if configured, store exact CSeq numbers and versions.
+    Stop,
+}
+
+/// Which subscriptions are meant; all given parts must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selector {
+    /// Resource (extension or user part), exactly.
+    pub resource: Option<String>,
+    /// Watcher (peer name), exactly.
+    pub watcher: Option<String>,
+    /// Call-ID, by prefix.
+    pub call_id: Option<String>,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// For `Hints`, `Hint`.
+    Hints(Vec<view::Hint>),
+    /// For `Subscriptions`.
+    Subscriptions(Vec<view::Subscription>),
+    /// For `Publications`.
+    Publications(Vec<view::Publication>),
+    /// For `Registrations`.
+    Registrations(Vec<view::Registration>),
+    /// For `Devices`.
+    Devices(Vec<view::Device>),
+    /// For `Peers`.
+    Peers(Vec<view::Peer>),
+    /// For `Mailboxes`.
+    Mailboxes(Vec<view::Mailbox>),
+    /// For `Status`.
+    Status(view::Status),
+    /// For `Why`.
+    Why(Vec<view::Why>),
+    /// Done, and how many things it touched.
+    Done {
+        /// Things touched.
+        count: usize,
+    },
+    /// Not done, and why, for people.
+    Refused {
+        /// The cause and the fix.
+        reason: String,
+    },
+}

@@ -1,0 +1,5 @@
+//! Stub: replaced by the branch `config`.
+
+/// Contexts, extensions, hints.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dialplan;

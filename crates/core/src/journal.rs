@@ -1,0 +1,273 @@
+//! What survives a restart, and what nodes replicate: upserts and deletes of records, each under a dense slot.
+//!
+//! Memory is authoritative; the store is written behind `Output::Persist` and read once, at start (`Node::restore`).
+//! Expiry is part of a record: what has expired is not restored.
+
+use crate::flow::Flow;
+use crate::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+/// The kinds of record, one database each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// [`SubscriptionRecord`].
+    Subscription,
+    /// [`PublicationRecord`].
+    Publication,
+    /// [`BindingsRecord`].
+    Bindings,
+    /// [`DeviceRecord`].
+    Device,
+    /// [`MailboxRecord`].
+    Mailbox,
+    /// [`ResourceRecord`].
+    Resource,
+}
+
+impl Kind {
+    /// All kinds, in the order they are restored: facts before those who watch them.
+    pub const ALL: [Self; 6] =
+        [Self::Device, Self::Mailbox, Self::Bindings, Self::Publication, Self::Resource, Self::Subscription];
+}
+
+/// A record's place: dense slot numbers per kind, reused after deletion, so that the store's pages stay hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// Which database.
+    pub kind: Kind,
+    /// Which row.
+    pub slot: u64,
+}
+
+/// One change to the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// Insert or replace.
+    Upsert(Key, Value),
+    /// Remove.
+    Delete(Key),
+}
+
+impl Record {
+    /// The row it changes.
+    pub const fn key(&self) -> Key {
+        match self {
+            Self::Upsert(key, _) | Self::Delete(key) => *key,
+        }
+    }
+}
+
+/// What a row holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Value {
+    /// A live subscription.
+    Subscription(Box<SubscriptionRecord>),
+    /// A live publication.
+    Publication(Box<PublicationRecord>),
+    /// All bindings of one AOR.
+    Bindings(BindingsRecord),
+    /// A device state set by command.
+    Device(DeviceRecord),
+    /// A mailbox's counts set by command.
+    Mailbox(MailboxRecord),
+    /// What a resource's watchers were last shown.
+    Resource(ResourceRecord),
+}
+
+impl Value {
+    /// When the row stops meaning anything, if it does by itself.
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        match self {
+            Self::Subscription(s) => Some(s.expires_at),
+            Self::Publication(p) => Some(p.expires_at),
+            Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
+            Self::Device(d) => d.until,
+            Self::Mailbox(_) | Self::Resource(_) => None,
+        }
+    }
+
+    /// The kind of row it belongs in.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Subscription(_) => Kind::Subscription,
+            Self::Publication(_) => Kind::Publication,
+            Self::Bindings(_) => Kind::Bindings,
+            Self::Device(_) => Kind::Device,
+            Self::Mailbox(_) => Kind::Mailbox,
+            Self::Resource(_) => Kind::Resource,
+        }
+    }
+}
+
+/// The request that wrote a record: a retransmission that arrives after a restart is recognised by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its CSeq number.
+    pub cseq: u32,
+    /// Its Via branch.
+    pub branch: String,
+}
+
+/// A subscription, as much as is needed to send the next NOTIFY in the same dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionRecord {
+    /// The watched resource, as `ResourceKey` prints it.
+    pub resource: String,
+    /// The event package's name, as in `presence`.
+    pub package: String,
+    /// The `id` parameter of Event, as it was.
+    pub event_id: Option<String>,
+    /// Dialog: Call-ID.
+    pub call_id: String,
+    /// Dialog: our tag.
+    pub local_tag: String,
+    /// Dialog: the watcher's tag; empty for an RFC 2543 peer that sent none.
+    pub remote_tag: String,
+    /// The To of the SUBSCRIBE without its tag, verbatim: the From of each NOTIFY.
+    pub local: String,
+    /// The From of the SUBSCRIBE without its tag, verbatim: the To of each NOTIFY.
+    pub remote: String,
+    /// The Request-URI as this watcher asked for it.
+    pub asked: String,
+    /// The authenticated watcher: a peer's name, or a URI.
+    pub watcher: String,
+    /// Remote target (Contact URI).
+    pub target: String,
+    /// `+sip.instance` of the Contact.
+    pub instance: Option<String>,
+    /// Route set, in the order of use (RFC 3261 §12.1.1).
+    pub routes: Vec<String>,
+    /// Where the SUBSCRIBE came from.
+    pub flow: Flow,
+    /// CSeq of the watcher's last request in the dialog.
+    pub remote_cseq: u32,
+    /// CSeq of our last NOTIFY when this was stored.
+    pub local_cseq: u32,
+    /// Version of the last document when this was stored.
+    pub version: u32,
+    /// Content type of the body format chosen.
+    pub format: String,
+    /// The phone profile's name.
+    pub profile: String,
+    /// The phone's User-Agent.
+    pub user_agent: String,
+    /// When it ends.
+    pub expires_at: UnixTime,
+    /// When it began.
+    pub created_at: UnixTime,
+    /// The request that wrote this.
+    pub origin: Origin,
+}
+
+/// A publication (RFC 3903 §6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationRecord {
+    /// The presentity, as `ResourceKey` prints it.
+    pub resource: String,
+    /// The event package's name.
+    pub package: String,
+    /// The entity-tag, 128 bits.
+    pub etag: u128,
+    /// Who published: a peer's name, or a URI.
+    pub publisher: String,
+    /// The body's type.
+    pub content_type: String,
+    /// The body as published.
+    pub body: Vec<u8>,
+    /// When it ends.
+    pub expires_at: UnixTime,
+    /// When its content last changed.
+    pub modified_at: UnixTime,
+    /// The request that wrote this.
+    pub call_id: String,
+    /// The request that wrote this.
+    pub origin: Origin,
+}
+
+/// The bindings of one AOR (RFC 3261 §10.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingsRecord {
+    /// The AOR, as in `sip:alice@example.com`.
+    pub aor: String,
+    /// Its bindings, oldest first.
+    pub bindings: Vec<BindingRecord>,
+}
+
+/// One binding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingRecord {
+    /// The Contact URI.
+    pub contact: String,
+    /// Contact parameters to give back, as in `;+sip.instance="<urn:uuid:...>"`.
+    pub params: String,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// `+sip.instance` (RFC 5626).
+    pub instance: Option<String>,
+    /// `reg-id` (RFC 5626).
+    pub reg_id: Option<u32>,
+    /// Call-ID of the REGISTER.
+    pub call_id: String,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+    /// Path (RFC 3327), in the order of use.
+    pub path: Vec<String>,
+    /// Where the REGISTER came from.
+    pub flow: Flow,
+    /// The phone's User-Agent.
+    pub user_agent: String,
+    /// When it ends.
+    pub expires_at: UnixTime,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// Branch of the REGISTER.
+    pub branch: String,
+}
+
+/// A device state set by command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// As typed, as in `Custom:night`.
+    pub device: String,
+    /// The state's name.
+    pub state: String,
+    /// When the override ends, if it does.
+    pub until: Option<UnixTime>,
+    /// When it was set.
+    pub set_at: UnixTime,
+}
+
+/// A mailbox's message counts set by command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// New messages.
+    pub new: u32,
+    /// Old messages.
+    pub old: u32,
+    /// New urgent messages.
+    pub urgent_new: u32,
+    /// Old urgent messages.
+    pub urgent_old: u32,
+}
+
+/// A mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxRecord {
+    /// As in `100@default`.
+    pub mailbox: String,
+    /// Its counts.
+    pub counts: Counts,
+}
+
+/// What the watchers of a resource were last shown, so that a restart knows who needs a NOTIFY.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceRecord {
+    /// The resource, as `ResourceKey` prints it.
+    pub resource: String,
+    /// The event package.
+    pub package: String,
+    /// Hash of the composed state.
+    pub hash: u64,
+    /// When it changed.
+    pub changed_at: UnixTime,
+}

@@ -1,0 +1,123 @@
+//! Everything a node can ask of the shell: one closed enum, drained until `Timeout`.
+
+use crate::flow::{Flow, ListenerId, StreamId, Transport};
+use crate::input::{DnsQuestion, NodeId, QueryId};
+use crate::journal::Record;
+use crate::time::Instant;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// One thing to do. `Timeout` ends a drain: it is the instant by which the node wants `Input::Timeout`.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// Where.
+        flow: Flow,
+        /// One whole SIP message (or a keep-alive).
+        bytes: Bytes,
+        /// Not before this ticket is durable; dropped if it fails. Order is kept per flow.
+        after: Option<Ticket>,
+    },
+    /// Close a stream after what was sent on it.
+    Close {
+        /// The connection.
+        id: StreamId,
+    },
+    /// Open a stream; answered by `FlowOpened` or `FlowClosed` with this id.
+    Connect {
+        /// The new connection's id, chosen by the node.
+        id: StreamId,
+        /// The transport.
+        transport: Transport,
+        /// Which of our listeners it belongs to (its address goes into Via).
+        listener: ListenerId,
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// Ask DNS; answered by `Resolved`.
+    Resolve {
+        /// Comes back with the answer.
+        query: QueryId,
+        /// What to ask.
+        question: DnsQuestion,
+    },
+    /// Make a record durable; answered by `Persisted` with the same ticket. Records are stored in the order given.
+    Persist(Ticket, Record),
+    /// Send to another node.
+    SendPeer(NodeId, PeerMessage),
+    /// Something worth telling people or programs.
+    Event(Event),
+    /// Nothing more now: call again with `Input::Timeout` at this instant, or sooner with anything else.
+    Timeout(Instant),
+}
+
+/// Names one `Persist`; rises by one each time, so a ticket that is durable implies all before it were decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What nodes say to each other. Records replicate; the rest comes with the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// A record the sender has made durable.
+    Replicate(Record),
+}
+
+/// What the node tells the log and event streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A device's state changed.
+    Device {
+        /// As typed in the configuration, as in `SIP/Bob-desk`.
+        device: String,
+        /// The new state's name, as in `INUSE`.
+        state: &'static str,
+    },
+    /// An extension's state changed.
+    Extension {
+        /// As in `6001@default`.
+        extension: String,
+        /// The new state's word, as in `InUse`.
+        state: &'static str,
+        /// The state before.
+        was: &'static str,
+    },
+    /// An AOR's bindings changed.
+    Registration {
+        /// The AOR.
+        aor: String,
+        /// Bindings now.
+        bindings: usize,
+    },
+    /// A subscription began, or ended with this reason.
+    Subscription {
+        /// The watched URI as asked for.
+        resource: String,
+        /// The event package.
+        package: &'static str,
+        /// The watcher's URI.
+        watcher: String,
+        /// `active`, or why it ended (RFC 6665 §4.1.3).
+        state: &'static str,
+    },
+    /// A publication was made, changed or removed.
+    Publication {
+        /// The presentity.
+        resource: String,
+        /// The event package.
+        package: &'static str,
+        /// `created`, `modified`, `refreshed`, `removed` or `expired`.
+        change: &'static str,
+    },
+    /// Somebody was turned away for a reason an operator may want to see.
+    Rejected {
+        /// The peer's address.
+        from: SocketAddr,
+        /// The SIP status.
+        status: u16,
+        /// Why, in one line; never a secret.
+        why: String,
+    },
+}

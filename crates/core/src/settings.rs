@@ -1,0 +1,254 @@
+//! The configuration as the core uses it: resolved, complete, no `Option` that means "default".
+//!
+//! Files and dialects live in the binary (`config/`); they end here. A node gets new settings whole
+//! (`Command::Reload`) and compares them with the old ones.
+
+use crate::device_state::DeviceName;
+use crate::hint::Dialplan;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Our domains; the first is the default one, which also answers for all our addresses.
+    pub domains: Vec<Domain>,
+    /// Peers by name. A peer's name is its digest username and the user part of its AOR.
+    pub peers: BTreeMap<String, Peer>,
+    /// Contexts, extensions and hints.
+    pub dialplan: Dialplan,
+    /// Networks whose requests are not challenged (an authenticating proxy stands there).
+    pub trusted: Vec<IpNet>,
+    /// `allowsubscribe` of the general section: `false` answers every SUBSCRIBE 403 before authentication.
+    pub allow_subscribe: bool,
+    /// What a SUBSCRIBE to an extension that exists without a hint gets.
+    pub no_hint: NoHint,
+    /// Status of an accepted SUBSCRIBE: 200, or 202 for old clients (RFC 6665 §8.3.1 forbids it).
+    pub subscribe_response: u16,
+    /// Bounds of a subscription's life, in seconds: (min, default, max).
+    pub subscription_expires_s: Bounds,
+    /// Bounds of a publication's life, in seconds.
+    pub publication_expires_s: Bounds,
+    /// Bounds of a binding's life, in seconds.
+    pub registration_expires_s: Bounds,
+    /// Body details of ringing (`notifyringing`).
+    pub notify_ringing: NotifyRinging,
+    /// Whether a held call shows as on hold (`notifyhold`); otherwise it shows as the call it is.
+    pub notify_hold: bool,
+    /// How long a binding outlives its closed stream.
+    pub flow_grace: Duration,
+    /// What a graceful stop does to subscriptions.
+    pub stop: StopPolicy,
+    /// `Server` and `User-Agent` of authenticated answers and NOTIFYs.
+    pub server_name: String,
+    /// Who may watch whom until rules say otherwise, per package.
+    pub watch: WatchPolicy,
+    /// Phone profiles, first match wins; the last one matches everything.
+    pub profiles: Vec<Profile>,
+}
+
+/// A range with a default; `min <= default <= max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Below it: 423 with Min-Expires.
+    pub min: u32,
+    /// Where the request names none.
+    pub default: u32,
+    /// Above it: cut to it.
+    pub max: u32,
+}
+
+/// A domain we are responsible for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// Canonical name, lower case.
+    pub name: String,
+    /// Other names and addresses that mean the same domain, lower case.
+    pub aliases: Vec<String>,
+    /// Digest realm.
+    pub realm: String,
+    /// Which algorithms the realm offers, most preferred first (RFC 8760 §2.3).
+    pub algorithms: Vec<lampyris_sip::digest::Algorithm>,
+    /// Whether every user part exists (`users = "any"`), for a domain behind an authenticating proxy.
+    pub any_user: bool,
+    /// The context of watchers that have no peer entry of their own (`any_user`, trusted networks).
+    pub context: String,
+}
+
+/// A configured peer: a phone, a gateway, another server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peer {
+    /// Its name: digest username, AOR user part.
+    pub name: String,
+    /// Index into `Settings::domains`.
+    pub domain: usize,
+    /// `friend`, `peer` or `user` (sip.conf `type=`).
+    pub role: Role,
+    /// How it proves who it is.
+    pub authentication: Authentication,
+    /// Other user parts that mean this AOR.
+    pub aliases: Vec<String>,
+    /// Where its requests are looked up.
+    pub context: String,
+    /// Where hints are looked up first (`subscribecontext`).
+    pub subscribe_context: Option<String>,
+    /// `allowsubscribe`.
+    pub allow_subscribe: bool,
+    /// Where it is.
+    pub host: Host,
+    /// The device its calls and registration move, as in `SIP/Alice`.
+    pub device: DeviceName,
+    /// `call-limit`, or `u32::MAX` for `callcounter=yes`; `None` counts nothing.
+    pub call_limit: Option<u32>,
+    /// Calls from which on the device shows BUSY.
+    pub busy_level: Option<u32>,
+    /// OPTIONS period where `qualify` is on.
+    pub qualify: Option<Qualify>,
+    /// Mailboxes it owns, as in `100@default`.
+    pub mailboxes: Vec<String>,
+    /// Where requests to it go.
+    pub nat: Nat,
+    /// May publish for any presentity of its domain (a PBX).
+    pub trusted_publisher: bool,
+    /// Display name for people (`callerid`), may be empty.
+    pub display: String,
+    /// A profile by name instead of by User-Agent.
+    pub profile: Option<String>,
+}
+
+/// sip.conf's `type=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Both.
+    Friend,
+    /// Matched by address or registration.
+    Peer,
+    /// Matched by From user.
+    User,
+}
+
+/// How a peer proves who it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Authentication {
+    /// Digest, with the HA1s known (plain secrets are turned into all HA1s its algorithms need at load).
+    Digest(Vec<lampyris_sip::digest::Ha1>),
+    /// By its source address (`host=` with `insecure=invite` or no secret).
+    Address,
+    /// Not challenged at all; explicit and logged (`insecure=very`-like opening in a laboratory).
+    Open,
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Host {
+    /// It registers.
+    Dynamic,
+    /// Always at this address; `insecure=port` leaves the port out of the match.
+    Fixed {
+        /// Address and port.
+        address: SocketAddr,
+        /// Match any source port.
+        any_port: bool,
+    },
+    /// Always at this name, resolved by RFC 3263.
+    Named(String, Option<u16>),
+}
+
+/// OPTIONS keep-alive of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Qualify {
+    /// Between two OPTIONS.
+    pub every: Duration,
+    /// A later answer counts as unreachable.
+    pub wait: Duration,
+}
+
+/// Where a NOTIFY without a route set goes over UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nat {
+    /// To the Contact, except where its address is not the one the request came from.
+    Auto,
+    /// To the Contact.
+    Contact,
+    /// To the source.
+    Source,
+}
+
+/// What watching an extension without a hint gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoHint {
+    /// 404.
+    NotFound,
+    /// An always-open lamp (old Asterisk).
+    Open,
+}
+
+/// `notifyringing` of sip.conf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotifyRinging {
+    /// Ringing shows.
+    Yes,
+    /// Ringing does not show as such.
+    No,
+    /// Ringing shows only while no call is up.
+    NotInUse,
+}
+
+/// What a graceful stop does to subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopPolicy {
+    /// They stay in the store and go on after the restart.
+    Keep,
+    /// Each is told `terminated;reason=deactivated`.
+    End,
+}
+
+/// Default authorization, per kind of package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchPolicy {
+    /// For state that colleagues see (presence, dialog).
+    pub open: WatchScope,
+    /// For state of the owner (message-summary): beside the owner, these peers may watch this mailbox.
+    pub mailbox_watchers: BTreeMap<String, Vec<String>>,
+}
+
+/// Who may watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchScope {
+    /// Whoever is authenticated in the same domain.
+    SameDomain,
+    /// Whoever is authenticated.
+    Everyone,
+    /// Nobody but the presentity.
+    Nobody,
+}
+
+/// A phone profile: how a kind of phone wants to be treated. Data, chosen by User-Agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Its name, as in `polycom`.
+    pub name: String,
+    /// Case-insensitive substrings of the User-Agent, any of which selects it; empty matches all.
+    pub user_agents: Vec<String>,
+    /// Which shape of body it gets.
+    pub variant: crate::body::Variant,
+    /// Body formats in order of our preference, over the package's own; only among those in Accept.
+    pub prefer: Vec<String>,
+    /// What an unanswered NOTIFY means.
+    pub on_timeout: OnTimeout,
+    /// Cisco's short MWI body.
+    pub buggy_mwi: bool,
+    /// Statuses that do not end the subscription but are tried again (Polycom's 450).
+    pub retry_statuses: Vec<u16>,
+}
+
+/// What an unanswered NOTIFY means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// The subscription is removed (RFC 6665 §4.2.2).
+    Remove,
+    /// It stays and the NOTIFY is tried again with back-off, first after this time.
+    Retry(Duration),
+}

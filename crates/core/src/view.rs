@@ -1,0 +1,246 @@
+//! Plain structs that commands return: what people and programs see of a node.
+//!
+//! They are the data transfer objects of the CLI's `--json` too, so their field names are an interface.
+
+use crate::journal::Counts;
+use serde::Serialize;
+
+/// One hint, as `core show hints` lists it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hint {
+    /// As in `6001`.
+    pub extension: String,
+    /// As in `default`.
+    pub context: String,
+    /// As configured: `SIP/Bob-mobile&SIP/Bob-desk`.
+    pub devices: String,
+    /// As in `Idle`, `InUse&Ringing`.
+    pub state: String,
+    /// As in `not_set`.
+    pub presence: String,
+    /// SIP subscriptions to it.
+    pub watchers: usize,
+}
+
+/// One subscription.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Subscription {
+    /// The watcher's address, as in `10.0.0.7:5060`.
+    pub peer: String,
+    /// The watcher (peer name or URI).
+    pub watcher: String,
+    /// Dialog.
+    pub call_id: String,
+    /// As in `6001@default`, or the AOR.
+    pub resource: String,
+    /// The URI asked for.
+    pub asked: String,
+    /// Event package.
+    pub package: String,
+    /// `id` of Event.
+    pub event_id: Option<String>,
+    /// Content type of its documents.
+    pub format: String,
+    /// State shown last, as in `Idle`; `None` for packages without one word for it.
+    pub last_state: Option<String>,
+    /// For message-summary: the mailboxes.
+    pub mailbox: Option<String>,
+    /// Seconds it was granted.
+    pub granted_s: u32,
+    /// Seconds left.
+    pub expires_s: u32,
+    /// Phone profile.
+    pub profile: String,
+    /// Phone.
+    pub user_agent: String,
+    /// NOTIFYs sent.
+    pub notifies: u32,
+    /// CSeq of the last NOTIFY.
+    pub cseq: u32,
+    /// Document version.
+    pub version: u32,
+    /// Status of the last answer to a NOTIFY; `None` before the first, 408 for none in time.
+    pub last_answer: Option<u16>,
+    /// Transport.
+    pub transport: String,
+}
+
+/// One publication.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Publication {
+    /// The presentity.
+    pub resource: String,
+    /// Event package.
+    pub package: String,
+    /// Entity-tag.
+    pub etag: String,
+    /// Who published.
+    pub publisher: String,
+    /// The body's type.
+    pub content_type: String,
+    /// Its size.
+    pub body_bytes: usize,
+    /// Seconds left.
+    pub expires_s: u32,
+    /// What it says, in a few words.
+    pub summary: String,
+}
+
+/// One AOR with its bindings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Registration {
+    /// As in `sip:alice@example.com`.
+    pub aor: String,
+    /// Its bindings.
+    pub bindings: Vec<Binding>,
+}
+
+/// One binding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Binding {
+    /// Contact URI.
+    pub contact: String,
+    /// Where the REGISTER came from.
+    pub source: String,
+    /// Seconds left.
+    pub expires_s: u32,
+    /// Preference, 0 to 1.
+    pub q: f32,
+    /// Phone.
+    pub user_agent: String,
+    /// Instance id.
+    pub instance: Option<String>,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Device {
+    /// As in `SIP/Bob-desk`.
+    pub device: String,
+    /// As in `INUSE`.
+    pub state: String,
+    /// Where the state comes from: `registration`, `publication`, `command`, `none`, ...
+    pub source: String,
+    /// Seconds until a manual override ends.
+    pub for_s: Option<u64>,
+    /// Hints that contain it.
+    pub hints: Vec<String>,
+}
+
+/// One peer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Peer {
+    /// Name.
+    pub name: String,
+    /// `dynamic` or the address.
+    pub host: String,
+    /// Where it is now, or `-`.
+    pub address: String,
+    /// Device state.
+    pub state: String,
+    /// `OK (12 ms)`, `UNREACHABLE`, `unmonitored`.
+    pub qualify: String,
+    /// Context for subscriptions.
+    pub context: String,
+    /// Live subscriptions as a watcher.
+    pub subscriptions: usize,
+}
+
+/// One mailbox.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mailbox {
+    /// As in `100@default`.
+    pub mailbox: String,
+    /// Its counts.
+    pub counts: Counts,
+    /// Watchers.
+    pub watchers: usize,
+}
+
+/// How the node is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Status {
+    /// Seconds since start.
+    pub up_s: u64,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Publications.
+    pub publications: usize,
+    /// Bindings.
+    pub bindings: usize,
+    /// Hints.
+    pub hints: usize,
+    /// Peers.
+    pub peers: usize,
+    /// Transactions in flight.
+    pub transactions: usize,
+    /// Requests received, by what became of them.
+    pub requests: u64,
+    /// Requests refused.
+    pub rejects: u64,
+    /// NOTIFYs sent.
+    pub notifies: u64,
+    /// NOTIFYs answered 2xx.
+    pub notifies_ok: u64,
+    /// NOTIFYs that were refused or unanswered.
+    pub notifies_failed: u64,
+    /// Messages that were not SIP.
+    pub malformed: u64,
+    /// Records waiting for the store.
+    pub unpersisted: usize,
+    /// Own bugs met and survived; must be 0.
+    pub bugs: u64,
+}
+
+/// Why a lamp shows what it shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// As in `6001@default`.
+    pub resource: String,
+    /// The state shown, as in `Busy`.
+    pub state: String,
+    /// Seconds since it changed.
+    pub since_s: u64,
+    /// Every source, the winner first.
+    pub sources: Vec<Source>,
+    /// Everybody who watches.
+    pub watchers: Vec<Watcher>,
+}
+
+/// One source of a lamp's state.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Source {
+    /// As in `SIP/Bob-desk`, or `publication by Bob-desk`.
+    pub name: String,
+    /// What it says, as in `INUSE`.
+    pub state: String,
+    /// Where that comes from, as in `2 calls published by Bob-desk`.
+    pub because: String,
+    /// Whether it decided.
+    pub won: bool,
+    /// Seconds since it said so.
+    pub since_s: u64,
+    /// Seconds until it stops counting, if it does.
+    pub expires_s: Option<u64>,
+}
+
+/// One watcher of a lamp.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Watcher {
+    /// Peer name or URI.
+    pub watcher: String,
+    /// Where.
+    pub address: String,
+    /// Event package.
+    pub package: String,
+    /// State it was told last.
+    pub told: Option<String>,
+    /// CSeq of the NOTIFY that told it.
+    pub cseq: u32,
+    /// Its answer.
+    pub answer: Option<u16>,
+    /// Seconds since the answer.
+    pub answered_s: Option<u64>,
+    /// Seconds left.
+    pub expires_s: u32,
+}
