@@ -1,0 +1,145 @@
+//! Accept (RFC 3261 §20.1, RFC 2616 §14.1): which body formats a watcher can read.
+
+use smallvec::SmallVec;
+
+use super::contact::parse_q;
+use crate::chars::{Commas, cut, is_token, trim};
+use crate::error::HeaderError;
+use crate::message::Message;
+use crate::name::Name;
+use crate::params::{Params, split_value};
+
+/// One media range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaRange<'a> {
+    /// Type, or `*`.
+    pub kind: &'a str,
+    /// Subtype, or `*`.
+    pub subtype: &'a str,
+    /// Quality in thousandths, 0 to 1000.
+    pub q: u16,
+    /// All parameters, `q` among them.
+    pub params: Params<'a>,
+}
+
+impl<'a> MediaRange<'a> {
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn parse(value: &'a str) -> Result<Self, HeaderError> {
+        const BAD: HeaderError = HeaderError("Accept");
+        let (range, params) = split_value(value);
+        let (kind, subtype) = cut(range, b'/').ok_or(BAD)?;
+        let (kind, subtype) = (trim(kind), trim(subtype));
+        if !is_token(kind.as_bytes()) || !is_token(subtype.as_bytes()) {
+            return Err(BAD);
+        }
+        let q = params.get("q").and_then(parse_q).unwrap_or(1000);
+        Ok(MediaRange { kind, subtype, q, params })
+    }
+
+    /// How specifically this range covers `type/subtype`: 3 for both, 2 for `type/*`, 1 for `*/*`, 0 for not at all.
+    fn covers(&self, kind: &str, subtype: &str) -> u8 {
+        match (self.kind, self.subtype) {
+            ("*", "*") => 1,
+            (own, "*") if same(own, kind) => 2,
+            (own, sub) if same(own, kind) && same(sub, subtype) => 3,
+            _ => 0,
+        }
+    }
+}
+
+/// Why: most are written alike, and then one block comparison does.
+#[inline]
+fn same(a: &str, b: &str) -> bool {
+    a == b || a.eq_ignore_ascii_case(b)
+}
+
+/// All media ranges of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Accept<'a> {
+    ranges: SmallVec<[MediaRange<'a>; 4]>,
+}
+
+impl<'a> Accept<'a> {
+    /// Reads values; malformed ones are skipped.
+    pub fn from_values(values: impl Iterator<Item = &'a str>) -> Self {
+        Accept { ranges: values.filter_map(|value| MediaRange::parse(value).ok()).collect() }
+    }
+
+    /// The media ranges in order.
+    pub fn ranges(&self) -> &[MediaRange<'a>] {
+        &self.ranges
+    }
+
+    /// The quality of a content type in thousandths; 0 means it is not acceptable.
+    pub fn quality(&self, content_type: &str) -> u16 {
+        let (bare, _) = split_value(content_type);
+        let Some((kind, subtype)) = cut(bare, b'/') else { return 0 };
+        let (kind, subtype) = (trim(kind), trim(subtype));
+        let mut best = (0, 0);
+        for range in &self.ranges {
+            let specific = range.covers(kind, subtype);
+            if specific > best.0 {
+                best = (specific, range.q);
+            }
+        }
+        best.1
+    }
+
+    /// True if the content type is acceptable.
+    pub fn accepts(&self, content_type: &str) -> bool {
+        self.quality(content_type) > 0
+    }
+
+    /// The best of the offered content types: the highest quality, the earlier offer among equals.
+    pub fn best<'o>(&self, offered: impl IntoIterator<Item = &'o str>) -> Option<&'o str> {
+        let mut best: Option<(u16, &'o str)> = None;
+        for offer in offered {
+            let q = self.quality(offer);
+            if q > 0 && best.is_none_or(|(other, _)| q > other) {
+                best = Some((q, offer));
+            }
+        }
+        best.map(|(_, offer)| offer)
+    }
+}
+
+impl Message {
+    /// The Accept header; `None` if there is no line of it (then the package's default format is acceptable). An
+    /// empty one accepts nothing.
+    pub fn accept(&self) -> Option<Accept<'_>> {
+        let mut lines = self.headers(Name::Accept).peekable();
+        if lines.peek().is_none() && !self.has(Name::Accept) {
+            return None;
+        }
+        Some(Accept::from_values(lines.flat_map(Commas::new)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        let value = "application/*;q=0.5, application/pidf+xml, text/plain;q=0, */*;q=0.1";
+        let accept = Accept::from_values(Commas::new(value));
+        for (offer, want) in [
+            ("application/pidf+xml", 1000),
+            ("Application/PIDF+xml;charset=utf-8", 1000),
+            ("application/xpidf+xml", 500),
+            ("text/plain", 0),
+            ("image/png", 100),
+            ("nonsense", 0),
+        ] {
+            assert_eq!(accept.quality(offer), want, "{offer}");
+        }
+        assert_eq!(
+            accept.best(["text/plain", "application/xpidf+xml", "application/a"]),
+            Some("application/xpidf+xml")
+        );
+        assert_eq!(accept.best(["text/plain"]), None);
+    }
+}
