@@ -34,7 +34,20 @@ pub enum Flow {
     },
 }
 
+impl StreamId {
+    /// A stream of an earlier process: never open again.
+    pub(crate) const GONE: Self = Self(u64::MAX);
+}
+
 impl Flow {
+    /// The same flow after a restart: the streams of the process before are gone, and their numbers are used again.
+    pub(crate) const fn restarted(self) -> Self {
+        match self {
+            Self::Stream { remote, .. } => Self::Stream { id: StreamId::GONE, remote },
+            udp @ Self::Udp { .. } => udp,
+        }
+    }
+
     /// The peer's address as seen by our socket.
     pub const fn remote(self) -> SocketAddr {
         match self {
@@ -98,4 +111,6 @@ pub struct Listener {
     /// What we put into Via and Contact: the configured external address, else the bound one, else (bound to the
     /// wildcard) the address that routes to the peer, which the shell fills in per network.
     pub advertised: SocketAddr,
+    /// Every other name and address that means this machine, lower case: a URI with one of them names us.
+    pub names: Vec<String>,
 }

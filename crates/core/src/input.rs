@@ -7,6 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 
 /// One happening. The shell calls `Node::handle_input(now, input)` and then drains `Node::poll_output`.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message is the common case; a box would cost an allocation each"
+)]
 pub enum Input {
     /// A message, or what was wrong with it, came in on a flow.
     Received {

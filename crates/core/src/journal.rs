@@ -170,6 +170,8 @@ pub struct PublicationRecord {
     pub etag: u128,
     /// Who published: a peer's name, or a URI.
     pub publisher: String,
+    /// Where it published from.
+    pub flow: Flow,
     /// The body's type.
     pub content_type: String,
     /// The body as published.

@@ -3,17 +3,51 @@
 //! [`node::Node`] is the only public state. The shell feeds it [`input::Input`]s, drains [`output::Output`]s and does
 //! what they say. Everything else here is the vocabulary of those two enums.
 
+mod admin;
+pub(crate) mod authn;
 pub mod body;
+pub(crate) mod bucket;
 pub mod command;
+pub mod composition;
+mod connections;
 pub mod device_state;
+mod devices;
 pub mod flow;
 pub mod hint;
 pub mod input;
 pub mod journal;
+mod lamps;
 pub mod limits;
+mod mailbox;
 pub mod map;
+mod names;
+pub mod node;
+mod notifier;
 pub mod output;
+mod packages;
+mod pattern;
+mod publication;
+mod publish;
+mod qualify;
+mod register;
+mod registrar;
+pub(crate) mod reject;
+mod resource;
 pub mod rng;
+mod router;
 pub mod settings;
+mod show;
+mod slots;
+pub(crate) mod target;
+mod tickets;
 pub mod time;
+pub(crate) mod timers;
+pub(crate) mod transaction;
 pub mod view;
+mod view_of;
+mod who;
+
+/// The event packages as a page of the manual: names, sources, formats, defaults.
+pub fn events_document() -> String {
+    packages::document()
+}

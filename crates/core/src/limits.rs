@@ -1,11 +1,19 @@
 //! Every bound of the core, named. Units and qualifiers come last; relations between bounds are asserted below.
 
+use std::time::Duration;
+
 /// Longest SIP message taken, in bytes; a larger one is 413 (RFC 3261 §21.4.11).
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Longest body taken, in bytes; a larger one is 413.
 pub const BODY_BYTES_MAX: usize = 60_000;
 /// Longest URI taken, in bytes; a longer one is 414 (security row 19).
 pub const URI_BYTES_MAX: usize = 1024;
+/// Longest Call-ID and longest branch taken, in bytes; a longer one is 400.
+pub const IDENTIFIER_BYTES_MAX: usize = 512;
+/// Longest From, To or Contact value taken, in bytes; a longer one is 400.
+pub const ADDRESS_BYTES_MAX: usize = 2048;
+/// As much of a User-Agent is kept, in bytes.
+pub const USER_AGENT_BYTES_MAX: usize = 256;
 /// Most bindings of one AOR; one more is 403.
 pub const BINDINGS_PER_AOR_MAX: usize = 10;
 /// Most Contact values in one REGISTER; more is 400.
@@ -25,8 +33,70 @@ pub const TRANSACTIONS_MAX: usize = 1_000_000;
 /// Longest nonce we make, in characters (a challenge over UDP may not be larger than the request).
 pub const NONCE_CHARS_MAX: usize = 32;
 
+/// How long a nonce is good for, in seconds.
+pub const NONCE_LIFETIME_S: u64 = 300;
+/// Most nonces remembered as used; beyond it the oldest are refused as stale.
+pub const NONCES_USED_MAX: usize = 262_144;
+/// Challenges larger than their request that one source may draw per second (over UDP).
+pub const SHORT_ANSWERS_PER_S: u32 = 10;
+/// How many of them at once.
+pub const SHORT_ANSWERS_BURST: u32 = 50;
+/// Most sources remembered for that.
+pub const SHORT_ANSWER_SOURCES_MAX: usize = 16_384;
+
+/// Seconds a peer refused for want of room or disk is asked to wait.
+pub const RETRY_AFTER_S: u32 = 5;
+
+/// Largest XML body read, in bytes (security rows 11 to 17).
+pub const XML_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of XML elements.
+pub const XML_DEPTH_MAX: usize = 32;
+/// Most attributes of one XML element, namespace declarations included.
+pub const XML_ATTRIBUTES_PER_ELEMENT_MAX: usize = 64;
+/// Longest start tag of XML, in bytes.
+pub const XML_TAG_BYTES_MAX: usize = 8 * 1024;
+/// Most namespace declarations in one document.
+pub const XML_NAMESPACES_MAX: usize = 128;
+/// Longest namespace name, in bytes.
+pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
+/// Most elements and texts in one document.
+pub const XML_NODES_MAX: usize = 4096;
+/// Most attributes in one XML document.
+pub const XML_ATTRIBUTES_MAX: usize = 4096;
+/// Most services, persons and devices of one document, each; more is 400.
+pub const PIDF_PARTS_MAX: usize = 64;
+/// Most bytes of kept elements in one document; a peer's body with more is 400.
+///
+/// Why: an element repeats the namespaces it uses, so without a bound many short elements of one long namespace would
+/// grow a small body a hundredfold.
+pub const FOREIGN_BYTES_MAX: usize = 64 * 1024;
+/// Most kept elements in one document; more is 400.
+pub const FOREIGNS_MAX: usize = 256;
+/// Most dialogs of one dialog-info document; more is 400.
+pub const DIALOGS_MAX: usize = 64;
+/// Longest message summary read, in bytes.
+pub const MESSAGE_SUMMARY_BYTES_MAX: usize = 8 * 1024;
+/// Most Authorization headers of our realm that are looked at.
+pub const CREDENTIALS_MAX: usize = 4;
+/// Longest list echoed of what a peer sent, in bytes.
+pub const ECHO_BYTES_MAX: usize = 256;
+/// Most records taken of one DNS answer.
+pub const DNS_RECORDS_MAX: usize = 32;
+/// Most addresses tried for one request.
+pub const TARGET_TRIES_MAX: u32 = 16;
+/// Most DNS questions asked for one request.
+pub const TARGET_QUESTIONS_MAX: u32 = 24;
+/// The first wait after a NOTIFY failed, doubled each time.
+pub const NOTIFY_BACK_OFF_MIN: Duration = Duration::from_secs(5);
+/// The longest wait after a NOTIFY failed.
+pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// Longest device name taken, in bytes.
+pub const DEVICE_NAME_BYTES_MAX: usize = 255;
+
 /// Margin between the stored CSeq of a subscription and the last one sent; after a crash CSeq jumps by it.
 pub const CSEQ_JUMP: u32 = 1 << 16;
+/// How far CSeq jumps when a change of a subscription is undone: beyond the NOTIFYs that may have left meanwhile.
+pub const CSEQ_JUMP_UNDO: u32 = 16;
 /// A subscription's record is rewritten before this many NOTIFYs went out since it was last stored.
 pub const CSEQ_STORED_EVERY: u32 = 1 << 15;
 
@@ -36,3 +106,8 @@ pub const DNS_WAIT_S: u64 = 5;
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
 const _: () = assert!(BINDINGS_PER_AOR_MAX <= CONTACTS_PER_REQUEST_MAX);
+
+// Offsets and counts of the XML tree have 16 and 8 bits.
+const _: () = assert!(XML_NAMESPACES_MAX <= u8::MAX as usize && XML_TAG_BYTES_MAX < u16::MAX as usize);
+const _: () = assert!(XML_NODES_MAX < u16::MAX as usize && XML_ATTRIBUTES_MAX < u16::MAX as usize / 2);
+const _: () = assert!(XML_ATTRIBUTES_PER_ELEMENT_MAX <= u8::MAX as usize);

@@ -21,7 +21,7 @@ pub struct Settings {
     pub dialplan: Dialplan,
     /// Networks whose requests are not challenged (an authenticating proxy stands there).
     pub trusted: Vec<IpNet>,
-    /// `allowsubscribe` of the general section: `false` answers every SUBSCRIBE 403 before authentication.
+    /// `allowsubscribe` of the general section: `false` answers every SUBSCRIBE 403, once it is known who asks.
     pub allow_subscribe: bool,
     /// What a SUBSCRIBE to an extension that exists without a hint gets.
     pub no_hint: NoHint,
@@ -116,6 +116,123 @@ pub struct Peer {
     pub display: String,
     /// A profile by name instead of by User-Agent.
     pub profile: Option<String>,
+    /// `permit=` and `deny=` in their order; the last that contains the source address decides, none permits.
+    pub access: Vec<AccessRule>,
+}
+
+/// One `permit=` or `deny=` of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// `permit`, or `deny`.
+    pub permit: bool,
+    /// Source addresses it is about.
+    pub network: IpNet,
+}
+
+impl Peer {
+    /// Whether a request of this peer may come from this address.
+    pub fn permits(&self, source: std::net::IpAddr) -> bool {
+        self.access.iter().rev().find(|rule| rule.network.contains(&source)).is_none_or(|rule| rule.permit)
+    }
+}
+
+impl Settings {
+    /// The settings of an empty configuration: one domain `localhost`, nobody in it.
+    ///
+    /// Every default that an administrator can change is stated here or in the other constructors of this file, once.
+    pub fn empty() -> Self {
+        Self {
+            domains: vec![Domain::named("localhost")],
+            peers: BTreeMap::new(),
+            dialplan: Dialplan::default(),
+            trusted: Vec::new(),
+            allow_subscribe: true,
+            no_hint: NoHint::NotFound,
+            subscribe_response: 200,
+            subscription_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
+            publication_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
+            registration_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
+            notify_ringing: NotifyRinging::Yes,
+            notify_hold: true,
+            flow_grace: Duration::from_secs(5),
+            stop: StopPolicy::Keep,
+            server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
+            watch: WatchPolicy { open: WatchScope::SameDomain, mailbox_watchers: BTreeMap::new() },
+            profiles: vec![Profile::rfc()],
+        }
+    }
+}
+
+impl Domain {
+    /// A domain with every default: realm of the same name, no algorithm yet, configured users only.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_ascii_lowercase(),
+            aliases: Vec::new(),
+            realm: name.to_ascii_lowercase(),
+            algorithms: Vec::new(),
+            any_user: false,
+            context: "default".to_owned(),
+        }
+    }
+
+    /// Whether this is its name or one of its aliases, in any case.
+    pub(crate) fn answers_to(&self, host: &str) -> bool {
+        self.name.eq_ignore_ascii_case(host)
+            || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+    }
+}
+
+impl Peer {
+    /// A phone that registers, in the first domain, with every default and no secret yet.
+    pub fn named(name: &str, device: DeviceName) -> Self {
+        Self {
+            name: name.to_owned(),
+            domain: 0,
+            role: Role::Friend,
+            authentication: Authentication::Digest(Vec::new()),
+            aliases: Vec::new(),
+            context: "default".to_owned(),
+            subscribe_context: None,
+            allow_subscribe: true,
+            host: Host::Dynamic,
+            device,
+            call_limit: None,
+            busy_level: None,
+            qualify: None,
+            mailboxes: Vec::new(),
+            nat: Nat::Auto,
+            trusted_publisher: false,
+            display: String::new(),
+            profile: None,
+            access: Vec::new(),
+        }
+    }
+}
+
+impl Profile {
+    /// Stands in `user_agents` of a profile that is chosen by name only; no header can contain it.
+    pub const BY_NAME_ONLY: &'static str = "\r\n";
+
+    /// Whether this profile is for a phone that says this of itself.
+    pub fn matches(&self, user_agent: &str) -> bool {
+        let user_agent = user_agent.to_ascii_lowercase();
+        self.user_agents.is_empty()
+            || self.user_agents.iter().any(|part| user_agent.contains(&part.to_ascii_lowercase()))
+    }
+
+    /// The profile of phones that do as the RFCs say; it matches every User-Agent.
+    pub fn rfc() -> Self {
+        Self {
+            name: "default".to_owned(),
+            user_agents: Vec::new(),
+            variant: crate::body::Variant::Rfc,
+            prefer: Vec::new(),
+            on_timeout: OnTimeout::Remove,
+            buggy_mwi: false,
+            retry_statuses: Vec::new(),
+        }
+    }
 }
 
 /// sip.conf's `type=`.
@@ -185,10 +302,11 @@ pub enum NoHint {
     Open,
 }
 
-/// `notifyringing` of sip.conf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the documents tell of ringing (`notifyringing` of sip.conf).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NotifyRinging {
-    /// Ringing shows.
+    /// Ringing shows, also beside a call.
+    #[default]
     Yes,
     /// Ringing does not show as such.
     No,
@@ -201,7 +319,7 @@ pub enum NotifyRinging {
 pub enum StopPolicy {
     /// They stay in the store and go on after the restart.
     Keep,
-    /// Each is told `terminated;reason=deactivated`.
+    /// Each is told `terminated;reason=probation`, with when to come back.
     End,
 }
 
@@ -251,4 +369,20 @@ pub enum OnTimeout {
     Remove,
     /// It stays and the NOTIFY is tried again with back-off, first after this time.
     Retry(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_rule_that_contains_the_source_decides() {
+        let rule = |permit, network: &str| AccessRule { permit, network: network.parse().unwrap() };
+        let mut peer = Peer::named("a", DeviceName::parse("SIP/a").unwrap());
+        assert!(peer.permits([10, 0, 0, 1].into()));
+        peer.access = vec![rule(false, "0.0.0.0/0"), rule(true, "10.0.0.0/8"), rule(false, "10.1.0.0/16")];
+        for (source, permitted) in [([10, 0, 0, 1], true), ([10, 1, 0, 1], false), ([192, 0, 2, 1], false)] {
+            assert_eq!(peer.permits(source.into()), permitted, "{source:?}");
+        }
+    }
 }

@@ -3,10 +3,10 @@
 //! They are the data transfer objects of the CLI's `--json` too, so their field names are an interface.
 
 use crate::journal::Counts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One hint, as `core show hints` lists it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hint {
     /// As in `6001`.
     pub extension: String,
@@ -23,7 +23,7 @@ pub struct Hint {
 }
 
 /// One subscription.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The watcher's address, as in `10.0.0.7:5060`.
     pub peer: String,
@@ -66,7 +66,7 @@ pub struct Subscription {
 }
 
 /// One publication.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Publication {
     /// The presentity.
     pub resource: String,
@@ -87,7 +87,7 @@ pub struct Publication {
 }
 
 /// One AOR with its bindings.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
     /// As in `sip:alice@example.com`.
     pub aor: String,
@@ -96,7 +96,7 @@ pub struct Registration {
 }
 
 /// One binding.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     /// Contact URI.
     pub contact: String,
@@ -113,7 +113,7 @@ pub struct Binding {
 }
 
 /// One device.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     /// As in `SIP/Bob-desk`.
     pub device: String,
@@ -128,7 +128,7 @@ pub struct Device {
 }
 
 /// One peer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     /// Name.
     pub name: String,
@@ -147,7 +147,7 @@ pub struct Peer {
 }
 
 /// One mailbox.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mailbox {
     /// As in `100@default`.
     pub mailbox: String,
@@ -158,7 +158,7 @@ pub struct Mailbox {
 }
 
 /// How the node is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Seconds since start.
     pub up_s: u64,
@@ -193,7 +193,7 @@ pub struct Status {
 }
 
 /// Why a lamp shows what it shows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Why {
     /// As in `6001@default`.
     pub resource: String,
@@ -208,7 +208,7 @@ pub struct Why {
 }
 
 /// One source of a lamp's state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// As in `SIP/Bob-desk`, or `publication by Bob-desk`.
     pub name: String,
@@ -225,7 +225,7 @@ pub struct Source {
 }
 
 /// One watcher of a lamp.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Watcher {
     /// Peer name or URI.
     pub watcher: String,

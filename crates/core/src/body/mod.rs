@@ -1,8 +1,87 @@
-//! Stub: replaced by the branch `bodies`.
+//! Bodies: one file per body format, from typed event state to bytes and back.
+//!
+//! In: composed values and an [`Style`]; or a peer's bytes. Out: an [`EncodedBody`] that many watchers share, or a typed
+//! document, or a [`BodyError`]. Nothing here knows SIP, subscriptions or who may see what.
 
-/// Shape of bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+mod appearance;
+pub mod cpim_pidf;
+pub mod dialog_info;
+pub mod encoded;
+pub mod foreign;
+pub mod message_summary;
+pub mod pidf;
+pub mod presence_document;
+pub mod rpid;
+pub mod xml;
+pub mod xml_writer;
+pub mod xpidf;
+
+use std::fmt;
+
+use crate::settings::NotifyRinging;
+pub use encoded::{EncodedBody, Hole, HoleValues};
+
+/// Whose documents are imitated; chosen by the phone's profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Variant {
-    /// As the RFCs say.
+    /// What the RFCs say: entity and contact are the presentity's.
+    #[default]
     Rfc,
+    /// Asterisk's chan_sip, its wrong fields included (entity is the watcher).
+    ChanSip,
+    /// Asterisk's res_pjsip, its wrong fields included (contact is the watcher).
+    Pjsip,
 }
+
+/// Everything but the state that decides how a body looks; watchers with equal styles share one encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Style {
+    /// Whose documents are imitated.
+    pub variant: Variant,
+    /// What the dialog format tells of ringing; `None` is the variant's own default.
+    pub ringing: Option<NotifyRinging>,
+    /// Name the call to pick up: `call-id="pickup-<Call-ID of the subscription>"` while ringing (chan_sip `notifycid`).
+    pub pickup: bool,
+    /// Add the `digium-presence` tuple, for Digium and Sangoma phones.
+    pub digium: bool,
+    /// Leave the urgent counts out of message summaries, for Cisco phones that stumble over them (`buggymwi`).
+    pub buggy_mwi: bool,
+}
+
+impl Style {
+    /// The style of `variant` with nothing else asked for.
+    pub const fn of(variant: Variant) -> Self {
+        Self { variant, ringing: None, pickup: false, digium: false, buggy_mwi: false }
+    }
+}
+
+/// Why a peer's body could not be read: a 400 whose Warning header carries the reason and the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyError {
+    /// What is wrong, in a few words without quotes.
+    pub reason: &'static str,
+    /// Bytes before the place.
+    pub offset: usize,
+    /// Line of the place, from 1.
+    pub line: usize,
+    /// Column of the place in bytes, from 1.
+    pub column: usize,
+}
+
+impl BodyError {
+    /// The error `reason` at `offset` of `body`.
+    pub fn at(body: &[u8], offset: usize, reason: &'static str) -> Self {
+        let before = body.get(..offset).unwrap_or(body);
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;
+        Self { reason, offset: before.len(), line, column }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at line {} column {} (byte {})", self.reason, self.line, self.column, self.offset)
+    }
+}
+
+impl std::error::Error for BodyError {}

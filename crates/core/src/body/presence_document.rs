@@ -1,0 +1,298 @@
+//! A presence document as typed values: RFC 3863 tuples, and the persons and devices of the data model (RFC 4479).
+//!
+//! Read and written by `pidf`; composed by `composition`. Elements nobody here knows are kept as [`Foreign`] and reach the
+//! watchers. Ids are kept as they came; the writer makes them unique names, as XML wants them.
+
+use super::foreign::Foreign;
+use super::rpid::Rpid;
+
+/// What one source says of a presentity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PresenceDocument {
+    /// The presentity's URI; empty where the document names none.
+    pub entity: String,
+    /// The services.
+    pub tuples: Vec<Tuple>,
+    /// The person, usually one.
+    pub persons: Vec<Person>,
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// Notes on the presentity.
+    pub notes: Vec<Note>,
+    /// What else it says.
+    pub foreign: Vec<Foreign>,
+}
+
+impl PresenceDocument {
+    /// Whether any service is open (or in use); `None` where no tuple says.
+    pub fn is_open(&self) -> Option<bool> {
+        let said = self.tuples.iter().filter_map(|tuple| tuple.basic);
+        said.map(|basic| basic != Basic::Closed).reduce(|any, next| any || next)
+    }
+
+    /// The note a person would be shown: the person's, else the document's, else a tuple's.
+    pub fn first_note(&self) -> Option<&str> {
+        let persons = self.persons.iter().flat_map(|person| &person.notes);
+        let tuples = self.tuples.iter().flat_map(|tuple| &tuple.notes);
+        persons.chain(&self.notes).chain(tuples).map(|note| note.text.as_str()).find(|text| !text.is_empty())
+    }
+}
+
+/// A service (RFC 3863 §4.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tuple {
+    /// Its id; empty where none was given.
+    pub id: String,
+    /// Whether it can be reached.
+    pub basic: Option<Basic>,
+    /// What else its status says.
+    pub status_foreign: Vec<Foreign>,
+    /// Where it can be reached.
+    pub contact: Option<Contact>,
+    /// The device it runs on (RFC 4479 §3.4).
+    pub device_id: Option<String>,
+    /// Its rich presence.
+    pub rpid: Rpid,
+    /// Notes on it.
+    pub notes: Vec<Note>,
+    /// When it said so.
+    pub timestamp: Option<DateTime>,
+    /// What else it says.
+    pub foreign: Vec<Foreign>,
+}
+
+/// The person (RFC 4479 §3.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// Its id; empty where none was given.
+    pub id: String,
+    /// Its rich presence.
+    pub rpid: Rpid,
+    /// Notes.
+    pub notes: Vec<Note>,
+    /// When this was said.
+    pub timestamp: Option<DateTime>,
+    /// What else it says.
+    pub foreign: Vec<Foreign>,
+}
+
+/// A device (RFC 4479 §3.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Its id; empty where none was given.
+    pub id: String,
+    /// Its URN.
+    pub device_id: String,
+    /// Its rich presence.
+    pub rpid: Rpid,
+    /// Notes.
+    pub notes: Vec<Note>,
+    /// When this was said.
+    pub timestamp: Option<DateTime>,
+    /// What else it says.
+    pub foreign: Vec<Foreign>,
+}
+
+/// Whether a service can be reached (RFC 3863 §4.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basic {
+    /// It can.
+    Open,
+    /// It cannot.
+    Closed,
+    /// It can and is in a call; no RFC's word, read from some phones and written as `open`.
+    InUse,
+}
+
+impl Basic {
+    /// The value `text` in any case; an unknown one says nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
+        match () {
+            () if is("open") => Some(Self::Open),
+            () if is("closed") => Some(Self::Closed),
+            () if is("inuse") => Some(Self::InUse),
+            () => None,
+        }
+    }
+
+    /// The RFC's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open | Self::InUse => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Where a service can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// The URI.
+    pub uri: String,
+    /// Its weight against others.
+    pub priority: Option<Priority>,
+}
+
+/// A priority from 0 to 1 in thousandths (RFC 3863 §4.1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Priority(u16);
+
+impl Priority {
+    /// The highest.
+    pub const MAX: Self = Self(1000);
+
+    /// The priority `text`, digits beyond the third dropped; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+        let digits = whole.bytes().chain(fraction.bytes());
+        if whole.is_empty() || !digits.clone().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let thousandths = fraction.bytes().chain(*b"000").take(3);
+        let fraction = thousandths.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        match (whole.trim_start_matches('0'), fraction) {
+            ("", fraction) => Some(Self(fraction)),
+            ("1", 0) => Some(Self::MAX),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Priority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            1000 => f.write_str("1"),
+            0 => f.write_str("0"),
+            thousandths => {
+                let digits = format!("{thousandths:03}");
+                write!(f, "0.{}", digits.trim_end_matches('0'))
+            }
+        }
+    }
+}
+
+/// A text for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Its language (`xml:lang`), such as `en`.
+    pub lang: Option<String>,
+    /// The text.
+    pub text: String,
+}
+
+impl Note {
+    /// A note without a language.
+    pub fn of(text: impl Into<String>) -> Self {
+        Self { lang: None, text: text.into() }
+    }
+}
+
+/// An `xs:dateTime` as it was written; only well-formed ones exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DateTime(String);
+
+impl DateTime {
+    /// The date and time `text`, or `None` where it is none. Years have four digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let date = text.get(..10)?;
+        let time = text.get(10..)?.strip_prefix('T')?;
+        let (clock, rest) = (time.get(..8)?, time.get(8..)?);
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            2 => 28 + u32::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+        let fraction = rest.strip_prefix('.').map(|f| f.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let zone = match fraction {
+            Some(zone) if rest.len() < zone.len() + 2 => return None,
+            Some(zone) => zone,
+            None => rest,
+        };
+        let zone_holds = zone.is_empty()
+            || zone == "Z"
+            || zone
+                .strip_prefix(['+', '-'])
+                .and_then(|zone| numbers(zone, ':', [2, 2]))
+                .is_some_and(|[hours, minutes]| hours < 14 && minutes < 60 || hours == 14 && minutes == 0);
+        let holds =
+            year > 0 && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60 && zone_holds;
+        holds.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The numbers of `text`, each of exactly so many digits, separated by `separator`.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[u32; N]> {
+    let mut fields = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let field = fields.next()?;
+        if field.len() != digits || !field.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        *number = field.parse().ok()?;
+    }
+    fields.next().is_none().then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_and_time_as_xml_schema_has_them() {
+        let right = [
+            "2026-11-21T08:03:48Z",
+            "2026-11-21T08:03:48",
+            "2024-02-29T23:59:59.123456+14:00",
+            " 2026-01-01T00:00:00-05:30 ",
+        ];
+        let wrong = [
+            "",
+            "2026-11-21",
+            "2026-11-21 08:03:48Z",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-01T24:00:01Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+15:00",
+            "2026-01-01T00:00:00ZZ",
+            "\u{e9}2026-01-01T00:00:00",
+            "0000-01-01T00:00:00Z",
+        ];
+        assert!(right.iter().all(|text| DateTime::parse(text).is_some_and(|d| d.as_str() == text.trim())));
+        let taken: Vec<_> = wrong.iter().filter(|text| DateTime::parse(text).is_some()).collect();
+        assert!(taken.is_empty(), "{taken:?}");
+    }
+
+    #[test]
+    fn priorities_have_three_digits_at_most() {
+        let rows = [
+            ("1", Some("1")),
+            ("0.8", Some("0.8")),
+            ("0.80000", Some("0.8")),
+            ("1.000", Some("1")),
+            ("0.0099", Some("0.009")),
+            ("0", Some("0")),
+            ("1.001", None),
+            ("2", None),
+            ("-0.5", None),
+            ("", None),
+            (".5", None),
+            ("0,5", None),
+        ];
+        for (text, written) in rows {
+            assert_eq!(Priority::parse(text).map(|p| p.to_string()).as_deref(), written, "{text}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the bodies of an extension or a person are made of: the lamp, and what was published.
+//!
+//! In: device states already aggregated, and decoded publications. Out: the values that the body formats encode. It does
+//! not decide whose word counts or for how long; the sources do that before.
+
+use std::sync::Arc;
+
+use crate::body::presence_document::PresenceDocument;
+use crate::device_state::{ExtensionState, PresenceState};
+
+/// The lamp of an extension as a body needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LampState {
+    /// What the lamp shows.
+    pub extension: ExtensionState,
+    /// Every device of the hint is unavailable (not registered): chan_sip then says "Not online".
+    pub all_unavailable: bool,
+    /// What the person said of themselves, where the hint has a presence part.
+    pub presence: Option<PresenceState>,
+}
+
+impl LampState {
+    /// A lamp that shows `extension` and nothing else.
+    pub fn of(extension: ExtensionState) -> Self {
+        Self { extension, ..Self::default() }
+    }
+}
+
+/// The event state of the presence package: a lamp, publications, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// The lamp; `None` for a person without a hint or registration.
+    pub lamp: Option<LampState>,
+    /// The live publications, newest first.
+    pub published: Vec<Arc<PresenceDocument>>,
+}
+
+impl Presence {
+    /// The presence of an extension nobody published for.
+    pub fn of_lamp(lamp: LampState) -> Self {
+        Self { lamp: Some(lamp), published: Vec::new() }
+    }
+}

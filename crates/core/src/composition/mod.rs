@@ -1,0 +1,3 @@
+//! Composition: what many sources say becomes one event state.
+
+pub mod extension;

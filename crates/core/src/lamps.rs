@@ -1,0 +1,359 @@
+//! From fact to lamp: devices, hints and the one path on which a change reaches the watchers.
+//!
+//! Anything that changes calls [`Node::changed`]; [`Node::flush`] composes once per (resource, package) and hands every
+//! watcher to the notifier. Nothing else sends a NOTIFY.
+
+use crate::device_state::{DeviceName, DeviceState, PeerFacts, peer_state};
+use crate::devices::{DeviceId, Provider, unprovided};
+use crate::journal::{Key, Kind, Record, ResourceRecord, Value};
+use crate::mailbox::full_name;
+use crate::node::Node;
+use crate::notifier::subscription::EndReason;
+use crate::output::Event;
+use crate::packages::{Calls, PackageId, StateKind};
+use crate::resource::{ResourceId, ResourceKey};
+use crate::settings::{Host, Peer};
+use crate::tickets::Undo;
+use crate::time::Now;
+
+/// What moved a peer's device: for `why`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerSources {
+    /// Bindings of its AOR.
+    pub(crate) bindings: usize,
+    /// Calls that publications tell of.
+    pub(crate) calls: Calls,
+    /// Publications that tell of calls.
+    pub(crate) publications: usize,
+}
+
+impl Node {
+    /// Builds hints, devices and what depends on what from the settings; after a start, a restore or a reload.
+    pub(crate) fn build_lamps(&mut self, now: Now) {
+        self.facts.devices.unlink_all();
+        let settings = self.facts.settings.clone();
+        for peer in settings.peers.values() {
+            let id = self.facts.devices.find_or_add(&peer.device, now.wall);
+            if let Some(device) = self.facts.devices.get_mut(id) {
+                device.provider = Provider::Peer(peer.name.clone());
+            }
+        }
+        let ids: Vec<_> = self.facts.resources.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(resource) = self.facts.resources.get_mut(id) {
+                resource.configured = false;
+            }
+        }
+        for found in settings.dialplan.hints().filter(|hint| !hint.is_pattern) {
+            let key = ResourceKey::Extension {
+                context: found.context.to_owned(),
+                extension: found.extension.to_owned(),
+            };
+            let id = self.facts.resources.find(&key);
+            let id = id.unwrap_or_else(|| self.facts.resources.add(key, now.wall));
+            if let Some(resource) = self.facts.resources.get_mut(id) {
+                resource.configured = true;
+            }
+        }
+        let ids: Vec<_> = self.facts.resources.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if self.link(now, id) {
+                continue;
+            }
+            self.end_all(now, id, EndReason::NoResource);
+        }
+        let devices: Vec<_> = self.facts.devices.iter().map(|(id, _)| id).collect();
+        for id in devices {
+            self.refresh_device(now, id);
+        }
+        let ids: Vec<_> = self.facts.resources.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.relamp(now, id);
+            for kind in [StateKind::DeviceStates, StateKind::Mailbox] {
+                self.changed(id, kind);
+            }
+        }
+    }
+
+    /// Ties a resource to its devices as the settings say; `false` where it exists no more.
+    fn link(&mut self, now: Now, id: ResourceId) -> bool {
+        let Some(resource) = self.facts.resources.get(id) else { return true };
+        let settings = self.facts.settings.clone();
+        let (names, presence_names, text): (Vec<DeviceName>, _, _) = match &resource.key {
+            ResourceKey::Extension { context, extension } => {
+                let Some(found) = settings.dialplan.lookup(context, extension) else { return false };
+                match found.hint {
+                    Some(hint) => {
+                        let devices = hint.devices.clone();
+                        (devices, hint.presence.clone(), hint.text.clone())
+                    }
+                    None => (Vec::new(), Vec::new(), String::new()),
+                }
+            }
+            key @ ResourceKey::User { domain, .. } => match self.facts.peer_of(key) {
+                Some(peer) => (vec![peer.device.clone()], Vec::new(), String::new()),
+                None if settings.domains.iter().any(|d| d.any_user && d.name == *domain) => {
+                    (Vec::new(), Vec::new(), String::new())
+                }
+                None => return false,
+            },
+            ResourceKey::Mailbox(_) => (Vec::new(), Vec::new(), String::new()),
+        };
+        let mut devices = Vec::with_capacity(names.len());
+        for name in &names {
+            let device = self.facts.devices.find_or_add(name, now.wall);
+            if devices.contains(&device) {
+                continue;
+            }
+            devices.push(device);
+            if let Some(device) = self.facts.devices.get_mut(device) {
+                device.resources.push(id);
+                if name.is_tech("MWI") {
+                    device.provider = Provider::Mailbox(full_name(name.id()));
+                }
+            }
+        }
+        if let Some(resource) = self.facts.resources.get_mut(id) {
+            resource.devices = devices;
+            resource.presence_names = presence_names;
+            resource.hint = text;
+        }
+        true
+    }
+
+    /// The resource with this key, made and linked where it is new.
+    pub(crate) fn resource(&mut self, now: Now, key: &ResourceKey) -> ResourceId {
+        if let Some(id) = self.facts.resources.find(key) {
+            return id;
+        }
+        let id = self.facts.resources.add(key.clone(), now.wall);
+        self.link(now, id);
+        let devices =
+            self.facts.resources.get(id).map(|resource| resource.devices.clone()).unwrap_or_default();
+        for device in devices {
+            self.refresh_device(now, device);
+        }
+        if let Some(resource) = self.facts.resources.get(id) {
+            let lamp = self.facts.lamp(resource).extension;
+            if let Some(resource) = self.facts.resources.get_mut(id) {
+                resource.lamp = lamp;
+            }
+        }
+        id
+    }
+
+    /// Drops a resource that nothing configured and nobody watches or publishes for.
+    pub(crate) fn release_resource(&mut self, id: ResourceId) {
+        let Some(resource) = self.facts.resources.get(id) else { return };
+        let in_use = |p: &crate::resource::PackageState| !p.watchers.is_empty() || !p.publications.is_empty();
+        if resource.configured || resource.packages.iter().any(in_use) {
+            return;
+        }
+        let Some(resource) = self.facts.resources.remove(id) else { return };
+        for device in resource.devices {
+            if let Some(device) = self.facts.devices.get_mut(device) {
+                device.resources.retain(|other| *other != id);
+            }
+        }
+        for (slot, _) in resource.packages.iter().filter_map(|package| package.mark) {
+            self.subscriptions.forget(slot);
+            self.persist(Record::Delete(Key { kind: Kind::Resource, slot: u64::from(slot) }), Undo::No);
+        }
+    }
+
+    /// What the sources say of a peer: its bindings, and the calls that publications tell of.
+    pub(crate) fn peer_sources(&self, peer: &Peer) -> PeerSources {
+        let bindings = self.facts.registrar.bindings(&self.facts.aor(peer)).len();
+        let mut sources = PeerSources { bindings, ..PeerSources::default() };
+        let own = self.facts.resources.find(&self.facts.user_key(peer));
+        let Some(resource) = own.and_then(|id| self.facts.resources.get(id)) else { return sources };
+        for publication in self.facts.publications_of(resource) {
+            if let Some(calls) = publication.package.get().calls(&publication.content) {
+                sources.publications += 1;
+                sources.calls.inuse = sources.calls.inuse.saturating_add(calls.inuse);
+                sources.calls.ringing = sources.calls.ringing.saturating_add(calls.ringing);
+                sources.calls.onhold = sources.calls.onhold.saturating_add(calls.onhold);
+            }
+        }
+        sources
+    }
+
+    /// What a device's provider says it shows.
+    fn provided(&self, id: DeviceId) -> DeviceState {
+        let Some(device) = self.facts.devices.get(id) else { return DeviceState::Invalid };
+        match &device.provider {
+            Provider::Nobody => unprovided(&device.name),
+            Provider::Mailbox(name) => {
+                // Asterisk's res_mwi_devstate: a lamp lit by new messages.
+                if self.facts.mailboxes.counts(name).new > 0 {
+                    DeviceState::InUse
+                } else {
+                    DeviceState::NotInUse
+                }
+            }
+            Provider::Peer(name) => {
+                let Some(peer) = self.facts.settings.peers.get(name) else { return DeviceState::Invalid };
+                let sources = self.peer_sources(peer);
+                let onhold = if self.facts.settings.notify_hold { sources.calls.onhold } else { 0 };
+                peer_state(Some(PeerFacts {
+                    // Why: a phone that publishes calls is there, even where it registers elsewhere.
+                    registered: sources.bindings > 0 || peer.host != Host::Dynamic || sources.calls.inuse > 0,
+                    reachable: self.qualifier.is_reachable(name),
+                    qualify: peer.qualify.is_some(),
+                    onhold,
+                    ringing: sources.calls.ringing,
+                    inuse: sources.calls.inuse,
+                    call_limit: peer.call_limit,
+                    busylevel: peer.busy_level,
+                }))
+            }
+        }
+    }
+
+    /// Looks at a device's sources again, and moves every lamp it is part of.
+    pub(crate) fn refresh_device(&mut self, now: Now, id: DeviceId) {
+        let provided = self.provided(id);
+        let Some(device) = self.facts.devices.get_mut(id) else { return };
+        device.provided = provided;
+        let state = device.decided();
+        if state == device.state {
+            return;
+        }
+        device.state = state;
+        device.since = now.wall;
+        let event = Event::Device { device: device.name.as_typed().to_owned(), state: state.name() };
+        let resources = device.resources.clone();
+        self.tell(event);
+        for resource in resources {
+            self.relamp(now, resource);
+            self.changed(resource, StateKind::DeviceStates);
+        }
+    }
+
+    /// Looks at the device of a peer again.
+    pub(crate) fn refresh_peer(&mut self, now: Now, name: &str) {
+        let device =
+            self.facts.settings.peers.get(name).and_then(|peer| self.facts.devices.find(&peer.device));
+        if let Some(device) = device {
+            self.refresh_device(now, device);
+        }
+    }
+
+    /// A mailbox's counts changed.
+    pub(crate) fn mailbox_changed_at(&mut self, now: Now, name: &str) {
+        let lit: Vec<_> = self
+            .facts
+            .devices
+            .iter()
+            .filter(|(_, device)| matches!(&device.provider, Provider::Mailbox(mailbox) if mailbox == name))
+            .map(|(id, _)| id)
+            .collect();
+        for device in lit {
+            self.refresh_device(now, device);
+        }
+        self.mailbox_changed(name);
+    }
+
+    /// Marks everybody who watches a mailbox, or whose owner has it.
+    pub(crate) fn mailbox_changed(&mut self, name: &str) {
+        let owners =
+            self.facts.settings.peers.values().filter(|peer| peer.mailboxes.iter().any(|m| m == name));
+        let keys =
+            owners.map(|peer| self.facts.user_key(peer)).chain([ResourceKey::Mailbox(name.to_owned())]);
+        let ids: Vec<_> = keys.filter_map(|key| self.facts.resources.find(&key)).collect();
+        for id in ids {
+            self.changed(id, StateKind::Mailbox);
+        }
+    }
+
+    /// Computes a lamp again.
+    pub(crate) fn relamp(&mut self, now: Now, id: ResourceId) {
+        let Some(resource) = self.facts.resources.get(id) else { return };
+        let (was, lamp) = (resource.lamp, self.facts.lamp(resource).extension);
+        if was == lamp {
+            return;
+        }
+        let event = Event::Extension {
+            extension: resource.key.to_string(),
+            state: lamp.cli_word(),
+            was: was.cli_word(),
+        };
+        if let Some(resource) = self.facts.resources.get_mut(id) {
+            resource.lamp = lamp;
+            resource.lamp_since = now.wall;
+        }
+        self.tell(event);
+    }
+
+    /// What was published for a resource changed: for itself, and for every lamp its owner's device is part of.
+    pub(crate) fn publications_changed(&mut self, now: Now, id: ResourceId) {
+        let Some(resource) = self.facts.resources.get(id) else { return };
+        let peer = self.facts.peer_of(&resource.key).map(|peer| (peer.name.clone(), peer.device.clone()));
+        self.relamp(now, id);
+        self.changed(id, StateKind::Publications);
+        self.changed(id, StateKind::DeviceStates);
+        let Some((name, device)) = peer else { return };
+        self.refresh_peer(now, &name);
+        let device = self.facts.devices.find(&device).and_then(|id| self.facts.devices.get(id));
+        let others = device.map(|device| device.resources.clone()).unwrap_or_default();
+        for other in others {
+            self.changed(other, StateKind::Publications);
+        }
+    }
+
+    /// A fact of this kind changed for a resource: every package that depends on it is due.
+    pub(crate) fn changed(&mut self, id: ResourceId, kind: StateKind) {
+        for package in PackageId::all() {
+            if !package.get().depends_on().contains(&kind) {
+                continue;
+            }
+            let Some(state) = self.facts.resources.package_mut(id, package) else { return };
+            state.forget();
+            if !state.dirty && !state.watchers.is_empty() {
+                state.dirty = true;
+                self.dirty.push((id, package));
+            }
+        }
+    }
+
+    /// Composes what is due, once per resource and package, and tells the watchers.
+    pub(crate) fn flush(&mut self, now: Now) {
+        while !self.dirty.is_empty() || !self.due.is_empty() {
+            for (id, package) in std::mem::take(&mut self.dirty) {
+                let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
+                state.dirty = false;
+                let watchers = state.watchers.clone();
+                self.mark_shown(now, id, package);
+                for slot in watchers {
+                    if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                        subscription.pending = true;
+                        self.due.push_back(slot);
+                    }
+                }
+            }
+            while let Some(slot) = self.due.pop_front() {
+                self.notify_if_due(now, slot);
+            }
+        }
+    }
+
+    /// Stores what watchers are shown from now on, so that a restart knows who has seen it.
+    pub(crate) fn mark_shown(&mut self, now: Now, id: ResourceId, package: PackageId) {
+        let Some(hash) = self.shown_hash(id, package) else { return };
+        let Some(state) = self.facts.resources.package_mut(id, package) else { return };
+        if state.mark.is_some_and(|(_, marked)| marked == hash) {
+            return;
+        }
+        let slot = state.mark.map_or_else(|| self.subscriptions.new_mark(), |(slot, _)| slot);
+        state.mark = Some((slot, hash));
+        let Some(resource) = self.facts.resources.get(id) else { return };
+        let record = ResourceRecord {
+            resource: resource.key.to_string(),
+            package: package.name().to_owned(),
+            hash,
+            changed_at: now.wall,
+        };
+        let key = Key { kind: Kind::Resource, slot: u64::from(slot) };
+        self.persist(Record::Upsert(key, Value::Resource(record)), Undo::No);
+    }
+}

@@ -1,0 +1,428 @@
+//! The presence server as one value: inputs in, outputs out, nothing else.
+//!
+//! ```text
+//! shell                      Node
+//!   | handle_input(now, i)     |      one mutation ...
+//!   |------------------------->|
+//!   | poll_output(now)         |      ... then drain until Timeout
+//!   |------------------------->|
+//!   |<-- Transmit, Persist ... |
+//!   |<-- Timeout(at)           |      call again at `at`, or sooner with anything else
+//! ```
+//!
+//! - `now` is a parameter everywhere: `mono` drives timers, `wall` only stamps documents and stored expiries.
+//! - Randomness comes from one seed.
+//! - A `Transmit { after: Some(ticket) }` leaves once its ticket is durable; nothing else waits for the disk. On
+//!   `Persisted(ticket, Err)` the change behind the ticket is undone and its request answered 503 with Retry-After.
+//! - A node is single-threaded and takes messages in order: `early` can never overtake `terminated`.
+//! - It cannot fail for I/O. A refused request is a `Reject` and is the response.
+
+use crate::authn::Authenticator;
+use crate::connections::Connections;
+use crate::device_state::DeviceState;
+use crate::devices::Devices;
+use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
+use crate::input::Input;
+use crate::journal::{Key, Kind, Value};
+use crate::mailbox::Mailboxes;
+use crate::map::Maps;
+use crate::notifier::Subscriptions;
+use crate::output::{Event, Output, Ticket};
+use crate::packages::PackageId;
+use crate::publication::Publications;
+use crate::qualify::Qualifier;
+use crate::registrar::Registrar;
+use crate::resource::{ResourceId, Resources};
+use crate::rng::Rng;
+use crate::settings::Settings;
+use crate::slots::Slots;
+use crate::tickets::Tickets;
+use crate::time::{Instant, Now};
+use crate::timers::Timers;
+use crate::transaction::{Action, Answer, ResponseParts, Transactions, Transmit, ack::ack};
+use crate::view_of::Facts;
+use bytes::Bytes;
+use lampyris_sip::{Message, Name};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a timer of the node is for. Slots may have been reused: each handler looks whether it is still due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A subscription ends.
+    SubscriptionExpires(u32),
+    /// A NOTIFY is tried again.
+    NotifyAgain(u32),
+    /// A publication ends.
+    PublicationExpires(u32),
+    /// The first binding of an AOR ends.
+    BindingExpires(u32),
+    /// A manual device state ends.
+    ManualExpires(crate::devices::DeviceId),
+    /// The bindings of a closed stream are lost.
+    FlowLost(StreamId),
+    /// Peers are asked whether they are there.
+    Qualify(u32),
+    /// A DNS query is given up.
+    DnsGivenUp(u64),
+}
+
+/// Who waits for the answer to a request of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requester {
+    /// A NOTIFY of the subscription in this slot; its CSeq tells it from another subscription there.
+    Notify {
+        /// The subscription.
+        slot: u32,
+        /// The NOTIFY's CSeq.
+        cseq: u32,
+    },
+    /// The last NOTIFY of a subscription that is gone.
+    Farewell,
+    /// A qualify OPTIONS.
+    Qualify(u32),
+}
+
+/// Counters for `status`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) requests: u64,
+    pub(crate) rejects: u64,
+    pub(crate) notifies: u64,
+    pub(crate) notifies_ok: u64,
+    pub(crate) notifies_failed: u64,
+    pub(crate) malformed: u64,
+    pub(crate) bugs: u64,
+}
+
+/// The presence server.
+pub struct Node {
+    pub(crate) facts: Facts,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) transactions: Transactions<Requester>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) connections: Connections,
+    pub(crate) qualifier: Qualifier,
+    pub(crate) tickets: Tickets,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) rng: Rng,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) dirty: Vec<(ResourceId, PackageId)>,
+    pub(crate) due: VecDeque<u32>,
+    /// Rows of device and presence states set by command: the names as typed.
+    pub(crate) device_rows: Slots<String>,
+    pub(crate) counters: Counters,
+    pub(crate) started: Instant,
+}
+
+impl Node {
+    /// A node with these settings, listening on what the shell has bound, all its randomness from `seed`.
+    pub fn new(settings: Arc<Settings>, listeners: Vec<Listener>, seed: [u8; 32], now: Now) -> Self {
+        let mut rng = Rng::new(seed);
+        let maps = Maps::new(rng.next_u64());
+        let fork = |rng: &mut Rng| {
+            let mut seed = [0; 32];
+            seed.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&rng.next_u64().to_le_bytes()));
+            Rng::new(seed)
+        };
+        let transactions = Transactions::new(maps, fork(&mut rng));
+        let authenticator = Authenticator::new(maps, fork(&mut rng));
+        let mut node = Self {
+            facts: Facts {
+                settings,
+                resources: Resources::new(maps),
+                devices: Devices::new(maps),
+                publications: Publications::new(maps),
+                registrar: Registrar::new(maps),
+                mailboxes: Mailboxes::default(),
+                presence_states: std::collections::BTreeMap::new(),
+            },
+            subscriptions: Subscriptions::new(maps),
+            transactions,
+            authenticator,
+            connections: Connections::default(),
+            qualifier: Qualifier::default(),
+            tickets: Tickets::default(),
+            timers: Timers::default(),
+            listeners,
+            rng,
+            outputs: VecDeque::new(),
+            dirty: Vec::new(),
+            due: VecDeque::new(),
+            device_rows: Slots::default(),
+            counters: Counters::default(),
+            started: now.mono,
+        };
+        node.authenticator.configure(&node.facts.settings);
+        node.build_lamps(now);
+        node.schedule_qualify(now);
+        node.outputs.clear();
+        node.look_up_peers();
+        node
+    }
+
+    /// Puts one stored row back, before the first input; kinds in the order of [`Kind::ALL`], nothing expired.
+    pub fn restore(&mut self, now: Now, key: Key, value: Value) {
+        let Ok(slot) = u32::try_from(key.slot) else { return };
+        self.put_row(now, key.kind, slot, Some(value), Put::Restart);
+    }
+
+    /// After the last [`Self::restore`]: lamps are computed, and watchers told what may have changed while we were gone.
+    pub fn restored(&mut self, now: Now) {
+        self.facts.registrar.restored();
+        self.facts.publications.restored();
+        self.facts.mailboxes.restored();
+        self.device_rows.rebuild_free();
+        self.subscriptions.restored();
+        self.build_lamps(now);
+        self.outputs.retain(|output| !matches!(output, Output::Event(_)));
+        self.notify_all_restored(now);
+        self.flush(now);
+    }
+
+    /// Takes one input. Drain [`Self::poll_output`] before the next.
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Received { flow, message: Ok(message) } => self.on_message(now, flow, &message),
+            Input::Received { flow, message: Err(error) } => self.on_malformed(now, flow, &error),
+            Input::FlowOpened { id, transport, listener, remote } => {
+                self.on_flow_opened(now, id, transport, listener, remote);
+            }
+            Input::FlowClosed { id } => self.on_flow_closed(now, id),
+            Input::Resolved { query, answer } => self.on_resolved(now, query, answer),
+            Input::Persisted(ticket, result) => self.on_persisted(now, ticket, result),
+            Input::Peer(..) => {} // Why: one node has no peers yet; the cluster brings them.
+            Input::Timeout => {}
+        }
+        self.on_timers(now);
+        self.flush(now);
+    }
+
+    /// The next thing to do; `Output::Timeout` ends the drain.
+    pub fn poll_output(&mut self, now: Now) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        let next = [self.timers.next(), self.transactions.next_timeout()].into_iter().flatten().min();
+        // Why: an hour is soon enough to look at the clock again when nothing is timed.
+        Output::Timeout(next.unwrap_or(now.mono + std::time::Duration::from_secs(3600)))
+    }
+
+    fn on_message(&mut self, now: Now, flow: Flow, message: &Message) {
+        if message.is_request() {
+            self.on_request(now, flow, message);
+        } else {
+            self.on_response(now, message);
+        }
+    }
+
+    fn on_response(&mut self, now: Now, message: &Message) {
+        // RFC 3261 §18.1.2, §8.1.3.3: a response with more than one Via is not for us, a UA core.
+        if message.vias().nth(1).is_some() {
+            return;
+        }
+        let Some(status) = message.status() else { return };
+        let via = message.top_via();
+        let cseq = message.cseq();
+        let parts = ResponseParts { branch: via.branch(), method: cseq.method.as_str(), status: status.0 };
+        match self.transactions.on_response(now.mono, &parts, |invite| ack(invite, message)) {
+            Answer::Final(requester, ack) => {
+                if let Some(ack) = ack {
+                    self.transmit(ack);
+                }
+                let retry_after = message.header(Name::RetryAfter).and_then(leading_number);
+                self.on_answer(now, requester, status.0, retry_after);
+            }
+            Answer::Absorbed(Some(again)) => self.transmit(again),
+            Answer::Provisional(_) | Answer::AnotherSuccess(_) | Answer::Absorbed(None) | Answer::Stray => {}
+        }
+    }
+
+    fn on_answer(&mut self, now: Now, requester: Requester, status: u16, retry_after: Option<u32>) {
+        match requester {
+            Requester::Notify { slot, cseq } => self.on_notify_answer(now, slot, cseq, status, retry_after),
+            Requester::Qualify(probe) => self.on_qualify_answer(now, probe, status),
+            Requester::Farewell => {}
+        }
+    }
+
+    fn on_timers(&mut self, now: Now) {
+        let mut actions = Vec::new();
+        self.transactions.on_timeout(now.mono, &mut actions);
+        self.on_actions(now, actions);
+        while let Some((_, timer)) = self.timers.pop_due(now.mono) {
+            match timer {
+                Timer::SubscriptionExpires(slot) => self.on_subscription_expired(now, slot),
+                Timer::NotifyAgain(slot) => self.on_notify_again(slot),
+                Timer::PublicationExpires(slot) => self.on_publication_expired(now, slot),
+                Timer::BindingExpires(slot) => self.on_binding_expired(now, slot),
+                Timer::ManualExpires(device) => self.on_manual_expired(now, device),
+                Timer::FlowLost(stream) => self.on_flow_lost(now, stream),
+                Timer::Qualify(round) => self.on_qualify_due(now, round),
+                Timer::DnsGivenUp(query) => self.on_dns_given_up(now, query),
+            }
+        }
+    }
+
+    /// Does what the transaction layer asks for.
+    pub(crate) fn on_actions(&mut self, now: Now, actions: Vec<Action<Requester>>) {
+        for action in actions {
+            match action {
+                Action::Transmit(transmit) => self.transmit(transmit),
+                // RFC 3261 §8.1.3.1: a time-out is a 408, a transport error a 503.
+                Action::TimedOut(requester) => self.on_answer(now, requester, 408, None),
+                Action::TransportFailed(requester) => self.on_transport_failed(now, requester),
+                Action::Unacknowledged(_) => {}
+            }
+        }
+    }
+
+    fn on_transport_failed(&mut self, now: Now, requester: Requester) {
+        match requester {
+            Requester::Notify { slot, cseq } => self.on_notify_lost(now, slot, cseq),
+            other => self.on_answer(now, other, 503, None),
+        }
+    }
+
+    /// Asks the shell to send.
+    pub(crate) fn transmit(&mut self, transmit: Transmit) {
+        let Transmit { flow, bytes, after } = transmit;
+        self.send(flow, bytes, after);
+    }
+
+    /// Asks the shell to send bytes on a flow; bytes for a stream that is still connecting wait for it.
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Bytes, after: Option<Ticket>) {
+        self.outputs.push_back(Output::Transmit { flow, bytes, after });
+    }
+
+    /// Tells log and event streams.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// A listener that can reach `flow`'s peer.
+    pub(crate) fn listener_of(&self, flow: Flow) -> Option<&Listener> {
+        match flow {
+            Flow::Udp { listener, .. } => self.listener(listener),
+            Flow::Stream { id, .. } => self.listener(self.connections.listener(id)?),
+        }
+    }
+
+    /// A listener by id.
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.id == id)
+    }
+
+    /// A stored flow in this process: streams are gone, and a listener's number may mean another one since.
+    pub(crate) fn restarted(&self, flow: Flow) -> Flow {
+        let Flow::Udp { listener, remote } = flow.restarted() else { return flow.restarted() };
+        let fits = |l: &Listener| l.transport == Transport::Udp && l.local.is_ipv6() == remote.is_ipv6();
+        if self.listener(listener).is_some_and(fits) {
+            return flow;
+        }
+        let other = self.listener_for(Transport::Udp, remote.is_ipv6());
+        Flow::Udp { listener: other.map_or(listener, |other| other.id), remote }
+    }
+
+    /// The first listener of a transport whose address family reaches `v6` or not.
+    pub(crate) fn listener_for(&self, transport: Transport, v6: bool) -> Option<&Listener> {
+        let mut fitting = self.listeners.iter().filter(|listener| listener.transport == transport);
+        fitting.clone().find(|listener| listener.local.is_ipv6() == v6).or_else(|| fitting.next())
+    }
+
+    /// An own bug that one transaction must not take the server down for: panics where tests run, counts elsewhere.
+    pub(crate) fn never(&mut self, what: &str) {
+        debug_assert!(false, "never: {what}");
+        self.counters.bugs += 1;
+    }
+}
+
+/// Why a row is put: at start, or to undo a change that could not be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// The whole store is being read.
+    Restart,
+    /// One change is being undone.
+    Undo,
+}
+
+impl Node {
+    /// Makes one row of the journal true in memory: `None` removes it.
+    pub(crate) fn put_row(&mut self, now: Now, kind: Kind, slot: u32, value: Option<Value>, put: Put) {
+        match (kind, value) {
+            (Kind::Subscription, Some(Value::Subscription(record))) => {
+                self.put_subscription(now, slot, Some(*record), put);
+            }
+            (Kind::Subscription, None) => self.put_subscription(now, slot, None, put),
+            (Kind::Publication, Some(Value::Publication(record))) => {
+                self.put_publication(now, slot, Some(*record), put);
+            }
+            (Kind::Publication, None) => self.put_publication(now, slot, None, put),
+            (Kind::Bindings, Some(Value::Bindings(record))) => {
+                self.put_bindings(now, slot, Some(record), put)
+            }
+            (Kind::Bindings, None) => self.put_bindings(now, slot, None, put),
+            (Kind::Device, Some(Value::Device(record))) => self.put_device(now, slot, Some(record), put),
+            (Kind::Device, None) => self.put_device(now, slot, None, put),
+            (Kind::Mailbox, Some(Value::Mailbox(record))) => {
+                self.facts.mailboxes.restore(slot, record.mailbox.clone(), record.counts);
+                match put {
+                    Put::Restart => self.mailbox_changed(&record.mailbox),
+                    Put::Undo => self.mailbox_changed_at(now, &record.mailbox),
+                }
+            }
+            (Kind::Mailbox, None) => {
+                if let Some(name) = self.facts.mailboxes.remove(slot) {
+                    self.mailbox_changed_at(now, &name);
+                }
+            }
+            (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
+            (Kind::Resource, None) => self.subscriptions.forget(slot),
+            _ => self.never("a row of another kind"),
+        }
+    }
+
+    /// A device's state as the CLI prints it.
+    pub(crate) fn device_state_of(&self, name: &crate::device_state::DeviceName) -> DeviceState {
+        let device = self.facts.devices.find(name).and_then(|id| self.facts.devices.get(id));
+        device.map_or_else(|| crate::devices::unprovided(name), |device| device.state)
+    }
+}
+
+/// The number a header value begins with, as in `Retry-After: 30 (maintenance)`.
+fn leading_number(value: &str) -> Option<u32> {
+    let digits = value.trim_start();
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn a_stored_flow_leaves_by_a_listener_of_its_transport() {
+        let listener = |id, transport, local: &str| {
+            let local = local.parse().unwrap();
+            Listener { id: ListenerId(id), transport, local, advertised: local, names: Vec::new() }
+        };
+        let listeners = vec![
+            listener(0, Transport::Tcp, "192.0.2.1:5060"),
+            listener(1, Transport::Udp, "[2001:db8::1]:5060"),
+            listener(2, Transport::Udp, "192.0.2.1:5060"),
+        ];
+        let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(0) };
+        let node = Node::new(Arc::new(Settings::empty()), listeners, [0; 32], now);
+        for (stored, remote, now) in [
+            (0, "192.0.2.9:5060", 2),
+            (1, "192.0.2.9:5060", 2),
+            (2, "192.0.2.9:5060", 2),
+            (7, "[2001:db8::9]:5060", 1),
+        ] {
+            let flow = |id| Flow::Udp { listener: ListenerId(id), remote: remote.parse().unwrap() };
+            assert_eq!(node.restarted(flow(stored)), flow(now), "{stored} {remote}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a watcher answers to a NOTIFY, or does not (RFC 6665 §4.2.2, RFC 5057 §5.1).
+
+use crate::limits;
+use crate::node::{Node, Timer};
+use crate::settings::OnTimeout;
+use crate::time::Now;
+use crate::transaction::ClientId;
+use std::time::Duration;
+
+/// Answers that end a subscription at once (RFC 6665 §4.2.2).
+const fn ends_subscription(status: u16) -> bool {
+    matches!(status, 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604)
+}
+
+impl Node {
+    /// A NOTIFY was answered; 408 where it was not.
+    pub(crate) fn on_notify_answer(
+        &mut self,
+        now: Now,
+        slot: u32,
+        cseq: u32,
+        status: u16,
+        retry_after_s: Option<u32>,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(slot).filter(|s| s.local_cseq == cseq) else {
+            return;
+        };
+        subscription.in_flight = None;
+        subscription.last_answer = Some(status);
+        subscription.answered_at = now.wall;
+        let profile = usize::from(subscription.profile);
+        if (200..300).contains(&status) {
+            subscription.failures = 0;
+            self.counters.notifies_ok += 1;
+            return self.go_on(now, slot);
+        }
+        self.counters.notifies_failed += 1;
+        let profile = self.facts.settings.profiles.get(profile);
+        let keeps = profile.is_some_and(|profile| profile.retry_statuses.contains(&status));
+        if ends_subscription(status) && !keeps {
+            return self.vanish(slot, "gone");
+        }
+        let mut wait = limits::NOTIFY_BACK_OFF_MIN;
+        if status == 408 {
+            match profile.map_or(OnTimeout::Remove, |profile| profile.on_timeout) {
+                OnTimeout::Remove => return self.vanish(slot, "unanswered"),
+                OnTimeout::Retry(first) => wait = first,
+            }
+        }
+        self.try_later(now, slot, wait, retry_after_s);
+    }
+
+    /// The stream closed under a NOTIFY: the newest state goes out by another way.
+    pub(crate) fn on_notify_lost(&mut self, now: Now, slot: u32, cseq: u32) {
+        let Some(subscription) = self.subscriptions.get_mut(slot).filter(|s| s.local_cseq == cseq) else {
+            return;
+        };
+        subscription.in_flight = None;
+        subscription.pending = true;
+        subscription.forced = true;
+        self.go_on(now, slot);
+    }
+
+    /// A NOTIFY was not sent after all: the answer it was to follow could not be given.
+    pub(crate) fn unsend(&mut self, slot: u32, client: ClientId) {
+        let Some(subscription) = self.subscriptions.get_mut(slot).filter(|s| s.in_flight == Some(client))
+        else {
+            return;
+        };
+        subscription.in_flight = None;
+        subscription.pending = true;
+        subscription.forced = true;
+        self.due.push_back(slot);
+    }
+
+    /// There is no way to the watcher now; the state is kept for when there is one.
+    pub(crate) fn on_unreachable(&mut self, now: Now, slot: u32) {
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        subscription.last_answer = Some(503);
+        subscription.answered_at = now.wall;
+        self.counters.notifies_failed += 1;
+        self.try_later(now, slot, limits::NOTIFY_BACK_OFF_MIN, None);
+    }
+
+    /// The wait after a failure is over.
+    pub(crate) fn on_notify_again(&mut self, slot: u32) {
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.retry = None;
+            subscription.pending = true;
+            subscription.forced = true;
+            self.due.push_back(slot);
+        }
+    }
+
+    /// The way to a watcher is known or open again.
+    pub(crate) fn resume(&mut self, now: Now, slot: u32) {
+        if let Some(subscription) = self.subscriptions.get_mut(slot)
+            && let Some(token) = subscription.retry.take()
+        {
+            self.timers.cancel(token);
+        }
+        self.go_on(now, slot);
+    }
+
+    /// After a NOTIFY is out of the way: the last one if the subscription has ended, else what changed meanwhile.
+    fn go_on(&mut self, now: Now, slot: u32) {
+        match self.subscriptions.get(slot) {
+            // Why: a way may open while a NOTIFY goes by another; its answer comes here again.
+            Some(subscription) if subscription.in_flight.is_some() => {}
+            Some(subscription) if subscription.ending.is_some() => self.say_farewell(now, slot, None),
+            Some(subscription) if subscription.pending => self.due.push_back(slot),
+            _ => {}
+        }
+    }
+
+    fn try_later(&mut self, now: Now, slot: u32, first: Duration, retry_after_s: Option<u32>) {
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        if subscription.ending.is_some() {
+            return self.vanish(slot, "unanswered");
+        }
+        let doubled =
+            first.saturating_mul(1 << subscription.failures.min(8)).min(limits::NOTIFY_BACK_OFF_MAX);
+        subscription.failures = subscription.failures.saturating_add(1);
+        let wait = retry_after_s
+            .map_or(doubled, |s| Duration::from_secs(u64::from(s)).min(limits::NOTIFY_BACK_OFF_MAX));
+        if let Some(token) = subscription.retry.take() {
+            self.timers.cancel(token);
+        }
+        let token = self.timers.insert(now.mono + wait, Timer::NotifyAgain(slot));
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.pending = true;
+            subscription.forced = true;
+            subscription.retry = Some(token);
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The notifier (RFC 6665 §4.2): from SUBSCRIBE to the last NOTIFY of a subscription.
+//!
+//! ```text
+//! watcher                    lampyris                   store
+//!   | SUBSCRIBE                 |                          |
+//!   |-------------------------->|  Persist                 |
+//!   |                           |------------------------->|
+//!   |<-- 200, NOTIFY -----------|<-------------- durable --|
+//!   | 200 (NOTIFY)              |
+//!   |-------------------------->|
+//! ```
+//!
+//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`answer`] takes what watchers answer. One NOTIFY is in flight
+//! per subscription; the newest state wins; identical documents are dropped.
+
+mod answer;
+mod send;
+mod subscribe;
+pub(crate) mod subscription;
+
+pub(crate) use subscribe::{bad_event, user_agent_of};
+
+use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
+use crate::map::{Map, Maps};
+use crate::node::{Node, Put, Timer};
+use crate::output::{Event, Ticket};
+use crate::packages::PackageId;
+use crate::resource::{ResourceId, ResourceKey};
+use crate::slots::Slots;
+use crate::tickets::Undo;
+use crate::time::{Now, UnixTime};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use subscription::{EndReason, Subscription, Text, texts_of};
+
+/// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
+const UNSURE: Duration = Duration::from_secs(32);
+
+/// All subscriptions of a node.
+pub(crate) struct Subscriptions {
+    slots: Slots<Subscription>,
+    /// By what makes two subscriptions the same one: see [`Subscriptions::identity`].
+    by_identity: Map<u64, u32>,
+    hasher: foldhash::quality::SeedableRandomState,
+    /// Stored marks of resources, by slot.
+    marks: Slots<ResourceRecord>,
+    /// The newest moment any restored row knows.
+    last_stored: UnixTime,
+}
+
+impl Subscriptions {
+    /// None.
+    pub(crate) fn new(maps: Maps) -> Self {
+        let by_identity = maps.map();
+        let hasher = by_identity.hasher().clone();
+        let last_stored = UnixTime::default();
+        Self { slots: Slots::default(), by_identity, hasher, marks: Slots::default(), last_stored }
+    }
+
+    /// A hash of what makes two subscriptions the same one: the watcher, the resource, the Event with its id, and the
+    /// phone (its instance, else its Contact URI).
+    fn identity(
+        &self,
+        watcher: &str,
+        resource: ResourceId,
+        package: PackageId,
+        id: &str,
+        phone: &str,
+    ) -> u64 {
+        use std::hash::BuildHasher;
+        self.hasher.hash_one((watcher, resource, package, id, phone))
+    }
+
+    fn identity_of(&self, subscription: &Subscription) -> u64 {
+        let phone = subscription.text_opt(Text::Instance).unwrap_or_else(|| subscription.text(Text::Target));
+        let (watcher, id) = (subscription.text(Text::Watcher), subscription.text(Text::EventId));
+        self.identity(watcher, subscription.resource, subscription.package, id, phone)
+    }
+
+    /// A subscription by slot.
+    pub(crate) fn get(&self, slot: u32) -> Option<&Subscription> {
+        self.slots.get(slot)
+    }
+
+    /// A subscription by slot, to change what does not identify it.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Subscription> {
+        self.slots.get_mut(slot)
+    }
+
+    /// All, in slot order; those that only wait for their last NOTIFY too.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Subscription)> {
+        self.slots.iter()
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// A slot for a new mark.
+    pub(crate) fn new_mark(&mut self) -> u32 {
+        let (resource, package) = (String::new(), String::new());
+        self.marks.insert(ResourceRecord { resource, package, hash: 0, changed_at: UnixTime::default() })
+    }
+
+    /// A mark as it was stored.
+    pub(crate) fn remember(&mut self, slot: u32, record: ResourceRecord) {
+        self.last_stored = self.last_stored.max(record.changed_at);
+        self.marks.restore(slot, record);
+    }
+
+    /// A mark that is no more.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        self.marks.remove(slot);
+    }
+
+    /// After the last row of a restart.
+    pub(crate) fn restored(&mut self) {
+        self.slots.rebuild_free();
+        self.marks.rebuild_free();
+    }
+}
+
+impl Node {
+    /// Puts a subscription into the tables and arms its expiry.
+    fn enter(&mut self, now: Now, slot: u32) {
+        let Some(subscription) = self.subscriptions.slots.get(slot) else { return };
+        let identity = self.subscriptions.identity_of(subscription);
+        self.subscriptions.by_identity.insert(identity, slot);
+        let (resource, package) = (subscription.resource, subscription.package);
+        let expiry =
+            self.timers.insert(now.mono_at(subscription.expires_at), Timer::SubscriptionExpires(slot));
+        let Some(state) = self.facts.resources.package_mut(resource, package) else { return };
+        let place = u32::try_from(state.watchers.len()).unwrap_or(u32::MAX);
+        state.watchers.push(slot);
+        if let Some(subscription) = self.subscriptions.slots.get_mut(slot) {
+            subscription.place = place;
+            subscription.expiry = Some(expiry);
+        }
+    }
+
+    /// Takes a subscription out of the tables, so that no change reaches it any more; its slot stays.
+    fn leave(&mut self, slot: u32) {
+        let Some(subscription) = self.subscriptions.slots.get(slot) else { return };
+        let identity = self.subscriptions.identity_of(subscription);
+        if self.subscriptions.by_identity.get(&identity) == Some(&slot) {
+            self.subscriptions.by_identity.remove(&identity);
+        }
+        let (resource, package, place) =
+            (subscription.resource, subscription.package, subscription.place as usize);
+        if let Some(state) = self.facts.resources.package_mut(resource, package)
+            && state.watchers.get(place) == Some(&slot)
+        {
+            state.watchers.swap_remove(place);
+            if let Some(moved) = state.watchers.get(place).copied()
+                && let Some(moved) = self.subscriptions.slots.get_mut(moved)
+            {
+                moved.place = u32::try_from(place).unwrap_or(u32::MAX);
+            }
+        }
+        if let Some(subscription) = self.subscriptions.slots.get_mut(slot) {
+            for token in [subscription.expiry.take(), subscription.retry.take()].into_iter().flatten() {
+                self.timers.cancel(token);
+            }
+        }
+    }
+
+    /// The record of a subscription as it stands.
+    fn subscription_record(&self, slot: u32) -> Option<SubscriptionRecord> {
+        let subscription = self.subscriptions.get(slot)?;
+        let resource = self.facts.resources.get(subscription.resource)?.key.to_string();
+        let format = subscription.package.content_type(usize::from(subscription.format));
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        Some(subscription.record(resource, format, profile.map_or("", |profile| profile.name.as_str())))
+    }
+
+    /// Stores a subscription as it stands.
+    pub(crate) fn store_subscription(&mut self, slot: u32, undo: Undo) -> Option<Ticket> {
+        let record = self.subscription_record(slot)?;
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.stored_cseq = subscription.local_cseq;
+        }
+        let value = Value::Subscription(Box::new(record));
+        Some(self.persist(Record::Upsert(subscription_key(slot), value), undo))
+    }
+
+    /// Ends a subscription: out of the tables and the store at once, then its last NOTIFY, after the one in flight.
+    pub(crate) fn end(&mut self, now: Now, slot: u32, reason: EndReason, after: Option<Ticket>) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        if subscription.ending.is_some() {
+            return;
+        }
+        self.leave(slot);
+        self.tell_end(slot, reason.as_str());
+        let deleted = self.persist(Record::Delete(subscription_key(slot)), Undo::No);
+        let after = after.or_else(|| self.is_ahead_of_store(slot).then_some(deleted));
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        subscription.ending = Some(reason);
+        if subscription.in_flight.is_none() {
+            self.say_farewell(now, slot, after);
+        }
+    }
+
+    /// Drops a subscription without a word: the watcher said it is not there.
+    pub(crate) fn vanish(&mut self, slot: u32, why: &'static str) {
+        if let Some(subscription) = self.subscriptions.get(slot)
+            && subscription.ending.is_none()
+        {
+            self.leave(slot);
+            self.tell_end(slot, why);
+            self.persist(Record::Delete(subscription_key(slot)), Undo::No);
+        }
+        self.remove_subscription(slot);
+    }
+
+    /// Frees the slot of a subscription that has left.
+    fn remove_subscription(&mut self, slot: u32) {
+        self.connections.forget_way(slot);
+        if let Some(subscription) = self.subscriptions.slots.remove(slot) {
+            self.release_resource(subscription.resource);
+        }
+    }
+
+    fn tell_end(&mut self, slot: u32, state: &'static str) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        let event = Event::Subscription {
+            resource: subscription.text(Text::Asked).to_owned(),
+            package: subscription.package.name(),
+            watcher: subscription.text(Text::Watcher).to_owned(),
+            state,
+        };
+        self.tell(event);
+    }
+
+    /// Ends all subscriptions to a resource that is gone, and its publications.
+    pub(crate) fn end_all(&mut self, now: Now, resource: ResourceId, reason: EndReason) {
+        for package in PackageId::all() {
+            let Some(state) = self.facts.resources.package(resource, package) else { continue };
+            let (watchers, publications) = (state.watchers.clone(), state.publications.clone());
+            for slot in publications {
+                self.end_publication(now, slot);
+            }
+            for slot in watchers {
+                self.end(now, slot, reason, None);
+            }
+        }
+        if let Some(resource) = self.facts.resources.get_mut(resource) {
+            resource.configured = false;
+            resource.devices.clear();
+        }
+        self.release_resource(resource);
+    }
+
+    /// A subscription's time is up.
+    pub(crate) fn on_subscription_expired(&mut self, now: Now, slot: u32) {
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        subscription.expiry = None;
+        self.end(now, slot, EndReason::Timeout, None);
+    }
+
+    /// A subscription's row from the store, or before a change that could not be stored.
+    pub(crate) fn put_subscription(
+        &mut self,
+        now: Now,
+        slot: u32,
+        record: Option<SubscriptionRecord>,
+        put: Put,
+    ) {
+        let mut said = None;
+        if put == Put::Undo
+            && let Some(old) = self.subscriptions.get(slot)
+        {
+            let tag = old.text(Text::LocalTag);
+            if record.as_ref().is_some_and(|record| record.local_tag == tag) {
+                said = Some((old.local_cseq, old.version));
+            }
+            if let Some(client) = old.in_flight {
+                self.transactions.abandon(client);
+            }
+            self.leave(slot);
+            self.remove_subscription(slot);
+        }
+        let Some(record) = record else { return };
+        let Some(package) = PackageId::by_name(&record.package) else { return };
+        let Some(key) = ResourceKey::parse(&record.resource) else { return };
+        let resource = self.resource(now, &key);
+        self.subscriptions.last_stored = self.subscriptions.last_stored.max(record.created_at);
+        // Why: NOTIFYs may have left since the row was stored, also the last one of an unsubscribe that is undone.
+        let jump = match put {
+            Put::Restart => crate::limits::CSEQ_JUMP,
+            Put::Undo => crate::limits::CSEQ_JUMP_UNDO,
+        };
+        let (cseq, version) = said.unwrap_or((record.local_cseq, record.version));
+        let undone = put == Put::Undo;
+        let subscription = Subscription {
+            resource,
+            place: 0,
+            package,
+            format: package.format(&record.format).unwrap_or(0),
+            profile: self.profile_named(&record.profile),
+            texts: texts_of(&record),
+            flow: if put == Put::Restart { self.restarted(record.flow) } else { record.flow },
+            remote_cseq: record.remote_cseq,
+            local_cseq: cseq.saturating_add(jump),
+            // Why: the row knows nothing of the jump, so the first NOTIFY stores it; a second crash would jump to the
+            // same numbers again.
+            stored_cseq: record.local_cseq,
+            // Why: wrapping, because it starts just below 0.
+            version: version.wrapping_add(jump),
+            origin_cseq: record.origin.cseq,
+            granted_s: u32::try_from(record.expires_at.since(record.created_at).as_secs())
+                .unwrap_or(u32::MAX),
+            expires_at: record.expires_at,
+            created_at: record.created_at,
+            expiry: None,
+            retry: None,
+            failures: 0,
+            in_flight: None,
+            pending: undone,
+            forced: undone,
+            ending: None,
+            sent_hash: 0,
+            told: None,
+            last_answer: None,
+            answered_at: now.wall,
+            notifies: 0,
+        };
+        if put == Put::Restart {
+            self.subscriptions.slots.restore(slot, subscription);
+        } else {
+            self.subscriptions.slots.put(slot, subscription);
+        }
+        self.enter(now, slot);
+        if undone {
+            // Why: the NOTIFY that told what changed meanwhile may have gone with the change that is undone.
+            self.due.push_back(slot);
+        }
+    }
+
+    /// After a restart: a watcher is told again where its resource looks different from what was shown last, or where
+    /// the last change, or the subscription, is so young that its NOTIFY may not have been answered.
+    pub(crate) fn notify_all_restored(&mut self, now: Now) {
+        let unsure = UnixTime::from_millis(
+            self.subscriptions
+                .last_stored
+                .as_millis()
+                .saturating_sub(u64::try_from(UNSURE.as_millis()).unwrap_or(0)),
+        );
+        let mut marks = BTreeMap::new();
+        for (slot, record) in self.subscriptions.marks.iter() {
+            marks.insert(
+                (record.resource.clone(), record.package.clone()),
+                (slot, record.hash, record.changed_at),
+            );
+        }
+        self.dirty.clear();
+        let ids: Vec<_> = self.facts.resources.iter().map(|(id, r)| (id, r.key.to_string())).collect();
+        for (id, key) in ids {
+            for package in PackageId::all() {
+                let mark = marks.remove(&(key.clone(), package.name().to_owned()));
+                let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
+                state.dirty = false;
+                state.mark = mark.map(|(slot, hash, _)| (slot, hash));
+                if state.watchers.is_empty() {
+                    continue;
+                }
+                let fresh = self.shown_hash(id, package);
+                let same = mark.is_some_and(|(_, hash, at)| Some(hash) == fresh && at < unsure);
+                if let Some(state) = self.facts.resources.package_mut(id, package)
+                    && !same
+                {
+                    state.dirty = true;
+                    self.dirty.push((id, package));
+                }
+            }
+        }
+        // Rows of resources that are gone.
+        for (slot, _, _) in marks.into_values() {
+            self.subscriptions.forget(slot);
+            self.persist(Record::Delete(Key { kind: Kind::Resource, slot: u64::from(slot) }), Undo::No);
+        }
+        self.end_orphans(now);
+        // Why: a change of long ago says nothing about whether somebody who came since then got the first NOTIFY.
+        let young = |s: &Subscription| s.created_at >= unsure && s.ending.is_none();
+        let slots: Vec<_> =
+            self.subscriptions.iter().filter(|(_, s)| young(s)).map(|(slot, _)| slot).collect();
+        for slot in slots {
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.pending = true;
+                self.due.push_back(slot);
+            }
+        }
+    }
+
+    /// Ends restored subscriptions whose resource the configuration no longer has.
+    fn end_orphans(&mut self, now: Now) {
+        let gone: Vec<_> = self
+            .facts
+            .resources
+            .iter()
+            .filter(|(_, resource)| !self.exists(&resource.key))
+            .map(|(id, _)| id)
+            .collect();
+        for id in gone {
+            self.end_all(now, id, EndReason::NoResource);
+        }
+    }
+
+    fn exists(&self, key: &ResourceKey) -> bool {
+        let settings = &self.facts.settings;
+        match key {
+            ResourceKey::Extension { context, extension } => {
+                settings.dialplan.lookup(context, extension).is_some()
+            }
+            ResourceKey::User { domain, .. } => {
+                self.facts.peer_of(key).is_some()
+                    || settings.domains.iter().any(|d| d.any_user && d.name == *domain)
+            }
+            ResourceKey::Mailbox(_) => true,
+        }
+    }
+
+    /// The profile for a phone: the peer's own, else the first whose pattern its User-Agent contains.
+    pub(crate) fn profile_for(&self, peer: Option<&str>, user_agent: &str) -> u16 {
+        let settings = &self.facts.settings;
+        let named = peer.and_then(|name| settings.peers.get(name)).and_then(|peer| peer.profile.as_deref());
+        if let Some(name) = named {
+            return self.profile_named(name);
+        }
+        let index = settings.profiles.iter().position(|profile| profile.matches(user_agent)).unwrap_or(0);
+        u16::try_from(index).unwrap_or(0)
+    }
+
+    pub(crate) fn profile_named(&self, name: &str) -> u16 {
+        let profiles = &self.facts.settings.profiles;
+        let last = profiles.len().saturating_sub(1);
+        let index = profiles.iter().position(|profile| profile.name == name).unwrap_or(last);
+        u16::try_from(index).unwrap_or(0)
+    }
+}
+
+/// Back to this record.
+fn undo_to(previous: Option<SubscriptionRecord>) -> Undo {
+    Undo::To(previous.map(|record| Value::Subscription(Box::new(record))))
+}
+
+/// The row of a subscription.
+fn subscription_key(slot: u32) -> Key {
+    Key { kind: Kind::Subscription, slot: u64::from(slot) }
+}

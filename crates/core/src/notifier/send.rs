@@ -1,0 +1,356 @@
+//! Writing and sending NOTIFYs (RFC 6665 §4.2.2): a shared body, a head from the dialog, one in flight.
+
+use super::subscription::{EndReason, Subscription, Text};
+use crate::body::{EncodedBody, HoleValues, Style, Variant};
+use crate::flow::{Flow, Transport};
+use crate::journal::{Record, SubscriptionRecord};
+use crate::limits;
+use crate::node::{Node, Requester};
+use crate::output::Ticket;
+use crate::packages::{Content, PackageId, Subject};
+use crate::resource::{Resource, ResourceId, ResourceKey, SharedBody};
+use crate::tickets::Undo;
+use crate::time::Now;
+use crate::transaction::Branch;
+use crate::view_of::View;
+use bytes::Bytes;
+use lampyris_sip::{Name, RequestWriter, Uri};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl Node {
+    /// Sends the current state if the watcher has not been told it and nothing is in the way.
+    pub(crate) fn notify_if_due(&mut self, now: Now, slot: u32) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        let idle =
+            subscription.in_flight.is_none() && subscription.retry.is_none() && subscription.ending.is_none();
+        if subscription.pending && idle {
+            self.notify(now, slot, None);
+        }
+    }
+
+    /// Sends the current state, unless the watcher was told exactly this or a NOTIFY is unanswered.
+    pub(crate) fn notify(&mut self, now: Now, slot: u32, after: Option<Ticket>) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        if subscription.in_flight.is_some() {
+            return; // Why: the newest state goes out when the answer is there.
+        }
+        let Some((body, hash, word)) = self.body_for(slot) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        let forced = std::mem::take(&mut subscription.forced);
+        subscription.pending = false;
+        // Why: the document may be the same where the word is not; it tells the new one.
+        subscription.told = word;
+        if !forced && subscription.sent_hash == hash {
+            return;
+        }
+        subscription.sent_hash = hash;
+        let expires_s = subscription.expires_s(now.wall);
+        if let Some(token) = subscription.retry.take() {
+            self.timers.cancel(token);
+        }
+        let state = format!("active;expires={expires_s}");
+        let after = after.or_else(|| self.store_cseq(slot));
+        self.send_notify(now, slot, &state, &body, Some(hash), after);
+    }
+
+    /// The last NOTIFY of a subscription (RFC 6665 §4.4.1); then it is gone.
+    pub(super) fn say_farewell(&mut self, now: Now, slot: u32, after: Option<Ticket>) {
+        let Some(reason) = self.subscriptions.get(slot).and_then(|subscription| subscription.ending) else {
+            return;
+        };
+        let state = match reason {
+            EndReason::Probation => {
+                format!("terminated;reason={};retry-after={}", reason.as_str(), limits::RETRY_AFTER_S)
+            }
+            _ => format!("terminated;reason={}", reason.as_str()),
+        };
+        // RFC 6665 §4.2.1.4: state may come along; for a fetch it must. A resource that is gone has none.
+        let body = match reason {
+            EndReason::NoResource | EndReason::Rejected => None,
+            _ => self.body_for(slot).map(|(body, ..)| body),
+        };
+        if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
+            self.remove_subscription(slot);
+        }
+    }
+
+    /// Ends a subscription whose row is deleted already: its last NOTIFY, after the one in flight.
+    pub(super) fn finish(&mut self, now: Now, slot: u32, reason: EndReason, after: Option<Ticket>) {
+        self.leave(slot);
+        self.tell_end(slot, reason.as_str());
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        subscription.ending = Some(reason);
+        if subscription.in_flight.is_none() {
+            self.say_farewell(now, slot, after);
+        }
+    }
+
+    /// Deletes a subscription's row.
+    pub(super) fn persist_end(&mut self, slot: u32, previous: Option<SubscriptionRecord>) -> Ticket {
+        self.persist(Record::Delete(super::subscription_key(slot)), super::undo_to(previous))
+    }
+
+    /// Writes one NOTIFY and puts it on its way; `false` where the way is not known yet.
+    fn send_notify(
+        &mut self,
+        now: Now,
+        slot: u32,
+        state: &str,
+        body: &EncodedBody,
+        told: Option<u64>,
+        after: Option<Ticket>,
+    ) -> bool {
+        let Some(flow) = self.notify_flow(now, slot) else {
+            // Why: the way is being looked up or connected; `resume` sends what is newest then.
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.pending = true;
+                subscription.forced = true;
+            }
+            return false;
+        };
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return true };
+        subscription.local_cseq = subscription.local_cseq.wrapping_add(1);
+        subscription.version = subscription.version.wrapping_add(1);
+        subscription.notifies = subscription.notifies.saturating_add(1);
+        let cseq = subscription.local_cseq;
+        let requester = if told.is_some() { Requester::Notify { slot, cseq } } else { Requester::Farewell };
+        self.counters.notifies += 1;
+        let Some(listener) = self.listener_of(flow) else { return true };
+        let (transport, advertised) = (listener.transport, listener.advertised);
+        let Some(subscription) = self.subscriptions.get(slot) else { return true };
+        let contact = self.our_contact(flow, subscription.text(Text::Asked));
+        let server_name = &self.facts.settings.server_name;
+        let write = |branch: &Branch| {
+            write_notify(subscription, (transport, advertised), branch, &contact, server_name, state, body)
+        };
+        let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
+        transmit.after = after;
+        self.transmit(transmit);
+        if let Some(ticket) = after {
+            self.tickets.sends_notify(ticket, client);
+        }
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.in_flight = told.is_some().then_some(client);
+        }
+        true
+    }
+
+    /// Whether the CSeq is so far ahead of the stored one that a restart might send it again.
+    pub(super) fn is_ahead_of_store(&self, slot: u32) -> bool {
+        self.subscriptions
+            .get(slot)
+            .is_some_and(|s| s.local_cseq.wrapping_sub(s.stored_cseq) >= limits::CSEQ_STORED_EVERY)
+    }
+
+    /// Stores a subscription again where its CSeq is too far ahead; the NOTIFY leaves after that.
+    fn store_cseq(&mut self, slot: u32) -> Option<Ticket> {
+        if !self.is_ahead_of_store(slot) {
+            return None;
+        }
+        // Why: nothing to go back to; a disk that stays full costs the waiting NOTIFY one more try, not its watcher.
+        self.store_subscription(slot, Undo::No)
+    }
+
+    /// The body for a watcher, its hash, and the state in a word.
+    fn body_for(&mut self, slot: u32) -> Option<(Arc<EncodedBody>, u64, Option<&'static str>)> {
+        let subscription = self.subscriptions.get(slot)?;
+        let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
+        let style = self.style_of(subscription);
+        self.shared_body(resource, package, format, style)
+    }
+
+    /// How a watcher's documents look: its profile's choice, and what sip.conf says of ringing.
+    fn style_of(&self, subscription: &Subscription) -> Style {
+        let settings = &self.facts.settings;
+        let profile = settings.profiles.get(usize::from(subscription.profile));
+        let variant = profile.map(|profile| profile.variant).unwrap_or_default();
+        // Why: chan_pjsip has its own rule for ringing beside a call; `None` is the variant's own.
+        let ringing = (variant != Variant::Pjsip).then_some(settings.notify_ringing);
+        let buggy_mwi = profile.is_some_and(|profile| profile.buggy_mwi);
+        Style { ringing, buggy_mwi, ..Style::of(variant) }
+    }
+
+    /// The body of one format and style, encoded once.
+    fn shared_body(
+        &mut self,
+        resource: ResourceId,
+        package: PackageId,
+        format: u8,
+        style: Style,
+    ) -> Option<(Arc<EncodedBody>, u64, Option<&'static str>)> {
+        let content = self.composed(resource, package)?;
+        let word = package.get().word(&content);
+        let state = self.facts.resources.package(resource, package)?;
+        if let Some(shared) =
+            state.bodies.iter().find(|shared| shared.format == format && shared.style == style)
+        {
+            return Some((shared.body.clone(), shared.hash, word));
+        }
+        let name = subject_name(self.facts.resources.get(resource)?);
+        let body = package.get().encode(&content, usize::from(format), Subject { name }, style);
+        let hash = fnv1a(body.shared_bytes());
+        let body = Arc::new(body);
+        let state = self.facts.resources.package_mut(resource, package)?;
+        state.bodies.push(SharedBody { format, style, body: body.clone(), hash });
+        Some((body, hash, word))
+    }
+
+    /// What a package says of a resource now, composed once.
+    fn composed(&mut self, resource: ResourceId, package: PackageId) -> Option<Content> {
+        let entry = self.facts.resources.get(resource)?;
+        if let Some(content) = &entry.packages.get(package.index())?.composed {
+            return Some(content.clone());
+        }
+        let content = package.get().compose(&View::new(&self.facts, entry, package));
+        self.facts.resources.package_mut(resource, package)?.composed = Some(content.clone());
+        Some(content)
+    }
+
+    /// A hash of what watchers of a resource are shown: of the package's first format as the RFCs want it.
+    pub(crate) fn shown_hash(&mut self, resource: ResourceId, package: PackageId) -> Option<u64> {
+        self.shared_body(resource, package, 0, Style::default()).map(|(_, hash, _)| hash)
+    }
+
+    /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow.
+    pub(crate) fn our_contact(&self, flow: Flow, asked: &str) -> String {
+        let Some(listener) = self.listener_of(flow) else { return String::from("<sip:invalid>") };
+        let asked = Uri::parse(asked).ok();
+        let user = asked.and_then(|uri| uri.user()).unwrap_or("");
+        let at = if user.is_empty() { "" } else { "@" };
+        let transport = if flow.is_reliable() { ";transport=tcp" } else { "" };
+        // Why: a listener on all addresses does not know which of them this peer can reach, but the peer does.
+        let reached = asked
+            .and_then(|uri| uri.host().ip())
+            .filter(|ip| listener.local.ip().is_unspecified() && listener.names.contains(&ip.to_string()));
+        let address =
+            reached.map_or(listener.advertised, |ip| SocketAddr::new(ip, listener.advertised.port()));
+        format!("<sip:{user}{at}{address}{transport}>")
+    }
+}
+
+/// A whole NOTIFY.
+fn write_notify(
+    subscription: &Subscription,
+    (transport, advertised): (Transport, SocketAddr),
+    branch: &Branch,
+    contact: &str,
+    server_name: &str,
+    state: &str,
+    body: &EncodedBody,
+) -> Bytes {
+    let text = |which| subscription.text(which);
+    let (request_uri, routes) = routed(text(Text::Target), text(Text::Routes));
+    let mut writer = RequestWriter::new("NOTIFY", &request_uri);
+    let (via, branch) = (transport.via(), branch.as_str());
+    writer.header_fmt(Name::Via, format_args!("SIP/2.0/{via} {advertised};branch={branch};rport"));
+    writer.header(Name::MaxForwards, "70");
+    if !routes.is_empty() {
+        writer.header(Name::Route, &routes);
+    }
+    writer.header_fmt(Name::From, format_args!("{};tag={}", text(Text::Local), text(Text::LocalTag)));
+    match text(Text::RemoteTag) {
+        "" => writer.header(Name::To, text(Text::Remote)),
+        tag => writer.header_fmt(Name::To, format_args!("{};tag={tag}", text(Text::Remote))),
+    };
+    writer.header(Name::CallId, text(Text::CallId));
+    writer.header_fmt(Name::CSeq, format_args!("{} NOTIFY", subscription.local_cseq));
+    writer.header(Name::Contact, contact);
+    match text(Text::EventId) {
+        "" => writer.header(Name::Event, subscription.package.name()),
+        id => writer.header_fmt(Name::Event, format_args!("{};id={id}", subscription.package.name())),
+    };
+    writer.header(Name::SubscriptionState, state);
+    if !server_name.is_empty() {
+        writer.header(Name::UserAgent, server_name);
+    }
+    if body.shared_bytes().is_empty() {
+        return writer.finish();
+    }
+    let values = HoleValues {
+        version: subscription.version,
+        entity: plain_uri(text(Text::Asked)),
+        watcher: plain_uri(uri_of(text(Text::Remote))),
+        call_id: text(Text::CallId),
+    };
+    let content_type = subscription.package.content_type(usize::from(subscription.format));
+    writer.body(content_type, &body.fill(&values));
+    writer.finish()
+}
+
+/// Request-URI and Route of a request in a dialog (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, and
+/// swaps places with the target.
+fn routed<'t>(target: &'t str, routes: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
+    if routes.is_empty() {
+        return (target.into(), "".into());
+    }
+    let mut list: Vec<&str> = lampyris_sip::headers::route::split(routes).collect();
+    let first = list.first().and_then(|route| lampyris_sip::NameAddr::parse(route).ok());
+    let loose =
+        first.as_ref().is_some_and(|first| Uri::parse(first.uri()).is_ok_and(|uri| uri.params().has("lr")));
+    match first {
+        Some(first) if !loose => {
+            let request_uri = first.uri().to_owned();
+            list.remove(0);
+            let last = format!("<{target}>");
+            list.push(&last);
+            let routes = list.join(", ");
+            (request_uri.into(), routes.into())
+        }
+        _ => (target.into(), routes.into()),
+    }
+}
+
+/// The URI inside a From or To value.
+fn uri_of(value: &str) -> &str {
+    lampyris_sip::NameAddr::parse(value).map_or(value, |name| name.uri())
+}
+
+/// A URI without parameters and headers: what names a person.
+fn plain_uri(uri: &str) -> &str {
+    let at = uri.find('@').unwrap_or(0);
+    uri[at..].find([';', '?']).map_or(uri, |end| &uri[..at + end])
+}
+
+/// The name element ids are made of.
+fn subject_name(resource: &Resource) -> &str {
+    match &resource.key {
+        ResourceKey::Extension { extension, .. } => extension,
+        ResourceKey::User { user, .. } => user,
+        ResourceKey::Mailbox(name) => name,
+    }
+}
+
+/// FNV-1a, 64 bits: the same in every build, because marks of it are stored.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strict_router_takes_the_request_uri() {
+        let loose = ("sip:b@1".into(), "<sip:p;lr>, <sip:q>".into());
+        assert_eq!(routed("sip:b@1", "<sip:p;lr>, <sip:q>"), loose);
+        let strict = ("sip:p".into(), "<sip:q;lr>, <sip:b@1>".into());
+        assert_eq!(routed("sip:b@1", "<sip:p>, <sip:q;lr>"), strict);
+        assert_eq!(routed("sip:b@1", ""), ("sip:b@1".into(), "".into()));
+    }
+
+    #[test]
+    fn a_person_is_named_without_parameters() {
+        for (uri, plain) in [
+            ("sip:6001@10.0.0.1;transport=UDP", "sip:6001@10.0.0.1"),
+            ("sip:a;x=1@h?y", "sip:a;x=1@h"),
+            ("tel:+1234", "tel:+1234"),
+            ("sip:h;lr", "sip:h"),
+        ] {
+            assert_eq!(plain_uri(uri), plain);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! SUBSCRIBE, from request to subscription (RFC 6665 §4.2.1): create, refresh, fetch, unsubscribe.
+//!
+//! What is checked, in this order: the dialog, the package, may this peer subscribe at all, the Contact, the resource, may
+//! this watcher watch it, the body format, the life asked for. Only then is anything changed.
+
+use super::subscription::{EndReason, Subscription, Text, Texts, local_tag, slot_of_tag};
+use crate::authn::Identity;
+use crate::limits;
+use crate::node::Node;
+use crate::output::Event;
+use crate::packages::{self, Audience, PackageId};
+use crate::reject::Reject;
+use crate::resource::ResourceKey;
+use crate::router::Request;
+use crate::settings::WatchScope;
+use crate::tickets::{Petitioner, Undo};
+use crate::time::Now;
+use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
+use lampyris_sip::{Message, Name, StatusCode};
+use std::time::Duration;
+
+/// What a SUBSCRIBE asks for, as far as it concerns a new subscription.
+struct Wish {
+    resource: ResourceKey,
+    package: PackageId,
+    event_id: String,
+    format: u8,
+    expires_s: u32,
+    target: String,
+    instance: String,
+    routes: String,
+    profile: u16,
+}
+
+impl Node {
+    /// Takes an authenticated SUBSCRIBE.
+    ///
+    /// # Errors
+    /// 400, 403, 404, 406, 416, 423, 481, 489, 500, 503.
+    pub(crate) fn on_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
+        match request.message.to_tag() {
+            Some(tag) => self.on_subscribe_in_dialog(now, request, tag),
+            None => self.on_new_subscribe(now, request),
+        }
+    }
+
+    fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
+        let wish = self.wish(request)?;
+        if self.subscriptions.len() >= limits::SUBSCRIPTIONS_MAX {
+            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+        }
+        let (message, fetch) = (request.message, wish.expires_s == 0);
+        let resource = self.resource(now, &wish.resource);
+        let replaced = self.same_subscription(request.identity.name(), resource, &wish);
+        let random = self.rng.next_u64();
+        let slot = self.subscriptions.slots.insert(Subscription {
+            resource,
+            place: 0,
+            package: wish.package,
+            format: wish.format,
+            profile: wish.profile,
+            texts: Texts::pack([""; 13]),
+            flow: request.flow,
+            remote_cseq: message.cseq().seq,
+            local_cseq: 0,
+            stored_cseq: 0,
+            // Why: each NOTIFY raises it first, so the first document has version 0 (RFC 4235 §4.1).
+            version: u32::MAX,
+            origin_cseq: message.cseq().seq,
+            granted_s: wish.expires_s,
+            expires_at: now.wall + Duration::from_secs(u64::from(wish.expires_s)),
+            created_at: now.wall,
+            expiry: None,
+            retry: None,
+            failures: 0,
+            in_flight: None,
+            pending: true,
+            forced: true,
+            ending: fetch.then_some(EndReason::Timeout),
+            sent_hash: 0,
+            told: None,
+            last_answer: None,
+            answered_at: now.wall,
+            notifies: 0,
+        });
+        let tag = local_tag(slot, random);
+        let texts = Texts::pack([
+            &wish.event_id,
+            message.call_id(),
+            &tag,
+            message.from_tag().unwrap_or(""),
+            without_tag(message.header(Name::To).unwrap_or("")),
+            without_tag(message.header(Name::From).unwrap_or("")),
+            message.request_uri().unwrap_or(""),
+            request.identity.name(),
+            &wish.target,
+            &wish.instance,
+            &wish.routes,
+            user_agent_of(message),
+            message.top_via().branch().unwrap_or(""),
+        ]);
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.texts = texts;
+        }
+        if fetch {
+            // RFC 6665 §4.4.3: one NOTIFY with the state, nothing kept.
+            self.answer_subscribe(now, request, slot, None);
+            self.say_farewell(now, slot, None);
+            return Ok(());
+        }
+        self.enter(now, slot);
+        if let Some(old) = replaced {
+            self.end(now, old, EndReason::NoResource, None);
+        }
+        let ticket = self.store_subscription(slot, Undo::To(None));
+        if let Some(ticket) = ticket {
+            self.answerable(ticket, request.petitioner());
+        }
+        self.answer_subscribe(now, request, slot, ticket);
+        let event = Event::Subscription {
+            resource: message.request_uri().unwrap_or("").to_owned(),
+            package: wish.package.name(),
+            watcher: request.identity.name().to_owned(),
+            state: "active",
+        };
+        self.tell(event);
+        // Why: what changed while nobody watched is not in the mark, and this watcher is shown it.
+        if self.facts.resources.package(resource, wish.package).is_some_and(|state| state.mark.is_some()) {
+            self.mark_shown(now, resource, wish.package);
+        }
+        self.notify(now, slot, ticket);
+        Ok(())
+    }
+
+    /// An older subscription of the same phone to the same thing: the new one replaces it.
+    fn same_subscription(&self, watcher: &str, resource: u32, wish: &Wish) -> Option<u32> {
+        let phone = if wish.instance.is_empty() { &wish.target } else { &wish.instance };
+        let identity = self.subscriptions.identity(watcher, resource, wish.package, &wish.event_id, phone);
+        let slot = *self.subscriptions.by_identity.get(&identity)?;
+        let old = self.subscriptions.get(slot)?;
+        // Why: two things may share a hash.
+        let same_phone = if wish.instance.is_empty() {
+            old.text(Text::Instance).is_empty() && old.text(Text::Target) == wish.target
+        } else {
+            old.text(Text::Instance) == wish.instance
+        };
+        let same = same_phone
+            && old.text(Text::Watcher) == watcher
+            && old.resource == resource
+            && old.package == wish.package
+            && old.text(Text::EventId) == wish.event_id;
+        same.then_some(slot)
+    }
+
+    fn on_subscribe_in_dialog(&mut self, now: Now, request: &Request<'_>, tag: &str) -> Result<(), Reject> {
+        let message = request.message;
+        let slot = slot_of_tag(tag).ok_or(Reject::NoSuchDialog)?;
+        let subscription = self.subscriptions.get(slot).ok_or(Reject::NoSuchDialog)?;
+        let event = event_of(message)?;
+        let same = subscription.ending.is_none()
+            && subscription.text(Text::LocalTag) == tag
+            && subscription.text(Text::CallId) == message.call_id()
+            && subscription.text(Text::RemoteTag) == message.from_tag().unwrap_or("")
+            && subscription.text(Text::Watcher) == request.identity.name()
+            && PackageId::by_name(event.package) == Some(subscription.package)
+            && subscription.text(Text::EventId) == event.id().unwrap_or("");
+        if !same {
+            return Err(Reject::NoSuchDialog);
+        }
+        let cseq = message.cseq().seq;
+        if cseq <= subscription.remote_cseq {
+            return Err(Reject::OutOfOrder);
+        }
+        let package = subscription.package;
+        let watched = self.facts.resources.get(subscription.resource).map(|resource| &resource.key);
+        let still = watched.is_some_and(|key| self.may_watch(&request.identity, key, package));
+        let refusal = self.may_subscribe(&request.identity).err().or((!still).then_some(Reject::Forbidden));
+        if let Some(reject) = refusal {
+            self.end(now, slot, EndReason::Rejected, None);
+            return Err(reject);
+        }
+        let expires_s = self.granted(message)?;
+        if expires_s == 0 {
+            let previous = self.subscription_record(slot);
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.remote_cseq = cseq;
+                subscription.expires_at = now.wall;
+                subscription.granted_s = 0;
+                subscription.flow = request.flow;
+            }
+            let ticket = self.persist_end(slot, previous);
+            self.answerable(ticket, request.petitioner());
+            self.answer_subscribe(now, request, slot, Some(ticket));
+            self.finish(now, slot, EndReason::Timeout, Some(ticket));
+            return Ok(());
+        }
+        let previous = self.subscription_record(slot);
+        let target = match contact_of(message) {
+            Ok((target, _)) => target,
+            Err(_) => self.subscriptions.get(slot).map_or("", |s| s.text(Text::Target)).to_owned(),
+        };
+        let format =
+            self.chosen_format(message, package, self.subscriptions.get(slot).map_or(0, |s| s.profile));
+        self.leave(slot);
+        // Why: the way was to where the phone was before.
+        if self.subscriptions.get(slot).is_some_and(|subscription| subscription.text(Text::Target) != target)
+        {
+            self.connections.forget_way(slot);
+        }
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            let branch = message.top_via().branch().unwrap_or("").to_owned();
+            subscription.texts =
+                subscription.texts.with(&[(Text::Target, &target), (Text::OriginBranch, &branch)]);
+            subscription.remote_cseq = cseq;
+            subscription.origin_cseq = cseq;
+            subscription.flow = request.flow;
+            subscription.granted_s = expires_s;
+            subscription.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
+            // A refresh without Accept keeps the format (asterisk.md B5).
+            if message.header(Name::Accept).is_some()
+                && let Ok(format) = format
+            {
+                subscription.format = format;
+            }
+            subscription.pending = true;
+            subscription.forced = true;
+            subscription.failures = 0;
+        }
+        self.enter(now, slot);
+        let ticket = self.store_subscription(slot, super::undo_to(previous));
+        if let Some(ticket) = ticket {
+            self.answerable(ticket, request.petitioner());
+        }
+        self.answer_subscribe(now, request, slot, ticket);
+        self.notify(now, slot, ticket);
+        Ok(())
+    }
+
+    /// The 2xx (RFC 6665 §4.2.1.1, and §8.3.1: 200 unless configured otherwise).
+    fn answer_subscribe(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        slot: u32,
+        after: Option<crate::output::Ticket>,
+    ) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        let status = StatusCode(self.facts.settings.subscribe_response);
+        let tag = subscription.text(Text::LocalTag);
+        let contact = self.our_contact(request.flow, subscription.text(Text::Asked));
+        let mut writer = self.response(request.message, request.flow, status, Some(tag));
+        for route in request.message.headers(Name::RecordRoute) {
+            writer.header(Name::RecordRoute, route);
+        }
+        writer.header(Name::Contact, &contact);
+        writer.header_fmt(Name::Expires, format_args!("{}", subscription.granted_s));
+        self.name_us(&mut writer);
+        let bytes = writer.finish();
+        self.respond(now, request.server, status.0, bytes, after);
+    }
+
+    fn wish(&self, request: &Request<'_>) -> Result<Wish, Reject> {
+        let message = request.message;
+        let event = event_of(message)?;
+        let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
+        self.may_subscribe(&request.identity)?;
+        let (target, instance) = contact_of(message)?;
+        let uri = message.request_uri().unwrap_or("");
+        let resource = self.find_resource(&request.identity, uri, package, false)?;
+        if !self.may_watch(&request.identity, &resource, package) {
+            return Err(Reject::Forbidden);
+        }
+        let user_agent = message.header(Name::UserAgent).unwrap_or("");
+        let profile = self.profile_for(request.identity.peer.as_deref(), user_agent);
+        let format = self.chosen_format(message, package, profile)?;
+        let expires_s = self.granted(message)?;
+        let routes = route_set(message)?;
+        let event_id = event.id().unwrap_or("").to_owned();
+        Ok(Wish { resource, package, event_id, format, expires_s, target, instance, routes, profile })
+    }
+
+    /// `allowsubscribe`, of the general section and of the peer.
+    fn may_subscribe(&self, identity: &Identity) -> Result<(), Reject> {
+        let settings = &self.facts.settings;
+        let peer = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
+        if settings.allow_subscribe && peer.is_none_or(|peer| peer.allow_subscribe) {
+            Ok(())
+        } else {
+            Err(Reject::Forbidden)
+        }
+    }
+
+    /// Whether this watcher may watch this resource, by the configured default.
+    fn may_watch(&self, identity: &Identity, resource: &ResourceKey, package: PackageId) -> bool {
+        let settings = &self.facts.settings;
+        let watcher = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
+        let is_owner = match resource {
+            ResourceKey::User { domain, user } => {
+                identity.user == *user
+                    && settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain)
+            }
+            ResourceKey::Extension { .. } => false,
+            ResourceKey::Mailbox(name) => watcher.is_some_and(|peer| peer.mailboxes.contains(name)),
+        };
+        if is_owner {
+            return true;
+        }
+        match package.get().audience() {
+            Audience::Owner => {
+                let mailboxes = match resource {
+                    ResourceKey::Mailbox(name) => vec![name.clone()],
+                    key => self.facts.peer_of(key).map(|peer| peer.mailboxes.clone()).unwrap_or_default(),
+                };
+                let named = |mailbox: &String| {
+                    let names = settings.watch.mailbox_watchers.get(mailbox);
+                    names.is_some_and(|names| names.contains(&identity.user))
+                };
+                !mailboxes.is_empty() && mailboxes.iter().all(named)
+            }
+            Audience::Colleagues => match settings.watch.open {
+                WatchScope::Everyone => true,
+                WatchScope::Nobody => false,
+                WatchScope::SameDomain if identity.foreign.is_some() => false,
+                WatchScope::SameDomain => match resource {
+                    ResourceKey::User { domain, .. } => {
+                        settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain)
+                    }
+                    // Why: an extension was found in the watcher's own context.
+                    ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) => true,
+                },
+            },
+        }
+    }
+
+    /// The body format for this phone: its Accept decides, its profile's preference and then ours break ties.
+    fn chosen_format(&self, message: &Message, package: PackageId, profile: u16) -> Result<u8, Reject> {
+        let count = package.get().format_count();
+        let mut preferred: Vec<usize> = Vec::with_capacity(count);
+        if let Some(profile) = self.facts.settings.profiles.get(usize::from(profile)) {
+            preferred.extend(profile.prefer.iter().filter_map(|t| package.format(t)).map(usize::from));
+        }
+        preferred.extend((0..count).filter(|format| !preferred.contains(format)).collect::<Vec<_>>());
+        if message.values(Name::Accept).count() > limits::ACCEPT_RANGES_MAX {
+            return Err(Reject::BadRequest("too many media ranges in Accept".into()));
+        }
+        let accept = message.accept();
+        // RFC 6665 §3.1.3: without Accept the package's default format.
+        let best = match accept {
+            None => preferred.first().copied(),
+            Some(accept) => {
+                let mut best: Option<(u16, usize)> = None;
+                for format in preferred {
+                    let quality = accept.quality(package.content_type(format));
+                    if quality > 0 && best.is_none_or(|(best, _)| quality > best) {
+                        best = Some((quality, format));
+                    }
+                }
+                best.map(|(_, format)| format)
+            }
+        };
+        let format = best.and_then(|format| u8::try_from(format).ok());
+        format.ok_or_else(|| {
+            let ours: Vec<_> = (0..count).map(|format| package.content_type(format)).collect();
+            Reject::NotAcceptable { accept: ours.join(", ").into() }
+        })
+    }
+
+    /// Seconds granted for what the request asks; 0 ends or fetches.
+    fn granted(&self, message: &Message) -> Result<u32, Reject> {
+        self.granted_within(message, self.facts.settings.subscription_expires_s)
+    }
+
+    /// Seconds granted within bounds: 423 below the minimum, cut to the maximum, 0 stays 0.
+    pub(crate) fn granted_within(
+        &self,
+        message: &Message,
+        bounds: crate::settings::Bounds,
+    ) -> Result<u32, Reject> {
+        let asked = message.header(Name::Expires).map(expires::delta_seconds);
+        match asked {
+            None => Ok(bounds.default),
+            Some(Err(_)) => Err(Reject::BadRequest("malformed Expires".into())),
+            Some(Ok(0)) => Ok(0),
+            Some(Ok(asked)) if asked < bounds.min => {
+                Err(Reject::IntervalTooBrief { min_expires_s: bounds.min })
+            }
+            Some(Ok(asked)) => Ok(asked.min(bounds.max)),
+        }
+    }
+}
+
+/// What is kept of User-Agent.
+pub(crate) fn user_agent_of(message: &Message) -> &str {
+    let agent = message.header(Name::UserAgent).unwrap_or("");
+    &agent[..agent.floor_char_boundary(limits::USER_AGENT_BYTES_MAX)]
+}
+
+/// 489 with what we have.
+pub(crate) fn bad_event() -> Reject {
+    Reject::BadEvent { allow_events: packages::allow_events().into() }
+}
+
+/// The Event header; a request without one is 489 (RFC 6665 §7.2.1 makes it mandatory; asterisk.md B5).
+fn event_of(message: &Message) -> Result<EventHeader<'_>, Reject> {
+    let value = message.header(Name::Event).ok_or_else(bad_event)?;
+    EventHeader::parse(value).map_err(|_| Reject::BadRequest("malformed Event".into()))
+}
+
+/// The remote target and the phone's instance; exactly one Contact is needed (RFC 3261 §8.1.1.8, security row 4).
+fn contact_of(message: &Message) -> Result<(String, String), Reject> {
+    let mut values = message.values(Name::Contact);
+    let Some(first) = values.next() else { return Err(Reject::BadRequest("no Contact".into())) };
+    if values.next().is_some() {
+        return Err(Reject::BadRequest("more than one Contact".into()));
+    }
+    let Ok(Contact::Addr(contact)) = Contact::parse(first) else {
+        return Err(Reject::BadRequest("malformed Contact".into()));
+    };
+    if contact.uri().len() > limits::URI_BYTES_MAX {
+        return Err(Reject::BadRequest("Contact too long".into()));
+    }
+    Ok((contact.uri().to_owned(), contact.instance().unwrap_or("").to_owned()))
+}
+
+/// The route set of the new dialog: Record-Route in the order it stands (RFC 3261 §12.1.1).
+fn route_set(message: &Message) -> Result<String, Reject> {
+    let routes: Vec<_> = message.values(Name::RecordRoute).collect();
+    if routes.len() > limits::ROUTES_MAX {
+        return Err(Reject::BadRequest("too many Record-Route entries".into()));
+    }
+    Ok(routes.join(", "))
+}
+
+/// A From or To value without its tag; everything else stays as it was.
+fn without_tag(value: &str) -> &str {
+    // Why: the tag is a header parameter, so it stands behind the closing bracket, or behind the bare URI.
+    let params = value.rfind('>').unwrap_or(0);
+    // Why: white space may stand around `;` and `=` (RFC 3261 §25.1).
+    let is_tag =
+        |param: &str| param.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("tag"));
+    let (mut at, rest) = (params, &value[params..]);
+    for (index, param) in rest.split(';').enumerate() {
+        if index > 0 && is_tag(param) {
+            return value[..at - 1].trim_end();
+        }
+        at += param.len() + 1;
+    }
+    value
+}
+
+impl Request<'_> {
+    /// Whom to answer 503 if what this request changed cannot be stored.
+    pub(crate) fn petitioner(&self) -> Petitioner {
+        Petitioner { message: self.message.clone(), server: self.server, flow: self.flow }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tag;
+
+    #[test]
+    fn only_the_tag_goes() {
+        for (with, without) in [
+            ("<sip:a@x>;tag=1", "<sip:a@x>"),
+            ("\"A;tag=0\" <sip:a@x;tag=2>;tag=1", "\"A;tag=0\" <sip:a@x;tag=2>"),
+            ("sip:a@x;TAG=1", "sip:a@x"),
+            ("<sip:a@x>", "<sip:a@x>"),
+            ("<sip:a@x> ; tag=1", "<sip:a@x>"),
+            ("<sip:a@x>;x=y; tag = 1;z", "<sip:a@x>;x=y"),
+            ("sip:a@x;stag=1", "sip:a@x;stag=1"),
+        ] {
+            assert_eq!(without_tag(with), without);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Event packages (RFC 6665 §5.4): one file each and one row in [`ALL`].
+//!
+//! Allow-Events, 489, 406, documents, PUBLISH and the table-wide tests read this table; a package's name stands in its
+//! own file only.
+
+use crate::body::{BodyError, EncodedBody, Style};
+use crate::journal::Counts;
+use crate::view_of::View;
+use std::any::Any;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+mod dialog;
+mod message_summary;
+mod presence;
+
+/// A decoded publication or a composed state, as only its package understands it.
+pub(crate) type Content = Arc<dyn Any + Send + Sync>;
+
+/// Which facts make a NOTIFY due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StateKind {
+    /// The states of the devices behind a lamp: registrations, calls, commands.
+    DeviceStates,
+    /// What was published.
+    Publications,
+    /// The message counts of a mailbox.
+    Mailbox,
+}
+
+/// Who may watch a package's state where no rule says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Whom `Settings::watch` lets see colleagues.
+    Colleagues,
+    /// The owner, and whom the configuration names.
+    Owner,
+}
+
+/// The calls that a publication says a device has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// All, ringing ones included.
+    pub(crate) inuse: u32,
+    /// Ringing at the device.
+    pub(crate) ringing: u32,
+    /// Put on hold by the device.
+    pub(crate) onhold: u32,
+}
+
+/// What a document is about, as far as all its watchers share it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The extension or user part: element ids are made of it.
+    pub(crate) name: &'a str,
+}
+
+/// One body format of a package.
+pub(crate) struct BodyFormat<S: 'static> {
+    /// As in `application/pidf+xml`.
+    pub(crate) content_type: &'static str,
+    /// Writes the state, with holes for what differs between watchers.
+    pub(crate) encode: fn(&S, Subject<'_>, Style) -> EncodedBody,
+}
+
+/// Reads one kind of published body.
+pub(crate) struct PublishFormat<P> {
+    /// As in `application/pidf+xml`.
+    pub(crate) content_type: &'static str,
+    /// Reads the body.
+    pub(crate) decode: fn(&[u8]) -> Result<P, BodyError>,
+}
+
+/// An event package. Items follow the template of RFC 6665 §5.4: fill them in with the package's RFC beside you.
+pub(crate) trait EventPackage: Sync + 'static {
+    /// Its event state, composed once per resource for all watchers.
+    type State: Send + Sync + 'static;
+    /// What a publication for it says.
+    type Published: Send + Sync + 'static;
+    /// As it stands in Event.
+    const NAME: &'static str;
+    /// Its RFC.
+    const SPEC: &'static str;
+    /// Which facts make a NOTIFY due.
+    const DEPENDS_ON: &'static [StateKind];
+    /// Who may watch by default.
+    const AUDIENCE: Audience;
+    /// Whether lamps are its resources (an extension's or user's), or mailboxes.
+    const WATCHES_MAILBOXES: bool = false;
+    /// Body formats, preferred first; Accept picks, else 406.
+    fn formats(&self) -> &'static [BodyFormat<Self::State>];
+    /// Bodies taken by PUBLISH (RFC 3903); anything else is 415.
+    fn publishable(&self) -> &'static [PublishFormat<Self::Published>];
+    /// The event state of a resource.
+    fn compose(&self, view: &View<'_>) -> Self::State;
+    /// The state in one word, for people.
+    fn word(&self, _state: &Self::State) -> Option<&'static str> {
+        None
+    }
+    /// The calls that a publication says the publisher has.
+    fn calls(&self, _published: &Self::Published) -> Option<Calls> {
+        None
+    }
+    /// The message counts in a publication.
+    fn counts(&self, _published: &Self::Published) -> Option<Counts> {
+        None
+    }
+    /// Whether a first publication speaks of the same things as an older one of the same publisher.
+    fn replaces(&self, old: &Self::Published, new: &Self::Published) -> bool;
+    /// A publication in a few words, for people.
+    fn summary(&self, published: &Self::Published) -> String;
+}
+
+/// [`EventPackage`] without its types: what the generic core sees.
+pub(crate) trait AnyPackage: Sync {
+    fn name(&self) -> &'static str;
+    fn spec(&self) -> &'static str;
+    fn depends_on(&self) -> &'static [StateKind];
+    fn audience(&self) -> Audience;
+    fn watches_mailboxes(&self) -> bool;
+    fn format_count(&self) -> usize;
+    fn content_type(&self, format: usize) -> Option<&'static str>;
+    fn publish_types(&self) -> Vec<&'static str>;
+    fn compose(&self, view: &View<'_>) -> Content;
+    fn word(&self, state: &Content) -> Option<&'static str>;
+    fn encode(&self, state: &Content, format: usize, subject: Subject<'_>, style: Style) -> EncodedBody;
+    /// `None` where no format takes this type.
+    fn decode(&self, content_type: &str, body: &[u8]) -> Option<Result<Content, BodyError>>;
+    fn calls(&self, published: &Content) -> Option<Calls>;
+    fn counts(&self, published: &Content) -> Option<Counts>;
+    fn replaces(&self, old: &Content, new: &Content) -> bool;
+    fn summary(&self, published: &Content) -> String;
+}
+
+impl<P: EventPackage> AnyPackage for P {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn spec(&self) -> &'static str {
+        P::SPEC
+    }
+
+    fn depends_on(&self) -> &'static [StateKind] {
+        P::DEPENDS_ON
+    }
+
+    fn audience(&self) -> Audience {
+        P::AUDIENCE
+    }
+
+    fn watches_mailboxes(&self) -> bool {
+        P::WATCHES_MAILBOXES
+    }
+
+    fn format_count(&self) -> usize {
+        self.formats().len()
+    }
+
+    fn content_type(&self, format: usize) -> Option<&'static str> {
+        Some(self.formats().get(format)?.content_type)
+    }
+
+    fn publish_types(&self) -> Vec<&'static str> {
+        self.publishable().iter().map(|format| format.content_type).collect()
+    }
+
+    fn compose(&self, view: &View<'_>) -> Content {
+        Arc::new(EventPackage::compose(self, view))
+    }
+
+    fn word(&self, state: &Content) -> Option<&'static str> {
+        EventPackage::word(self, state.downcast_ref()?)
+    }
+
+    fn encode(&self, state: &Content, format: usize, subject: Subject<'_>, style: Style) -> EncodedBody {
+        match (state.downcast_ref(), self.formats().get(format)) {
+            (Some(state), Some(format)) => (format.encode)(state, subject, style),
+            _ => EncodedBody::default(),
+        }
+    }
+
+    fn decode(&self, content_type: &str, body: &[u8]) -> Option<Result<Content, BodyError>> {
+        let format = self.publishable().iter().find(|f| f.content_type.eq_ignore_ascii_case(content_type))?;
+        Some((format.decode)(body).map(|published| Arc::new(published) as Content))
+    }
+
+    fn calls(&self, published: &Content) -> Option<Calls> {
+        EventPackage::calls(self, published.downcast_ref()?)
+    }
+
+    fn counts(&self, published: &Content) -> Option<Counts> {
+        EventPackage::counts(self, published.downcast_ref()?)
+    }
+
+    fn replaces(&self, old: &Content, new: &Content) -> bool {
+        let (old, new) = (old.downcast_ref(), new.downcast_ref());
+        old.zip(new).is_some_and(|(old, new)| EventPackage::replaces(self, old, new))
+    }
+
+    fn summary(&self, published: &Content) -> String {
+        published.downcast_ref().map_or_else(String::new, |published| EventPackage::summary(self, published))
+    }
+}
+
+/// Every package we have. The order is internal; the first two are what phones ask for most.
+pub(crate) static ALL: &[&dyn AnyPackage] =
+    &[&presence::PresencePackage, &dialog::DialogPackage, &message_summary::MessageSummaryPackage];
+
+/// A package by its place in [`ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PackageId(u8);
+
+impl PackageId {
+    /// The package with this name, compared as RFC 6665 §7.2.1 says: case matters not in what phones send.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        Self::all().find(|id| id.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Every package's id.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..ALL.len()).filter_map(|index| u8::try_from(index).ok()).map(Self)
+    }
+
+    /// Its place in [`ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The package.
+    pub(crate) fn get(self) -> &'static dyn AnyPackage {
+        ALL[self.index()]
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        self.get().name()
+    }
+
+    /// The format with this content type.
+    pub(crate) fn format(self, content_type: &str) -> Option<u8> {
+        (0..self.get().format_count())
+            .find(|index| self.content_type(*index).eq_ignore_ascii_case(content_type))
+            .and_then(|index| u8::try_from(index).ok())
+    }
+
+    /// The content type of a format; empty for none.
+    pub(crate) fn content_type(self, format: usize) -> &'static str {
+        self.get().content_type(format).unwrap_or("")
+    }
+}
+
+/// The value of Allow-Events: every package.
+pub(crate) fn allow_events() -> String {
+    ALL.iter().map(|package| package.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The table as a page of the manual (`docs/events.md`).
+pub(crate) fn document() -> String {
+    let mut text = String::from(
+        "# Event packages\n\nGenerated from the package table; a test keeps it true.\n\n\
+         | Event | Source | Documents, preferred first | PUBLISH takes | Who may watch by default |\n|---|---|---|---|---|\n",
+    );
+    for package in ALL {
+        let formats: Vec<_> =
+            (0..package.format_count()).filter_map(|format| package.content_type(format)).collect();
+        let audience = match package.audience() {
+            Audience::Colleagues => "`watch`: whoever is authenticated in the domain",
+            Audience::Owner => "the owner, and whom `mailbox_watchers` names",
+        };
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {audience} |",
+            package.name(),
+            package.spec(),
+            formats.join(", "),
+            package.publish_types().join(", ")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_complete() {
+        let mut names = std::collections::BTreeSet::new();
+        for package in ALL {
+            assert!(names.insert(package.name()), "{} twice", package.name());
+            assert!(package.name().chars().all(|c| c.is_ascii_lowercase() || "-.".contains(c)));
+            assert!(package.spec().starts_with("RFC "), "{}", package.name());
+            assert!(package.format_count() > 0 && !package.depends_on().is_empty());
+            for format in 0..package.format_count() {
+                let content_type = package.content_type(format).unwrap();
+                let id = PackageId::by_name(package.name()).unwrap();
+                assert_eq!(id.format(&content_type.to_uppercase()), u8::try_from(format).ok());
+            }
+        }
+    }
+}

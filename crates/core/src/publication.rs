@@ -1,0 +1,171 @@
+//! Publications: the soft state of an event state compositor (RFC 3903 §6), keyed by entity-tag.
+//!
+//! In: an authorised PUBLISH, its body already decoded by the package. Out: which publication it made, changed or ended.
+//! What a publication means for a lamp or a document is the package's and composition's business.
+
+use crate::flow::Flow;
+use crate::journal::{Origin, PublicationRecord};
+use crate::map::{Map, Maps};
+use crate::packages::{Content, PackageId};
+use crate::resource::ResourceId;
+use crate::slots::Slots;
+use crate::time::UnixTime;
+use crate::timers::TimerToken;
+
+/// A live publication.
+#[derive(Clone)]
+pub(crate) struct Publication {
+    /// Whose state it is.
+    pub(crate) resource: ResourceId,
+    /// Which package it is for.
+    pub(crate) package: PackageId,
+    /// Its entity-tag.
+    pub(crate) etag: u128,
+    /// Who published.
+    pub(crate) publisher: String,
+    /// Where it published from.
+    pub(crate) flow: Flow,
+    /// The body's type.
+    pub(crate) content_type: String,
+    /// The body as published, for the journal.
+    pub(crate) body: Vec<u8>,
+    /// The body as the package understood it.
+    pub(crate) content: Content,
+    /// When it ends.
+    pub(crate) expires_at: UnixTime,
+    /// When its content last changed.
+    pub(crate) modified_at: UnixTime,
+    /// Call-ID of the request that wrote it.
+    pub(crate) call_id: String,
+    /// The request that wrote it.
+    pub(crate) origin: Origin,
+    /// The timer of its end.
+    pub(crate) timer: Option<TimerToken>,
+}
+
+impl Publication {
+    /// What the journal keeps of it.
+    pub(crate) fn record(&self, resource: String) -> PublicationRecord {
+        PublicationRecord {
+            resource,
+            package: self.package.name().to_owned(),
+            etag: self.etag,
+            publisher: self.publisher.clone(),
+            flow: self.flow,
+            content_type: self.content_type.clone(),
+            body: self.body.clone(),
+            expires_at: self.expires_at,
+            modified_at: self.modified_at,
+            call_id: self.call_id.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+/// An entity-tag as it stands in SIP-ETag.
+pub(crate) fn print_etag(etag: u128) -> String {
+    format!("{etag:032x}")
+}
+
+/// Reads an entity-tag that [`print_etag`] may have made.
+pub(crate) fn parse_etag(text: &str) -> Option<u128> {
+    if text.len() == 32 { u128::from_str_radix(text, 16).ok() } else { None }
+}
+
+/// All publications.
+pub(crate) struct Publications {
+    slots: Slots<Publication>,
+    by_etag: Map<u128, u32>,
+}
+
+impl Publications {
+    /// None.
+    pub(crate) fn new(maps: Maps) -> Self {
+        Self { slots: Slots::default(), by_etag: maps.map() }
+    }
+
+    /// Adds one; its slot.
+    pub(crate) fn insert(&mut self, publication: Publication) -> u32 {
+        let etag = publication.etag;
+        let slot = self.slots.insert(publication);
+        self.by_etag.insert(etag, slot);
+        slot
+    }
+
+    /// The publication with this entity-tag.
+    pub(crate) fn find(&self, etag: u128) -> Option<u32> {
+        self.by_etag.get(&etag).copied()
+    }
+
+    /// Gives a publication a new entity-tag; the old one is unknown from now on (412).
+    pub(crate) fn retag(&mut self, slot: u32, etag: u128) {
+        if let Some(publication) = self.slots.get_mut(slot) {
+            self.by_etag.remove(&publication.etag);
+            publication.etag = etag;
+            self.by_etag.insert(etag, slot);
+        }
+    }
+
+    /// A publication by slot.
+    pub(crate) fn get(&self, slot: u32) -> Option<&Publication> {
+        self.slots.get(slot)
+    }
+
+    /// A publication by slot, to change anything but its entity-tag.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Publication> {
+        self.slots.get_mut(slot)
+    }
+
+    /// Ends one.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Publication> {
+        let publication = self.slots.remove(slot)?;
+        self.by_etag.remove(&publication.etag);
+        Some(publication)
+    }
+
+    /// Puts one into the slot it had before a restart or an undone change.
+    pub(crate) fn put(&mut self, slot: u32, publication: Publication) {
+        self.by_etag.insert(publication.etag, slot);
+        if let Some(old) = self.slots.put(slot, publication) {
+            self.by_etag.remove(&old.etag);
+        }
+    }
+
+    /// Like [`Self::put`] for a whole restart: call [`Self::restored`] when all are in.
+    pub(crate) fn restore(&mut self, slot: u32, publication: Publication) {
+        self.by_etag.insert(publication.etag, slot);
+        self.slots.restore(slot, publication);
+    }
+
+    /// After the last [`Self::restore`].
+    pub(crate) fn restored(&mut self) {
+        self.slots.rebuild_free();
+    }
+
+    /// All, in slot order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Publication)> {
+        self.slots.iter()
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn etags_print_and_parse() {
+        for etag in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef] {
+            assert_eq!(parse_etag(&print_etag(etag)), Some(etag));
+        }
+        for text in
+            ["", "abc", "dlg-1", "zz000000000000000000000000000000", "+0000000000000000000000000000001"]
+        {
+            assert!(parse_etag(text).is_none_or(|etag| print_etag(etag) != text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! PUBLISH, from request to publication (RFC 3903 §6), and what ends a publication besides.
+//!
+//! ```text
+//! operation | body | SIP-If-Match | Expires
+//! initial   | yes  | no           | > 0
+//! refresh   | no   | yes          | > 0
+//! modify    | yes  | yes          | > 0
+//! remove    | no   | yes          | 0
+//! ```
+
+use crate::journal::{Key, Kind, Origin, PublicationRecord, Record, Value};
+use crate::limits;
+use crate::node::{Node, Put, Timer};
+use crate::notifier::bad_event;
+use crate::output::{Event, Ticket};
+use crate::packages::{Content, PackageId};
+use crate::publication::{Publication, parse_etag, print_etag};
+use crate::reject::Reject;
+use crate::resource::{ResourceId, ResourceKey};
+use crate::router::Request;
+use crate::tickets::Undo;
+use crate::time::Now;
+use lampyris_sip::headers::Event as EventHeader;
+use lampyris_sip::{Name, StatusCode};
+use std::time::Duration;
+
+impl Node {
+    /// Takes an authenticated PUBLISH.
+    ///
+    /// # Errors
+    /// 400, 403, 404, 412, 413, 415, 423, 489.
+    pub(crate) fn on_publish(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
+        let message = request.message;
+        let event = message.header(Name::Event).ok_or_else(bad_event)?;
+        let event = EventHeader::parse(event).map_err(|_| Reject::BadRequest("malformed Event".into()))?;
+        let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
+        let uri = message.request_uri().unwrap_or("");
+        let key = self.find_resource(&request.identity, uri, package, true)?;
+        if !self.may_publish(request, &key) {
+            return Err(Reject::Forbidden);
+        }
+        let expires_s = self.granted_within(message, self.facts.settings.publication_expires_s)?;
+        let body = message.body();
+        let known = match message.header(Name::SipIfMatch) {
+            None => None,
+            Some(etag) => Some(self.matched(request, &key, package, etag.trim())?),
+        };
+        let content = if body.is_empty() { None } else { Some(self.decoded(request, package)?) };
+        match (known, content) {
+            // RFC 3903 §6 step 5: an initial publication without a body says nothing.
+            (None, None) => Err(Reject::BadRequest("neither body nor SIP-If-Match".into())),
+            (None, Some(content)) => self.publish_new(now, request, &key, package, content, expires_s),
+            (Some(slot), _) if expires_s == 0 => {
+                let Some(old) = self.facts.publications.get(slot) else { return Err(Reject::Internal) };
+                let (etag, previous) = (old.etag, self.publication_value(slot));
+                self.drop_publication(now, slot, "removed");
+                let ticket = self.persist(Record::Delete(publication_key(slot)), Undo::To(previous));
+                self.answer_publish(now, request, etag, 0, ticket);
+                Ok(())
+            }
+            (Some(slot), content) => {
+                self.publish_again(now, request, slot, content, expires_s);
+                Ok(())
+            }
+        }
+    }
+
+    /// Only the presentity itself, or a peer trusted to publish for others.
+    fn may_publish(&self, request: &Request<'_>, key: &ResourceKey) -> bool {
+        let settings = &self.facts.settings;
+        let identity = &request.identity;
+        let peer = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
+        let trusted = peer.is_some_and(|peer| peer.trusted_publisher);
+        match key {
+            ResourceKey::User { domain, user } => {
+                let own = settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain);
+                own && (trusted || identity.user == *user)
+            }
+            // Why: both were found in the publisher's own context.
+            ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) if trusted => true,
+            // Its own extension: the one whose hint is its device.
+            ResourceKey::Extension { context, extension } => peer.is_some_and(|peer| {
+                let found = settings.dialplan.lookup(context, extension);
+                found.and_then(|found| found.hint).is_some_and(|hint| hint.devices.contains(&peer.device))
+            }),
+            ResourceKey::Mailbox(name) => peer.is_some_and(|peer| peer.mailboxes.contains(name)),
+        }
+    }
+
+    /// The publication that SIP-If-Match names: bound to the presentity, the package and the publisher, else 412.
+    fn matched(
+        &self,
+        request: &Request<'_>,
+        key: &ResourceKey,
+        package: PackageId,
+        etag: &str,
+    ) -> Result<u32, Reject> {
+        if etag.len() > limits::ETAG_BYTES_MAX {
+            return Err(Reject::ConditionalRequestFailed);
+        }
+        let slot = parse_etag(etag).and_then(|etag| self.facts.publications.find(etag));
+        let slot = slot.ok_or(Reject::ConditionalRequestFailed)?;
+        let same = self.facts.publications.get(slot).is_some_and(|publication| {
+            publication.package == package
+                && publication.publisher == request.identity.name()
+                && self.facts.resources.get(publication.resource).is_some_and(|resource| resource.key == *key)
+        });
+        if same { Ok(slot) } else { Err(Reject::ConditionalRequestFailed) }
+    }
+
+    /// The body as the package understands it: 415 for a type it does not take, 400 with the place of the error.
+    fn decoded(&self, request: &Request<'_>, package: PackageId) -> Result<(String, Content), Reject> {
+        let message = request.message;
+        if message.header(Name::ContentEncoding).is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity")) {
+            return Err(Reject::UnsupportedEncoding);
+        }
+        let accept =
+            || Reject::UnsupportedMediaType { accept: package.get().publish_types().join(", ").into() };
+        let value = message.header(Name::ContentType).ok_or_else(accept)?;
+        let content_type = value.split(';').next().unwrap_or("").trim();
+        match package.get().decode(content_type, &message.body()) {
+            None => Err(accept()),
+            Some(Err(error)) => Err(Reject::BadRequest(error.to_string().into())),
+            Some(Ok(content)) => Ok((content_type.to_owned(), content)),
+        }
+    }
+
+    fn publish_new(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        key: &ResourceKey,
+        package: PackageId,
+        (content_type, content): (String, Content),
+        expires_s: u32,
+    ) -> Result<(), Reject> {
+        let etag = self.rng.next_u128();
+        if expires_s == 0 {
+            // Why: state that ends at once; nothing would ever see it.
+            self.answer_publish_now(now, request, etag, 0);
+            return Ok(());
+        }
+        let resource = self.resource(now, key);
+        let held =
+            self.facts.resources.package(resource, package).map_or(0, |state| state.publications.len());
+        if held >= limits::PUBLICATIONS_PER_RESOURCE_MAX {
+            return Err(Reject::Forbidden);
+        }
+        let superseded = self.superseded(request, resource, package, &content);
+        let message = request.message;
+        let publication = Publication {
+            resource,
+            package,
+            etag,
+            publisher: request.identity.name().to_owned(),
+            flow: request.flow,
+            content_type,
+            body: message.body().to_vec(),
+            content,
+            expires_at: now.wall + Duration::from_secs(u64::from(expires_s)),
+            modified_at: now.wall,
+            call_id: message.call_id().to_owned(),
+            origin: origin_of(request),
+            timer: None,
+        };
+        let slot = self.facts.publications.insert(publication);
+        self.enter_publication(now, slot);
+        self.tell_publication(slot, "created");
+        for slot in superseded {
+            self.end_publication(now, slot);
+        }
+        self.publications_changed(now, resource);
+        let ticket = self.store_publication(slot, None);
+        self.answer_publish(now, request, etag, expires_s, ticket);
+        Ok(())
+    }
+
+    /// Older publications that a new one says again: by the same publisher from the same address, of the same things.
+    ///
+    /// Interop: baresip 1.0.0 publishes twice at its start and keeps one entity-tag; a phone that was switched off and
+    /// on has lost its own. Nobody would ever take back what they said before.
+    fn superseded(
+        &self,
+        request: &Request<'_>,
+        resource: ResourceId,
+        package: PackageId,
+        content: &Content,
+    ) -> Vec<u32> {
+        let Some(state) = self.facts.resources.package(resource, package) else { return Vec::new() };
+        let same = |slot: &u32| {
+            self.facts.publications.get(*slot).is_some_and(|old| {
+                old.publisher == request.identity.name()
+                    && old.flow.remote() == request.flow.remote()
+                    && package.get().replaces(&old.content, content)
+            })
+        };
+        state.publications.iter().copied().filter(same).collect()
+    }
+
+    /// Refresh or modify.
+    fn publish_again(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        slot: u32,
+        content: Option<(String, Content)>,
+        expires_s: u32,
+    ) {
+        let previous = self.publication_value(slot);
+        let modified = content.is_some();
+        // Why: a new tag for new content, so that a late retransmission of an older modify cannot match (RFC 3903 §6).
+        if modified {
+            let etag = self.rng.next_u128();
+            self.facts.publications.retag(slot, etag);
+        }
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
+        if let Some((content_type, content)) = content {
+            publication.content_type = content_type;
+            publication.content = content;
+            publication.body = request.message.body().to_vec();
+            publication.modified_at = now.wall;
+        }
+        publication.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
+        publication.call_id = request.message.call_id().to_owned();
+        publication.origin = origin_of(request);
+        publication.flow = request.flow;
+        let (etag, resource) = (publication.etag, publication.resource);
+        if let Some(timer) = publication.timer.take() {
+            self.timers.cancel(timer);
+        }
+        let at = now.mono + Duration::from_secs(u64::from(expires_s));
+        let timer = self.timers.insert(at, Timer::PublicationExpires(slot));
+        if let Some(publication) = self.facts.publications.get_mut(slot) {
+            publication.timer = Some(timer);
+        }
+        self.tell_publication(slot, if modified { "modified" } else { "refreshed" });
+        if modified {
+            self.publications_changed(now, resource);
+        }
+        let ticket = self.store_publication(slot, previous);
+        self.answer_publish(now, request, etag, expires_s, ticket);
+    }
+
+    fn answer_publish(&mut self, now: Now, request: &Request<'_>, etag: u128, expires_s: u32, after: Ticket) {
+        self.answerable(after, request.petitioner());
+        let bytes = self.publish_answer(request, etag, expires_s);
+        self.respond(now, request.server, 200, bytes, Some(after));
+    }
+
+    fn answer_publish_now(&mut self, now: Now, request: &Request<'_>, etag: u128, expires_s: u32) {
+        let bytes = self.publish_answer(request, etag, expires_s);
+        self.respond(now, request.server, 200, bytes, None);
+    }
+
+    fn publish_answer(&self, request: &Request<'_>, etag: u128, expires_s: u32) -> bytes::Bytes {
+        let tag = self.stateless_tag(request.message);
+        let mut writer = self.response(request.message, request.flow, StatusCode(200), Some(&tag));
+        writer.header(Name::SipETag, &print_etag(etag));
+        writer.header_fmt(Name::Expires, format_args!("{expires_s}"));
+        self.name_us(&mut writer);
+        writer.finish()
+    }
+
+    /// Puts a publication into the tables and arms its expiry.
+    fn enter_publication(&mut self, now: Now, slot: u32) {
+        let Some(publication) = self.facts.publications.get(slot) else { return };
+        let (resource, package) = (publication.resource, publication.package);
+        let at = now.mono_at(publication.expires_at);
+        let timer = self.timers.insert(at, Timer::PublicationExpires(slot));
+        if let Some(publication) = self.facts.publications.get_mut(slot) {
+            publication.timer = Some(timer);
+        }
+        if let Some(state) = self.facts.resources.package_mut(resource, package) {
+            state.publications.push(slot);
+        }
+    }
+
+    /// Takes a publication out of memory; its row is the caller's.
+    fn drop_publication(&mut self, now: Now, slot: u32, change: &'static str) {
+        self.tell_publication(slot, change);
+        let Some(publication) = self.facts.publications.remove(slot) else { return };
+        if let Some(timer) = publication.timer {
+            self.timers.cancel(timer);
+        }
+        let resource = publication.resource;
+        if let Some(state) = self.facts.resources.package_mut(resource, publication.package) {
+            state.publications.retain(|other| *other != slot);
+        }
+        self.publications_changed(now, resource);
+        self.release_resource(resource);
+    }
+
+    /// Ends a publication whose presentity is gone.
+    pub(crate) fn end_publication(&mut self, now: Now, slot: u32) {
+        self.drop_publication(now, slot, "removed");
+        self.persist(Record::Delete(publication_key(slot)), Undo::No);
+    }
+
+    /// A publication's time is up (RFC 3903 §6 step 6: no state is kept beyond it).
+    pub(crate) fn on_publication_expired(&mut self, now: Now, slot: u32) {
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
+        publication.timer = None;
+        self.drop_publication(now, slot, "expired");
+        self.persist(Record::Delete(publication_key(slot)), Undo::No);
+    }
+
+    fn tell_publication(&mut self, slot: u32, change: &'static str) {
+        let Some(publication) = self.facts.publications.get(slot) else { return };
+        let resource = self.resource_name(publication.resource);
+        let package = publication.package.name();
+        self.tell(Event::Publication { resource, package, change });
+    }
+
+    fn resource_name(&self, id: ResourceId) -> String {
+        self.facts.resources.get(id).map_or_else(String::new, |resource| resource.key.to_string())
+    }
+
+    fn publication_value(&self, slot: u32) -> Option<Value> {
+        let publication = self.facts.publications.get(slot)?;
+        let record = publication.record(self.resource_name(publication.resource));
+        Some(Value::Publication(Box::new(record)))
+    }
+
+    fn store_publication(&mut self, slot: u32, previous: Option<Value>) -> Ticket {
+        let key = publication_key(slot);
+        let record = match self.publication_value(slot) {
+            Some(value) => Record::Upsert(key, value),
+            None => Record::Delete(key),
+        };
+        self.persist(record, Undo::To(previous))
+    }
+
+    /// A publication's row from the store, or before a change that could not be stored.
+    pub(crate) fn put_publication(
+        &mut self,
+        now: Now,
+        slot: u32,
+        record: Option<PublicationRecord>,
+        put: Put,
+    ) {
+        if put == Put::Undo && self.facts.publications.get(slot).is_some() {
+            self.drop_publication(now, slot, "undone");
+        }
+        let Some(record) = record else { return };
+        let Some(package) = PackageId::by_name(&record.package) else { return };
+        let Some(key) = ResourceKey::parse(&record.resource) else { return };
+        let Some(Ok(content)) = package.get().decode(&record.content_type, &record.body) else { return };
+        let resource = self.resource(now, &key);
+        let publication = Publication {
+            resource,
+            package,
+            etag: record.etag,
+            publisher: record.publisher,
+            flow: if put == Put::Restart { record.flow.restarted() } else { record.flow },
+            content_type: record.content_type,
+            body: record.body,
+            content,
+            expires_at: record.expires_at,
+            modified_at: record.modified_at,
+            call_id: record.call_id,
+            origin: record.origin,
+            timer: None,
+        };
+        if put == Put::Restart {
+            self.facts.publications.restore(slot, publication);
+        } else {
+            self.facts.publications.put(slot, publication);
+        }
+        self.enter_publication(now, slot);
+        self.publications_changed(now, resource);
+    }
+}
+
+fn origin_of(request: &Request<'_>) -> Origin {
+    Origin {
+        cseq: request.message.cseq().seq,
+        branch: request.message.top_via().branch().unwrap_or("").to_owned(),
+    }
+}
+
+/// The row of a publication.
+fn publication_key(slot: u32) -> Key {
+    Key { kind: Kind::Publication, slot: u64::from(slot) }
+}

@@ -1,0 +1,256 @@
+//! REGISTER, from request to bindings (RFC 3261 §10.3), and what ends a binding besides.
+
+use crate::authn::Identity;
+use crate::flow::StreamId;
+use crate::journal::{BindingRecord, BindingsRecord, Key, Kind, Record, Value};
+use crate::limits;
+use crate::node::{Node, Put, Timer};
+use crate::notifier::user_agent_of;
+use crate::output::{Event, Ticket};
+use crate::packages::StateKind;
+use crate::registrar::{Refusal, Update, first_expiry};
+use crate::reject::Reject;
+use crate::resource::ResourceKey;
+use crate::router::Request;
+use crate::tickets::Undo;
+use crate::time::Now;
+use lampyris_sip::headers::{Contact, expires};
+use lampyris_sip::{Message, Name, NameAddr, StatusCode};
+use std::time::Duration;
+
+impl Node {
+    /// Takes an authenticated REGISTER.
+    ///
+    /// # Errors
+    /// 400, 403, 404, 423, 500.
+    pub(crate) fn on_register(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
+        let message = request.message;
+        let aor = self.registered_aor(&request.identity, message)?;
+        let contacts: Vec<&str> = message.values(Name::Contact).collect();
+        if contacts.len() > limits::CONTACTS_PER_REQUEST_MAX {
+            return Err(Reject::BadRequest("too many Contact values".into()));
+        }
+        if contacts.is_empty() {
+            self.answer_register(now, request, &aor, None);
+            return Ok(());
+        }
+        let bindings = self.wanted_bindings(now, request, &aor, &contacts)?;
+        let ticket = self.set_bindings(now, &aor, bindings);
+        if let Some(ticket) = ticket {
+            self.answerable(ticket, request.petitioner());
+        }
+        self.answer_register(now, request, &aor, ticket);
+        Ok(())
+    }
+
+    /// The AOR in To, which must be a user of ours (RFC 3261 §10.3 steps 4 and 5).
+    fn registered_aor(&self, identity: &Identity, message: &Message) -> Result<String, Reject> {
+        let address = self.address(message.to().uri())?.ok_or(Reject::NotFound)?;
+        if address.user.is_empty() {
+            return Err(Reject::NotFound);
+        }
+        if let Some(peer) = self.peer_named(address.domain, &address.user) {
+            return Ok(self.facts.aor(peer));
+        }
+        let domain = self.facts.settings.domains.get(address.domain).filter(|domain| domain.any_user);
+        let domain = domain.ok_or(Reject::NotFound)?;
+        if identity.peer.is_some() {
+            return Err(Reject::Forbidden);
+        }
+        Ok(format!("sip:{}@{}", address.user, domain.name))
+    }
+
+    /// The bindings the AOR is to have after this request.
+    fn wanted_bindings(
+        &self,
+        now: Now,
+        request: &Request<'_>,
+        aor: &str,
+        contacts: &[&str],
+    ) -> Result<Vec<BindingRecord>, Reject> {
+        let message = request.message;
+        let bounds = self.facts.settings.registration_expires_s;
+        let default = match message.header(Name::Expires).map(expires::delta_seconds) {
+            Some(Ok(asked)) => asked,
+            // RFC 3261 §20.19: a malformed value is as good as 3600; ours is the configured default.
+            Some(Err(_)) | None => bounds.default,
+        };
+        let mut updates = Vec::with_capacity(contacts.len());
+        for value in contacts {
+            let contact = match Contact::parse(value) {
+                Ok(Contact::Addr(contact)) => contact,
+                // RFC 3261 §10.3 step 6: alone, and only to remove everything.
+                Ok(Contact::Star)
+                    if contacts.len() == 1 && default == 0 && message.header(Name::Expires).is_some() =>
+                {
+                    let cleared = self.facts.registrar.cleared(aor, message.call_id(), message.cseq().seq);
+                    return cleared.map_err(refusal);
+                }
+                Ok(Contact::Star) => {
+                    return Err(Reject::BadRequest("Contact: * not alone or without Expires: 0".into()));
+                }
+                Err(_) => return Err(Reject::BadRequest("malformed Contact".into())),
+            };
+            if contact.uri().len() > limits::URI_BYTES_MAX {
+                return Err(Reject::BadRequest("Contact too long".into()));
+            }
+            let asked = contact.expires().unwrap_or(default);
+            if asked != 0 && asked < bounds.min {
+                return Err(Reject::IntervalTooBrief { min_expires_s: bounds.min });
+            }
+            let granted = asked.min(bounds.max);
+            let path = message.values(Name::Path).map(str::to_owned).collect::<Vec<_>>();
+            if path.len() > limits::ROUTES_MAX {
+                return Err(Reject::BadRequest("too many Path entries".into()));
+            }
+            let binding = BindingRecord {
+                contact: contact.uri().to_owned(),
+                params: contact_params(value),
+                q: contact.q(),
+                instance: contact.instance().map(str::to_owned),
+                reg_id: contact.reg_id(),
+                call_id: message.call_id().to_owned(),
+                cseq: message.cseq().seq,
+                path,
+                flow: request.flow,
+                user_agent: user_agent_of(message).to_owned(),
+                expires_at: now.wall + Duration::from_secs(u64::from(granted)),
+                created_at: now.wall,
+                branch: message.top_via().branch().unwrap_or("").to_owned(),
+            };
+            updates.push(Update { binding, remove: asked == 0 });
+        }
+        self.facts.registrar.updated(aor, &updates).map_err(refusal)
+    }
+
+    /// 200 with every binding and its time left (RFC 3261 §10.3 step 8).
+    fn answer_register(&mut self, now: Now, request: &Request<'_>, aor: &str, after: Option<Ticket>) {
+        let message = request.message;
+        let tag = self.stateless_tag(message);
+        let mut writer = self.response(message, request.flow, StatusCode(200), Some(&tag));
+        for binding in self.facts.registrar.bindings(aor) {
+            let left = binding.expires_at.since(now.wall).as_millis().div_ceil(1000);
+            writer.header_fmt(
+                Name::Contact,
+                format_args!("<{}>{};expires={left}", binding.contact, binding.params),
+            );
+        }
+        let offers_path = message.values(Name::Supported).any(|tag| tag.eq_ignore_ascii_case("path"));
+        if offers_path {
+            for path in message.headers(Name::Path) {
+                writer.header(Name::Path, path);
+            }
+        }
+        self.name_us(&mut writer);
+        let bytes = writer.finish();
+        self.respond(now, request.server, 200, bytes, after);
+    }
+
+    /// Replaces the bindings of an AOR, stores them and moves the device.
+    fn set_bindings(&mut self, now: Now, aor: &str, bindings: Vec<BindingRecord>) -> Option<Ticket> {
+        let before = self.facts.registrar.find(aor);
+        let previous = before.and_then(|slot| self.facts.registrar.get(slot)).map(|entry| {
+            if let Some(timer) = entry.timer {
+                self.timers.cancel(timer);
+            }
+            Value::Bindings(entry.record())
+        });
+        let gone = bindings.is_empty();
+        let slot = self.facts.registrar.set(aor, bindings)?;
+        let key = Key { kind: Kind::Bindings, slot: u64::from(slot) };
+        let record = match self.facts.registrar.get(slot) {
+            Some(entry) if !gone => Record::Upsert(key, Value::Bindings(entry.record())),
+            _ => Record::Delete(key),
+        };
+        self.arm_bindings(now, slot);
+        self.bindings_changed(now, aor);
+        Some(self.persist(record, Undo::To(previous)))
+    }
+
+    fn arm_bindings(&mut self, now: Now, slot: u32) {
+        let Some(entry) = self.facts.registrar.get_mut(slot) else { return };
+        if let Some(at) = first_expiry(&entry.bindings) {
+            entry.timer = Some(self.timers.insert(now.mono_at(at), Timer::BindingExpires(slot)));
+        }
+    }
+
+    /// The bindings of an AOR are others than before.
+    fn bindings_changed(&mut self, now: Now, aor: &str) {
+        let bindings = self.facts.registrar.bindings(aor).len();
+        self.tell(Event::Registration { aor: aor.to_owned(), bindings });
+        // Why: an AOR reads as the key of its user, so no REGISTER looks at every peer.
+        let peer = ResourceKey::parse(aor).and_then(|key| Some(self.facts.peer_of(&key)?.name.clone()));
+        if let Some(name) = peer {
+            self.qualifier.forget(&name);
+            self.refresh_peer(now, &name);
+        } else if let Some(id) = ResourceKey::parse(aor).and_then(|key| self.facts.resources.find(&key)) {
+            self.relamp(now, id);
+            self.changed(id, StateKind::DeviceStates);
+        }
+    }
+
+    /// The first binding of an AOR has expired.
+    pub(crate) fn on_binding_expired(&mut self, now: Now, slot: u32) {
+        let Some(entry) = self.facts.registrar.get_mut(slot) else { return };
+        entry.timer = None;
+        let aor = entry.aor.clone();
+        // Why: the timer is monotonic and was armed for the first of them; the wall clock may have jumped since.
+        let due = first_expiry(&entry.bindings).map_or(now.wall, |first| first.max(now.wall));
+        let left: Vec<_> = entry.bindings.iter().filter(|b| b.expires_at > due).cloned().collect();
+        self.set_bindings(now, &aor, left);
+    }
+
+    /// A stream has been closed for the grace time: bindings that still name it are lost.
+    pub(crate) fn on_flow_lost(&mut self, now: Now, stream: StreamId) {
+        for aor in self.facts.registrar.on_stream(stream) {
+            let on_it =
+                |b: &BindingRecord| matches!(b.flow, crate::flow::Flow::Stream { id, .. } if id == stream);
+            let left = self.facts.registrar.bindings(&aor).iter().filter(|b| !on_it(b)).cloned().collect();
+            self.set_bindings(now, &aor, left);
+        }
+        self.facts.registrar.forget_stream(stream);
+    }
+
+    /// The bindings of an AOR from the store, or before a change that could not be stored.
+    pub(crate) fn put_bindings(&mut self, now: Now, slot: u32, record: Option<BindingsRecord>, put: Put) {
+        if put == Put::Restart {
+            if let Some(mut record) = record {
+                record.bindings.iter_mut().for_each(|binding| binding.flow = self.restarted(binding.flow));
+                self.facts.registrar.restore(slot, record);
+                self.arm_bindings(now, slot);
+            }
+            return;
+        }
+        // Why: the timer of bindings that are no more would end the first of those that are.
+        if let Some(timer) = self.facts.registrar.get_mut(slot).and_then(|entry| entry.timer.take()) {
+            self.timers.cancel(timer);
+        }
+        if let Some(aor) = self.facts.registrar.revert(slot, record) {
+            self.arm_bindings(now, slot);
+            self.bindings_changed(now, &aor);
+        }
+    }
+}
+
+/// Refusals as responses.
+fn refusal(refusal: Refusal) -> Reject {
+    match refusal {
+        Refusal::OutOfOrder => Reject::OutOfOrder,
+        Refusal::TooMany => Reject::Forbidden,
+    }
+}
+
+/// The parameters of a Contact value as they are given back, without `expires`.
+fn contact_params(value: &str) -> String {
+    let Ok(name) = NameAddr::parse(value) else { return String::new() };
+    let mut text = String::new();
+    for (name, value) in name.params().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("expires")) {
+        text.push(';');
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! Every SIP error response we send, as a closed enum: status, reason phrase and the headers its RFC asks for.
+//!
+//! A refused request is `Err(Reject)`, and the `Reject` *is* the response. Challenges (401) are not here but in `authn`:
+//! they are part of a handshake and stateless.
+
+use crate::limits;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// What `Warning: 399` names as its author (a pseudonym, RFC 3261 §20.43).
+const WARN_AGENT: &str = "lampyris";
+
+/// A list for a header: fixed, or made for this response.
+pub(crate) type List = Cow<'static, str>;
+
+/// An error response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reject {
+    /// 400: malformed in this way (RFC 3261 §21.4.1).
+    BadRequest(List),
+    /// 403: understood and refused; asking again will not help (RFC 3261 §21.4.4).
+    Forbidden,
+    /// 404: no such user or resource here (RFC 3261 §21.4.5).
+    NotFound,
+    /// 405 with Allow: not for this address (RFC 3261 §8.2.1, §21.4.6).
+    MethodNotAllowed {
+        /// What is.
+        allow: List,
+    },
+    /// 406 with Accept: none of our body formats is accepted (RFC 3261 §21.4.7, RFC 6665 §4.2.1.1).
+    NotAcceptable {
+        /// What we could send.
+        accept: List,
+    },
+    /// 412: the entity-tag is not, or no longer, known (RFC 3903 §6, §11.2.1).
+    ConditionalRequestFailed,
+    /// 413: the body is larger than we take (RFC 3261 §21.4.11).
+    BodyTooLarge,
+    /// 414: the Request-URI is longer than we take (RFC 3261 §21.4.12).
+    UriTooLong,
+    /// 415 with Accept: a body of a type the package does not know (RFC 3261 §8.2.3, RFC 3903 §6).
+    UnsupportedMediaType {
+        /// What it knows.
+        accept: List,
+    },
+    /// 415 with Accept-Encoding: a compressed body (RFC 3261 §8.2.3).
+    UnsupportedEncoding,
+    /// 416: a scheme we do not route (RFC 3261 §8.2.2.1).
+    UnsupportedUriScheme,
+    /// 420 with Unsupported: Require names what we do not have (RFC 3261 §8.2.2.3).
+    BadExtension {
+        /// Those option-tags; see [`option_tags`].
+        unsupported: List,
+    },
+    /// 421 with Require: the request needs an extension its sender did not offer (RFC 3261 §21.4.16).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
+    ExtensionRequired {
+        /// Which.
+        require: &'static str,
+    },
+    /// 423 with Min-Expires: asked for too short a time (RFC 3261 §10.3, RFC 3903 §6, RFC 6665 §4.2.1.1).
+    IntervalTooBrief {
+        /// The least we grant, in seconds.
+        min_expires_s: u32,
+    },
+    /// 480: the user exists and cannot be reached now (RFC 3261 §21.4.18).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
+    TemporarilyUnavailable,
+    /// 481: no such dialog, subscription or transaction (RFC 3261 §12.2.2, §9.2, RFC 6665 §4.1.2.2).
+    NoSuchDialog,
+    /// 482: came in twice by different paths, or went in a circle (RFC 3261 §8.2.2.2, §16.3).
+    LoopDetected,
+    /// 483: Max-Forwards is used up (RFC 3261 §16.3).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
+    TooManyHops,
+    /// 487: this INVITE was cancelled (RFC 3261 §9.2).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
+    RequestTerminated,
+    /// 489 with Allow-Events: a package we do not have (RFC 6665 §4.2.1.1, RFC 3903 §6).
+    BadEvent {
+        /// What we have.
+        allow_events: List,
+    },
+    /// 500: a CSeq lower than one already seen in this dialog or for this AOR (RFC 3261 §12.2.2, §10.3).
+    OutOfOrder,
+    /// 500: our own fault (RFC 3261 §21.5.1).
+    Internal,
+    /// 501: a method we do not know at all (RFC 3261 §21.5.2).
+    NotImplemented {
+        /// What we know.
+        allow: List,
+    },
+    /// 503 with Retry-After: too busy, or the store failed (RFC 3261 §21.5.4).
+    ServiceUnavailable {
+        /// Seconds to wait.
+        retry_after_s: u32,
+    },
+    /// 505: not SIP/2.0 (RFC 3261 §21.5.6).
+    VersionNotSupported,
+    /// 513: the message is larger than we take (RFC 3261 §21.5.7).
+    MessageTooLarge,
+}
+
+impl Reject {
+    /// Its status code.
+    pub(crate) const fn status(&self) -> u16 {
+        self.line().0
+    }
+
+    /// Its reason phrase, the RFC's own.
+    pub(crate) const fn reason(&self) -> &'static str {
+        self.line().1
+    }
+
+    const fn line(&self) -> (u16, &'static str) {
+        match self {
+            Self::BadRequest(_) => (400, "Bad Request"),
+            Self::Forbidden => (403, "Forbidden"),
+            Self::NotFound => (404, "Not Found"),
+            Self::MethodNotAllowed { .. } => (405, "Method Not Allowed"),
+            Self::NotAcceptable { .. } => (406, "Not Acceptable"),
+            Self::ConditionalRequestFailed => (412, "Conditional Request Failed"),
+            Self::BodyTooLarge => (413, "Request Entity Too Large"),
+            Self::UriTooLong => (414, "Request-URI Too Long"),
+            Self::UnsupportedMediaType { .. } | Self::UnsupportedEncoding => (415, "Unsupported Media Type"),
+            Self::UnsupportedUriScheme => (416, "Unsupported URI Scheme"),
+            Self::BadExtension { .. } => (420, "Bad Extension"),
+            Self::ExtensionRequired { .. } => (421, "Extension Required"),
+            Self::IntervalTooBrief { .. } => (423, "Interval Too Brief"),
+            Self::TemporarilyUnavailable => (480, "Temporarily Unavailable"),
+            Self::NoSuchDialog => (481, "Call/Transaction Does Not Exist"),
+            Self::LoopDetected => (482, "Loop Detected"),
+            Self::TooManyHops => (483, "Too Many Hops"),
+            Self::RequestTerminated => (487, "Request Terminated"),
+            Self::BadEvent { .. } => (489, "Bad Event"),
+            Self::OutOfOrder | Self::Internal => (500, "Server Internal Error"),
+            Self::NotImplemented { .. } => (501, "Not Implemented"),
+            Self::ServiceUnavailable { .. } => (503, "Service Unavailable"),
+            Self::VersionNotSupported => (505, "Version Not Supported"),
+            Self::MessageTooLarge => (513, "Message Too Large"),
+        }
+    }
+
+    /// Gives its own headers, name and value, to `write`, in the order they are to stand.
+    pub(crate) fn headers(&self, write: &mut dyn FnMut(&'static str, &str)) {
+        let mut text = String::new();
+        match self {
+            Self::BadRequest(why) => warn(why, write),
+            Self::OutOfOrder => warn("CSeq out of order", write),
+            Self::MethodNotAllowed { allow } | Self::NotImplemented { allow } => write("Allow", allow),
+            Self::NotAcceptable { accept } | Self::UnsupportedMediaType { accept } => write("Accept", accept),
+            Self::UnsupportedEncoding => write("Accept-Encoding", "identity"),
+            Self::BadExtension { unsupported } => write("Unsupported", unsupported),
+            Self::ExtensionRequired { require } => write("Require", require),
+            Self::IntervalTooBrief { min_expires_s: seconds } => {
+                let _ = write!(text, "{seconds}");
+                write("Min-Expires", &text);
+            }
+            Self::BadEvent { allow_events } => write("Allow-Events", allow_events),
+            Self::ServiceUnavailable { retry_after_s: seconds } => {
+                let _ = write!(text, "{seconds}");
+                write("Retry-After", &text);
+            }
+            Self::Forbidden
+            | Self::NotFound
+            | Self::ConditionalRequestFailed
+            | Self::BodyTooLarge
+            | Self::UriTooLong
+            | Self::UnsupportedUriScheme
+            | Self::TemporarilyUnavailable
+            | Self::NoSuchDialog
+            | Self::LoopDetected
+            | Self::TooManyHops
+            | Self::RequestTerminated
+            | Self::Internal
+            | Self::VersionNotSupported
+            | Self::MessageTooLarge => {}
+        }
+    }
+}
+
+/// `Warning: 399 lampyris "why"`; `why` is ours and has no quotes in it.
+fn warn(why: &str, write: &mut dyn FnMut(&'static str, &str)) {
+    write("Warning", &format!("399 {WARN_AGENT} \"{why}\""));
+}
+
+/// Option-tags of a peer, fit to be sent back in Unsupported: only tokens, and not without end.
+pub(crate) fn option_tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> List {
+    let mut list = String::new();
+    for tag in tags {
+        let is_token =
+            !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        if is_token && list.len() + tag.len() + 2 <= limits::ECHO_BYTES_MAX {
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list.push_str(tag);
+        }
+    }
+    List::Owned(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &'static str) -> List {
+        List::Borrowed(text)
+    }
+
+    #[test]
+    fn each_has_its_status_and_the_headers_its_rfc_asks_for() {
+        type Row = (Reject, u16, &'static [(&'static str, &'static str)]);
+        let rows: Vec<Row> = vec![
+            (Reject::BadRequest("no Contact".into()), 400, &[("Warning", "399 lampyris \"no Contact\"")]),
+            (Reject::Forbidden, 403, &[]),
+            (Reject::NotFound, 404, &[]),
+            (Reject::MethodNotAllowed { allow: list("A, B") }, 405, &[("Allow", "A, B")]),
+            (Reject::NotAcceptable { accept: list("a/b") }, 406, &[("Accept", "a/b")]),
+            (Reject::ConditionalRequestFailed, 412, &[]),
+            (Reject::BodyTooLarge, 413, &[]),
+            (Reject::UriTooLong, 414, &[]),
+            (Reject::UnsupportedMediaType { accept: list("a/b") }, 415, &[("Accept", "a/b")]),
+            (Reject::UnsupportedEncoding, 415, &[("Accept-Encoding", "identity")]),
+            (Reject::UnsupportedUriScheme, 416, &[]),
+            (Reject::BadExtension { unsupported: list("100rel") }, 420, &[("Unsupported", "100rel")]),
+            (Reject::ExtensionRequired { require: "eventlist" }, 421, &[("Require", "eventlist")]),
+            (Reject::IntervalTooBrief { min_expires_s: 60 }, 423, &[("Min-Expires", "60")]),
+            (Reject::TemporarilyUnavailable, 480, &[]),
+            (Reject::NoSuchDialog, 481, &[]),
+            (Reject::LoopDetected, 482, &[]),
+            (Reject::TooManyHops, 483, &[]),
+            (Reject::RequestTerminated, 487, &[]),
+            (Reject::BadEvent { allow_events: list("presence") }, 489, &[("Allow-Events", "presence")]),
+            (Reject::OutOfOrder, 500, &[("Warning", "399 lampyris \"CSeq out of order\"")]),
+            (Reject::Internal, 500, &[]),
+            (Reject::NotImplemented { allow: list("A") }, 501, &[("Allow", "A")]),
+            (Reject::ServiceUnavailable { retry_after_s: 5 }, 503, &[("Retry-After", "5")]),
+            (Reject::VersionNotSupported, 505, &[]),
+            (Reject::MessageTooLarge, 513, &[]),
+        ];
+        for (reject, status, headers) in rows {
+            let mut got = Vec::new();
+            reject.headers(&mut |name, value| got.push((name, value.to_owned())));
+            let want: Vec<_> = headers.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
+            assert_eq!((reject.status(), got), (status, want), "{reject:?}");
+            assert!(!reject.reason().is_empty() && reject.reason().is_ascii());
+        }
+    }
+
+    #[test]
+    fn only_tokens_are_echoed_and_not_without_end() {
+        assert_eq!(option_tags(["100rel", "a b", "", "x\r\ny", "foo.bar"]), "100rel, foo.bar");
+        assert!(option_tags(std::iter::repeat_n("abcdefgh", 10_000)).len() <= limits::ECHO_BYTES_MAX);
+    }
+}

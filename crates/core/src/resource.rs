@@ -1,0 +1,211 @@
+//! What can be watched: resources, who watches them, and which facts they are made of.
+//!
+//! A resource is an extension in a context, a user's AOR, or a mailbox. Its state is composed once per event package
+//! and shared by all its watchers. This is a table, not a machine: `notifier` drives it.
+
+use crate::body::{EncodedBody, Style};
+use crate::device_state::ExtensionState;
+use crate::devices::DeviceId;
+use crate::map::{Map, Maps};
+use crate::packages;
+use crate::slots::Slots;
+use crate::time::UnixTime;
+use smallvec::SmallVec;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// Index of a resource in the table; dense, not stored.
+pub(crate) type ResourceId = u32;
+
+/// What a resource is. Its printed form is stored and parsed back after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ResourceKey {
+    /// An extension, as in `6001@default`.
+    Extension {
+        /// Where its hint stands.
+        context: String,
+        /// The extension as asked for.
+        extension: String,
+    },
+    /// An AOR, as in `sip:alice@example.com`.
+    User {
+        /// Canonical domain.
+        domain: String,
+        /// Unescaped user part; the peer's name, never an alias.
+        user: String,
+    },
+    /// A mailbox, as in `mailbox:100@default`.
+    Mailbox(String),
+}
+
+impl ResourceKey {
+    /// Reads what `Display` printed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix("sip:") {
+            let (user, domain) = rest.rsplit_once('@')?;
+            return Some(Self::User { domain: domain.to_owned(), user: user.to_owned() });
+        }
+        if let Some(name) = text.strip_prefix("mailbox:") {
+            return Some(Self::Mailbox(name.to_owned()));
+        }
+        let (extension, context) = text.rsplit_once('@')?;
+        Some(Self::Extension { context: context.to_owned(), extension: extension.to_owned() })
+    }
+}
+
+impl fmt::Display for ResourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Extension { context, extension } => write!(f, "{extension}@{context}"),
+            Self::User { domain, user } => write!(f, "sip:{user}@{domain}"),
+            Self::Mailbox(name) => write!(f, "mailbox:{name}"),
+        }
+    }
+}
+
+/// A body encoded once for all watchers of one format and variant.
+pub(crate) struct SharedBody {
+    /// Index into the package's formats.
+    pub(crate) format: u8,
+    /// Which shape.
+    pub(crate) style: Style,
+    /// The bytes with their holes.
+    pub(crate) body: Arc<EncodedBody>,
+    /// Hash of the bytes, to drop identical documents.
+    pub(crate) hash: u64,
+}
+
+/// One package's view of one resource.
+#[derive(Default)]
+pub(crate) struct PackageState {
+    /// Slots of the subscriptions, in no particular order.
+    pub(crate) watchers: Vec<u32>,
+    /// Composed when somebody looked, until something changed.
+    pub(crate) composed: Option<Arc<dyn Any + Send + Sync>>,
+    /// Bodies of `composed`.
+    pub(crate) bodies: SmallVec<[SharedBody; 2]>,
+    /// Slots of the publications for it.
+    pub(crate) publications: SmallVec<[u32; 2]>,
+    /// Waiting in the notifier's dirty list.
+    pub(crate) dirty: bool,
+    /// The stored mark of what watchers were shown: its slot and the hash in it.
+    pub(crate) mark: Option<(u32, u64)>,
+}
+
+impl PackageState {
+    /// Forgets what was composed.
+    pub(crate) fn forget(&mut self) {
+        self.composed = None;
+        self.bodies.clear();
+    }
+}
+
+/// A resource.
+pub(crate) struct Resource {
+    /// What it is.
+    pub(crate) key: ResourceKey,
+    /// The devices its lamp is made of.
+    pub(crate) devices: Vec<DeviceId>,
+    /// The `CustomPresence:` names of its hint.
+    pub(crate) presence_names: Vec<String>,
+    /// The hint as configured, for the CLI; empty without one.
+    pub(crate) hint: String,
+    /// Its hint stands in the configuration by name, so it stays without watchers; one that a pattern made goes.
+    pub(crate) configured: bool,
+    /// The lamp as last computed.
+    pub(crate) lamp: ExtensionState,
+    /// When the lamp last changed.
+    pub(crate) lamp_since: UnixTime,
+    /// Per package, by its index in `packages::ALL`.
+    pub(crate) packages: SmallVec<[PackageState; 3]>,
+}
+
+/// All resources.
+pub(crate) struct Resources {
+    slots: Slots<Resource>,
+    by_key: Map<ResourceKey, ResourceId>,
+}
+
+impl Resources {
+    /// An empty table.
+    pub(crate) fn new(maps: Maps) -> Self {
+        Self { slots: Slots::default(), by_key: maps.map() }
+    }
+
+    /// The resource with this key, if it is in the table.
+    pub(crate) fn find(&self, key: &ResourceKey) -> Option<ResourceId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Adds a resource that is not in the table yet.
+    pub(crate) fn add(&mut self, key: ResourceKey, now: UnixTime) -> ResourceId {
+        let mut packages = SmallVec::new();
+        packages.resize_with(packages::ALL.len(), PackageState::default);
+        let id = self.slots.insert(Resource {
+            key: key.clone(),
+            devices: Vec::new(),
+            presence_names: Vec::new(),
+            hint: String::new(),
+            configured: false,
+            lamp: ExtensionState::Unavailable,
+            lamp_since: now,
+            packages,
+        });
+        self.by_key.insert(key, id);
+        id
+    }
+
+    /// Takes a resource out of the table.
+    pub(crate) fn remove(&mut self, id: ResourceId) -> Option<Resource> {
+        let resource = self.slots.remove(id)?;
+        self.by_key.remove(&resource.key);
+        Some(resource)
+    }
+
+    /// The resource.
+    pub(crate) fn get(&self, id: ResourceId) -> Option<&Resource> {
+        self.slots.get(id)
+    }
+
+    /// The resource, to change.
+    pub(crate) fn get_mut(&mut self, id: ResourceId) -> Option<&mut Resource> {
+        self.slots.get_mut(id)
+    }
+
+    /// One package's view of a resource.
+    pub(crate) fn package(&self, id: ResourceId, package: packages::PackageId) -> Option<&PackageState> {
+        self.get(id)?.packages.get(package.index())
+    }
+
+    /// One package's view of a resource, to change.
+    pub(crate) fn package_mut(
+        &mut self,
+        id: ResourceId,
+        package: packages::PackageId,
+    ) -> Option<&mut PackageState> {
+        self.get_mut(id)?.packages.get_mut(package.index())
+    }
+
+    /// All, in slot order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ResourceId, &Resource)> {
+        self.slots.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_what_they_print() {
+        for key in [
+            ResourceKey::Extension { context: "default".into(), extension: "6001".into() },
+            ResourceKey::Extension { context: "default".into(), extension: "*8@x".into() },
+            ResourceKey::User { domain: "example.com".into(), user: "a@b".into() },
+            ResourceKey::Mailbox("100@default".into()),
+        ] {
+            assert_eq!(ResourceKey::parse(&key.to_string()), Some(key));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The server's table of contents: what becomes of each request (RFC 3261 §8.2, in its order).
+//!
+//! ```text
+//! datagram -> Message -> transaction layer -> checks -> who is it? -> method
+//! ```
+//!
+//! Until a request is authenticated nothing is kept of it and it gets at most one answer, over UDP no larger than itself.
+
+use crate::authn::{Authenticator, Identity};
+use crate::flow::Flow;
+use crate::limits;
+use crate::node::Node;
+use crate::output::{Event, Ticket};
+use crate::packages;
+use crate::reject::{Reject, option_tags};
+use crate::time::Now;
+use crate::transaction::{Parts, Seen, ServerId};
+use crate::who::Who;
+use bytes::Bytes;
+use lampyris_sip::{Message, Method, Name, ParseError, ResponseWriter, StatusCode};
+
+/// Methods we take outside and inside our dialogs.
+const ALLOW: &str = "OPTIONS, REGISTER, SUBSCRIBE, PUBLISH";
+/// The one extension we support: what Require may name, and what OPTIONS tells of.
+const SUPPORTED: &str = "path";
+
+/// An authenticated request in its transaction.
+pub(crate) struct Request<'m> {
+    /// Where it came from.
+    pub(crate) flow: Flow,
+    /// The message.
+    pub(crate) message: &'m Message,
+    /// Who sent it.
+    pub(crate) identity: Identity,
+    /// Its transaction.
+    pub(crate) server: ServerId,
+}
+
+impl Node {
+    /// Takes any request.
+    pub(crate) fn on_request(&mut self, now: Now, flow: Flow, message: &Message) {
+        self.counters.requests += 1;
+        let via = message.top_via();
+        let parts = Parts {
+            method: message.method().map_or("", |method| method.as_str()),
+            uri: message.request_uri().unwrap_or("").as_bytes(),
+            via: message.header(Name::Via).unwrap_or("").as_bytes(),
+            branch: via.branch(),
+            host: via.sent_by_str(),
+            port: via.port(),
+            call_id: message.call_id(),
+            from_tag: message.from_tag(),
+            to_tag: message.to_tag(),
+            cseq: message.cseq().seq,
+        };
+        match self.transactions.lookup(now.mono, flow, &parts) {
+            Seen::Retransmission(Some(again)) => self.transmit(again),
+            Seen::Retransmission(None) | Seen::Ack | Seen::Acknowledged => {}
+            Seen::Merged => self.refuse(now, flow, message, &Reject::LoopDetected),
+            Seen::Cancel { .. } => self.refuse(now, flow, message, &Reject::NoSuchDialog),
+            Seen::New => {
+                if let Err(reject) = self.on_new_request(now, flow, message, &parts) {
+                    self.refuse(now, flow, message, &reject);
+                }
+            }
+        }
+    }
+
+    /// Checks what RFC 3261 §8.2 wants checked, asks who it is, and hands over to the method.
+    fn on_new_request(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        parts: &Parts<'_>,
+    ) -> Result<(), Reject> {
+        let uri = message.request_uri().unwrap_or("");
+        if uri.len() > limits::URI_BYTES_MAX {
+            return Err(Reject::UriTooLong);
+        }
+        let identifiers = [message.call_id(), parts.branch.unwrap_or("")];
+        if identifiers.iter().any(|text| text.len() > limits::IDENTIFIER_BYTES_MAX) {
+            return Err(Reject::BadRequest("Call-ID or branch too long".into()));
+        }
+        let addresses =
+            [Name::From, Name::To, Name::Contact].into_iter().flat_map(|name| message.values(name));
+        if addresses.into_iter().any(|text| text.len() > limits::ADDRESS_BYTES_MAX) {
+            return Err(Reject::BadRequest("From, To or Contact too long".into()));
+        }
+        if message.body().len() > limits::BODY_BYTES_MAX {
+            return Err(Reject::BodyTooLarge);
+        }
+        let method = message.method().unwrap_or(Method::Options);
+        let known =
+            matches!(method, Method::Options | Method::Register | Method::Subscribe | Method::Publish);
+        // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
+        let ours = self.address(uri)?;
+        if !known {
+            return Err(self.without_handler(method, message));
+        }
+        let required = message.values(Name::Require).chain(message.values(Name::ProxyRequire));
+        let unknown: Vec<_> = required.filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED)).collect();
+        if !unknown.is_empty() {
+            return Err(Reject::BadExtension { unsupported: option_tags(unknown) });
+        }
+        if method == Method::Options {
+            self.on_options(now, flow, message);
+            return Ok(());
+        }
+        let domain = match &ours {
+            Some(address) => address.domain,
+            // Why: REGISTER's Request-URI names a domain only; the To is looked at after authentication.
+            None => 0,
+        };
+        let identity = match self.identify(now, flow, message, domain)? {
+            Who::Known(identity) => identity,
+            Who::Challenged => return Ok(()),
+        };
+        let Some(server) = self.transactions.open(now.mono, flow, parts) else {
+            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+        };
+        let request = Request { flow, message, identity, server };
+        let outcome = if ours.is_none() {
+            Err(Reject::NotFound)
+        } else {
+            match method {
+                Method::Register => self.on_register(now, &request),
+                Method::Publish => self.on_publish(now, &request),
+                _ => self.on_subscribe(now, &request),
+            }
+        };
+        if let Err(reject) = outcome {
+            self.reject(now, &request, &reject);
+        }
+        Ok(())
+    }
+
+    /// The answer to a method we do nothing with.
+    fn without_handler(&self, method: Method<'_>, message: &Message) -> Reject {
+        match method {
+            Method::Other(_) => Reject::NotImplemented { allow: ALLOW.into() },
+            // RFC 3261 §12.2.2, RFC 6665 §4.1.3: inside a dialog that is not ours, or a NOTIFY nobody asked for.
+            Method::Notify => Reject::NoSuchDialog,
+            _ if message.to_tag().is_some() => Reject::NoSuchDialog,
+            _ => Reject::MethodNotAllowed { allow: ALLOW.into() },
+        }
+    }
+
+    /// What is not SIP, or not quite: answered where that is possible (RFC 3261 §8.2, §18.3).
+    pub(crate) fn on_malformed(&mut self, now: Now, flow: Flow, error: &ParseError) {
+        self.counters.malformed += 1;
+        let Some(message) = error.reply_to() else { return };
+        if message.method() == Some(Method::Ack) {
+            return;
+        }
+        let reject = match error.status().0 {
+            505 => Reject::VersionNotSupported,
+            501 => Reject::NotImplemented { allow: ALLOW.into() },
+            416 => Reject::UnsupportedUriScheme,
+            413 => Reject::BodyTooLarge,
+            513 => Reject::MessageTooLarge,
+            _ => Reject::BadRequest(error.reason().into()),
+        };
+        self.refuse(now, flow, message, &reject);
+    }
+
+    /// OPTIONS: everything we support (RFC 3261 §11.2).
+    fn on_options(&mut self, now: Now, flow: Flow, message: &Message) {
+        let accept: Vec<_> = packages::PackageId::all().flat_map(|p| p.get().publish_types()).collect();
+        let mut headers = vec![
+            (Name::Allow, ALLOW.to_owned()),
+            (Name::AllowEvents, packages::allow_events()),
+            (Name::Accept, accept.join(", ")),
+            (Name::AcceptEncoding, "identity".to_owned()),
+            (Name::AcceptLanguage, "en".to_owned()),
+            (Name::Supported, SUPPORTED.to_owned()),
+        ];
+        // Why: nobody proved who they are, so the answer may not be larger than the question (over UDP).
+        loop {
+            let mut writer =
+                self.response(message, flow, StatusCode(200), Some(&self.stateless_tag(message)));
+            for (name, value) in &headers {
+                writer.header(*name, value);
+            }
+            let bytes = writer.finish();
+            if headers.is_empty() || self.may_answer(flow, message, &bytes) {
+                return self.answer_stateless(now, flow, message, bytes);
+            }
+            headers.pop();
+        }
+    }
+
+    /// Refuses an authenticated request, in its transaction.
+    pub(crate) fn reject(&mut self, now: Now, request: &Request<'_>, reject: &Reject) {
+        self.counters.rejects += 1;
+        self.tell(Event::Rejected {
+            from: request.flow.remote(),
+            status: reject.status(),
+            why: format!(
+                "{} {} by {}: {}",
+                request.message.method().map_or("", |method| method.as_str()),
+                request.message.request_uri().unwrap_or(""),
+                request.identity.name(),
+                reject.reason()
+            ),
+        });
+        let bytes = self.reject_bytes(request.message, request.flow, reject);
+        self.respond(now, request.server, reject.status(), bytes, None);
+    }
+
+    /// A whole error response.
+    pub(crate) fn reject_bytes(&self, message: &Message, flow: Flow, reject: &Reject) -> Bytes {
+        let tag = self.stateless_tag(message);
+        let mut writer = self.response(message, flow, StatusCode(reject.status()), Some(&tag));
+        reject.headers(&mut |name, value| {
+            writer.header_str(name, value);
+        });
+        self.name_us(&mut writer);
+        writer.finish()
+    }
+
+    /// Refuses a request of somebody unknown: without a transaction, and not larger than the request over UDP.
+    fn refuse(&mut self, now: Now, flow: Flow, message: &Message, reject: &Reject) {
+        self.counters.rejects += 1;
+        if message.method() == Some(Method::Ack) {
+            return; // RFC 3261 §17: an ACK is never answered.
+        }
+        let tag = self.stateless_tag(message);
+        let status = StatusCode(reject.status());
+        let mut writer = self.response(message, flow, status, Some(&tag));
+        reject.headers(&mut |name, value| {
+            writer.header_str(name, value);
+        });
+        let mut bytes = writer.finish();
+        if !self.may_answer(flow, message, &bytes) {
+            bytes = self.response(message, flow, status, Some(&tag)).finish();
+        }
+        self.answer_stateless(now, flow, message, bytes);
+    }
+
+    /// Sends an answer that no transaction remembers; one that is larger than its request costs a token.
+    pub(crate) fn answer_stateless(&mut self, now: Now, flow: Flow, message: &Message, bytes: Bytes) {
+        if self.may_answer(flow, message, &bytes)
+            || self.authenticator.spare_answer(now.mono, flow.remote().ip())
+        {
+            self.send(flow, bytes, None);
+        }
+    }
+
+    /// Whether an answer is no larger than its request, or its address is proven: by a stream, by being trusted.
+    pub(crate) fn may_answer(&self, flow: Flow, message: &Message, bytes: &Bytes) -> bool {
+        flow.is_reliable()
+            || bytes.len() <= message.raw().len()
+            || Authenticator::is_trusted(&self.facts.settings, flow)
+    }
+
+    /// A response with what it copies from its request (RFC 3261 §8.2.6).
+    pub(crate) fn response(
+        &self,
+        message: &Message,
+        flow: Flow,
+        status: StatusCode,
+        to_tag: Option<&str>,
+    ) -> ResponseWriter {
+        ResponseWriter::reply_to(message, status, Some(flow.remote()), to_tag)
+    }
+
+    /// Says who we are, to somebody who said so first.
+    pub(crate) fn name_us(&self, writer: &mut ResponseWriter) {
+        let name = &self.facts.settings.server_name;
+        if !name.is_empty() {
+            writer.header(Name::Server, name);
+        }
+    }
+
+    /// A tag for an answer that nobody remembers: the same for a retransmission (RFC 3261 §8.2.7).
+    pub(crate) fn stateless_tag(&self, message: &Message) -> String {
+        self.authenticator.stateless_tag(message)
+    }
+
+    /// Sends a response in its transaction.
+    pub(crate) fn respond(
+        &mut self,
+        now: Now,
+        server: ServerId,
+        status: u16,
+        bytes: Bytes,
+        after: Option<Ticket>,
+    ) {
+        if let Some(transmit) = self.transactions.respond(now.mono, server, status, bytes, after) {
+            self.transmit(transmit);
+        }
+    }
+}

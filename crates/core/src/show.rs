@@ -1,0 +1,396 @@
+//! The views of a node: its tables as plain rows, and why a lamp shows what it shows.
+
+use crate::admin::seconds_until;
+use crate::command::Reply;
+use crate::device_state::{ExtensionState, PresenceValue};
+use crate::devices::{Device, Provider};
+use crate::node::Node;
+use crate::notifier::subscription::{Subscription, Text};
+use crate::publication::print_etag;
+use crate::resource::{Resource, ResourceKey};
+use crate::settings::Host;
+use crate::time::Now;
+use crate::view;
+
+impl Node {
+    pub(crate) fn view_hints(&self, prefix: &str) -> Vec<view::Hint> {
+        let mut rows: Vec<_> = self
+            .facts
+            .resources
+            .iter()
+            .filter(|(_, resource)| !resource.hint.is_empty())
+            .filter_map(|(_, resource)| {
+                let ResourceKey::Extension { context, extension } = &resource.key else { return None };
+                extension.starts_with(prefix).then(|| view::Hint {
+                    extension: extension.clone(),
+                    context: context.clone(),
+                    devices: resource.hint.clone(),
+                    state: resource.lamp.cli_word().to_owned(),
+                    presence: self.facts.presence_state(resource).unwrap_or_default().value.name().to_owned(),
+                    watchers: watchers(resource),
+                })
+            })
+            .collect();
+        let patterns = self.facts.settings.dialplan.hints().filter(|hint| hint.is_pattern);
+        // A pattern lights nothing itself; the extensions asked for under it have rows of their own.
+        rows.extend(patterns.filter(|hint| hint.extension.starts_with(prefix)).map(|hint| view::Hint {
+            extension: hint.extension.to_owned(),
+            context: hint.context.to_owned(),
+            devices: hint.hint.text.clone(),
+            state: ExtensionState::Unavailable.cli_word().to_owned(),
+            presence: PresenceValue::NotSet.name().to_owned(),
+            watchers: 0,
+        }));
+        rows.sort_by(|a, b| (&a.context, &a.extension).cmp(&(&b.context, &b.extension)));
+        rows
+    }
+
+    pub(crate) fn view_subscriptions(&self, now: Now) -> Vec<view::Subscription> {
+        let live = self.subscriptions.iter().filter(|(_, s)| s.ending.is_none());
+        live.map(|(_, s)| self.view_subscription(now, s)).collect()
+    }
+
+    fn view_subscription(&self, now: Now, s: &Subscription) -> view::Subscription {
+        let key = self.facts.resources.get(s.resource).map(|resource| &resource.key);
+        let mailbox = s.package.get().watches_mailboxes().then(|| match key {
+            Some(ResourceKey::Mailbox(name)) => name.clone(),
+            Some(key) => self.facts.peer_of(key).map(|peer| peer.mailboxes.join(",")).unwrap_or_default(),
+            None => String::new(),
+        });
+        let profile = self.facts.settings.profiles.get(usize::from(s.profile));
+        view::Subscription {
+            peer: s.flow.remote().to_string(),
+            watcher: s.text(Text::Watcher).to_owned(),
+            call_id: s.text(Text::CallId).to_owned(),
+            resource: key.map(ToString::to_string).unwrap_or_default(),
+            asked: s.text(Text::Asked).to_owned(),
+            package: s.package.name().to_owned(),
+            event_id: s.text_opt(Text::EventId).map(str::to_owned),
+            format: s.package.content_type(usize::from(s.format)).to_owned(),
+            last_state: s.told.map(str::to_owned),
+            mailbox,
+            granted_s: s.granted_s,
+            expires_s: s.expires_s(now.wall),
+            profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
+            user_agent: s.text(Text::UserAgent).to_owned(),
+            notifies: s.notifies,
+            cseq: s.local_cseq,
+            version: if s.version == u32::MAX { 0 } else { s.version },
+            last_answer: s.last_answer,
+            transport: self.connections.transport(s.flow).to_string(),
+        }
+    }
+
+    pub(crate) fn view_publications(&self, now: Now) -> Vec<view::Publication> {
+        let row = |p: &crate::publication::Publication| view::Publication {
+            resource: self.facts.resources.get(p.resource).map(|r| r.key.to_string()).unwrap_or_default(),
+            package: p.package.name().to_owned(),
+            etag: print_etag(p.etag),
+            publisher: p.publisher.clone(),
+            content_type: p.content_type.clone(),
+            body_bytes: p.body.len(),
+            expires_s: seconds_until(now.wall, p.expires_at),
+            summary: p.package.get().summary(&p.content),
+        };
+        self.facts.publications.iter().map(|(_, p)| row(p)).collect()
+    }
+
+    pub(crate) fn view_registrations(&self, now: Now) -> Vec<view::Registration> {
+        let mut rows: Vec<_> = self
+            .facts
+            .registrar
+            .iter()
+            .map(|(_, entry)| view::Registration {
+                aor: entry.aor.clone(),
+                bindings: entry
+                    .bindings
+                    .iter()
+                    .map(|b| view::Binding {
+                        contact: b.contact.clone(),
+                        source: b.flow.remote().to_string(),
+                        expires_s: seconds_until(now.wall, b.expires_at),
+                        q: f32::from(b.q) / 1000.0,
+                        user_agent: b.user_agent.clone(),
+                        instance: b.instance.clone(),
+                    })
+                    .collect(),
+            })
+            .collect();
+        rows.sort_by(|a, b| a.aor.cmp(&b.aor));
+        rows
+    }
+
+    pub(crate) fn view_devices(&self, now: Now) -> Vec<view::Device> {
+        let mut rows: Vec<_> = self
+            .facts
+            .devices
+            .iter()
+            .map(|(_, device)| view::Device {
+                device: device.name.as_typed().to_owned(),
+                state: device.state.name().to_owned(),
+                source: source_of(device).to_owned(),
+                for_s: device
+                    .manual
+                    .as_ref()
+                    .and_then(|manual| manual.until)
+                    .map(|until| u64::from(seconds_until(now.wall, until))),
+                hints: device
+                    .resources
+                    .iter()
+                    .filter_map(|id| self.facts.resources.get(*id))
+                    .filter(|resource| !resource.hint.is_empty())
+                    .map(|resource| resource.key.to_string())
+                    .collect(),
+            })
+            .collect();
+        rows.extend(self.facts.presence_states.iter().map(|(key, (state, slot))| view::Device {
+            device: self.device_rows.get(*slot).unwrap_or(key).clone(),
+            state: state.value.name().to_owned(),
+            source: "command".to_owned(),
+            for_s: None,
+            hints: self.presence_hints(key).map(|(_, resource)| resource.key.to_string()).collect(),
+        }));
+        rows.sort_by_key(|row| row.device.to_ascii_lowercase());
+        rows
+    }
+
+    pub(crate) fn view_peers(&self) -> Vec<view::Peer> {
+        let subscriptions = |name: &str| {
+            let live = self.subscriptions.iter().filter(|(_, s)| s.ending.is_none());
+            live.filter(|(_, s)| s.text(Text::Watcher) == name).count()
+        };
+        let settings = &self.facts.settings;
+        settings
+            .peers
+            .values()
+            .map(|peer| {
+                let binding = self.facts.registrar.bindings(&self.facts.aor(peer)).last();
+                let (host, fixed) = match &peer.host {
+                    Host::Dynamic => ("dynamic".to_owned(), None),
+                    Host::Fixed { address, .. } => (address.to_string(), Some(address.to_string())),
+                    Host::Named(name, _) => (name.clone(), None),
+                };
+                let qualify = match (peer.qualify, self.qualifier.rtt(&peer.name)) {
+                    (None, _) => "Unmonitored".to_owned(),
+                    (Some(_), Some(rtt)) => format!("OK ({} ms)", rtt.as_millis()),
+                    (Some(_), None) if self.qualifier.is_reachable(&peer.name) => "UNKNOWN".to_owned(),
+                    (Some(_), None) => "UNREACHABLE".to_owned(),
+                };
+                view::Peer {
+                    name: peer.name.clone(),
+                    host,
+                    address: fixed
+                        .or_else(|| binding.map(|b| b.flow.remote().to_string()))
+                        .unwrap_or_else(|| "-".to_owned()),
+                    state: self.device_state_of(&peer.device).name().to_owned(),
+                    qualify,
+                    context: peer.subscribe_context.clone().unwrap_or_else(|| peer.context.clone()),
+                    subscriptions: subscriptions(&peer.name),
+                }
+            })
+            .collect()
+    }
+
+    pub(crate) fn view_mailboxes(&self) -> Vec<view::Mailbox> {
+        let mut names: Vec<String> = self.facts.mailboxes.iter().map(|(name, _)| name.to_owned()).collect();
+        names.extend(self.facts.settings.peers.values().flat_map(|peer| peer.mailboxes.iter().cloned()));
+        names.sort();
+        names.dedup();
+        let watching = |name: &String| {
+            let key = ResourceKey::Mailbox(name.clone());
+            let owners = self.facts.settings.peers.values().filter(|peer| peer.mailboxes.contains(name));
+            let keys = owners.map(|peer| self.facts.user_key(peer)).chain([key]);
+            let found = keys.filter_map(|key| self.facts.resources.find(&key));
+            found
+                .filter_map(|id| self.facts.resources.get(id))
+                .flat_map(|resource| {
+                    let mailboxes = crate::packages::PackageId::all().filter(|p| p.get().watches_mailboxes());
+                    mailboxes.filter_map(|p| resource.packages.get(p.index())).map(|p| p.watchers.len())
+                })
+                .sum()
+        };
+        names
+            .into_iter()
+            .map(|mailbox| view::Mailbox {
+                counts: self.facts.mailboxes.counts(&mailbox),
+                watchers: watching(&mailbox),
+                mailbox,
+            })
+            .collect()
+    }
+
+    pub(crate) fn view_status(&self, now: Now) -> view::Status {
+        let counters = self.counters;
+        view::Status {
+            up_s: now.mono.since(self.started).as_secs(),
+            subscriptions: self.subscriptions.iter().filter(|(_, s)| s.ending.is_none()).count(),
+            publications: self.facts.publications.len(),
+            bindings: self.facts.registrar.binding_count(),
+            hints: self.facts.resources.iter().filter(|(_, resource)| resource.configured).count(),
+            peers: self.facts.settings.peers.len(),
+            transactions: self.transactions.len(),
+            requests: counters.requests,
+            rejects: counters.rejects,
+            notifies: counters.notifies,
+            notifies_ok: counters.notifies_ok,
+            notifies_failed: counters.notifies_failed,
+            malformed: counters.malformed,
+            unpersisted: self.tickets.len(),
+            bugs: counters.bugs,
+        }
+    }
+
+    /// Every resource of that name, with its sources and its watchers.
+    pub(crate) fn why(&self, now: Now, what: &str) -> Reply {
+        let named = |key: &ResourceKey| match key {
+            ResourceKey::Extension { context, extension } => {
+                what == extension || what.split_once('@') == Some((extension, context))
+            }
+            ResourceKey::User { domain, user } => {
+                let what = what.strip_prefix("sip:").unwrap_or(what);
+                what == user || what.split_once('@') == Some((user, domain))
+            }
+            ResourceKey::Mailbox(name) => what == name || what == crate::mailbox::full_name(name),
+        };
+        let found: Vec<_> = self
+            .facts
+            .resources
+            .iter()
+            .filter(|(_, resource)| named(&resource.key))
+            .map(|(_, resource)| self.view_why(now, resource))
+            .collect();
+        if found.is_empty() {
+            let reason = format!(
+                "nothing here is called {what:?}; `lampyris show hints` and `lampyris show peers` list what can be watched"
+            );
+            return Reply::Refused { reason };
+        }
+        Reply::Why(found)
+    }
+
+    fn view_why(&self, now: Now, resource: &Resource) -> view::Why {
+        let mut sources: Vec<_> = resource
+            .devices
+            .iter()
+            .filter_map(|id| self.facts.devices.get(*id))
+            .flat_map(|device| self.view_sources(now, device, resource))
+            .collect();
+        if let Some(state) = self.facts.published_calls(resource) {
+            sources.push(view::Source {
+                name: "publication".to_owned(),
+                state: state.name().to_owned(),
+                because: "published for the extension itself".to_owned(),
+                won: state.extension() == resource.lamp,
+                since_s: 0,
+                expires_s: None,
+            });
+        }
+        for publication in self.facts.publications_of(resource) {
+            sources.push(view::Source {
+                name: format!("{} publication", publication.package.name()),
+                state: publication.package.get().summary(&publication.content),
+                because: format!("published by {}", publication.publisher),
+                won: false,
+                since_s: now.wall.since(publication.modified_at).as_secs(),
+                expires_s: Some(u64::from(seconds_until(now.wall, publication.expires_at))),
+            });
+        }
+        sources.sort_by_key(|source| !source.won);
+        let slots = resource.packages.iter().flat_map(|package| package.watchers.iter());
+        let watchers = slots.filter_map(|slot| self.subscriptions.get(*slot));
+        view::Why {
+            resource: resource.key.to_string(),
+            state: resource.lamp.cli_word().to_owned(),
+            since_s: now.wall.since(resource.lamp_since).as_secs(),
+            sources,
+            watchers: watchers
+                .map(|s| view::Watcher {
+                    watcher: s.text(Text::Watcher).to_owned(),
+                    address: s.flow.remote().to_string(),
+                    package: s.package.name().to_owned(),
+                    told: s.told.map(str::to_owned),
+                    cseq: s.local_cseq,
+                    answer: s.last_answer,
+                    answered_s: s.last_answer.map(|_| now.wall.since(s.answered_at).as_secs()),
+                    expires_s: s.expires_s(now.wall),
+                })
+                .collect(),
+        }
+    }
+
+    /// What a device contributes: a command's word and, under it, what its provider says.
+    fn view_sources(&self, now: Now, device: &Device, resource: &Resource) -> Vec<view::Source> {
+        let won = device.state.extension() == resource.lamp;
+        let mut rows = Vec::new();
+        if let Some(manual) = &device.manual {
+            rows.push(view::Source {
+                name: device.name.as_typed().to_owned(),
+                state: manual.state.name().to_owned(),
+                because: "set by command".to_owned(),
+                won,
+                since_s: now.wall.since(manual.set_at).as_secs(),
+                expires_s: manual.until.map(|until| u64::from(seconds_until(now.wall, until))),
+            });
+        }
+        let overridden = device.manual.is_some();
+        if !overridden || device.provider != Provider::Nobody {
+            let because = self.explain(device);
+            rows.push(view::Source {
+                name: device.name.as_typed().to_owned(),
+                state: device.provided.name().to_owned(),
+                because: if overridden { format!("{because}; overridden by command") } else { because },
+                won: won && !overridden,
+                since_s: now.wall.since(device.since).as_secs(),
+                expires_s: None,
+            });
+        }
+        rows
+    }
+
+    fn explain(&self, device: &Device) -> String {
+        match &device.provider {
+            Provider::Nobody => "nobody provides this device".to_owned(),
+            Provider::Mailbox(name) => {
+                let counts = self.facts.mailboxes.counts(name);
+                format!("mailbox {name}: {} new, {} old", counts.new, counts.old)
+            }
+            Provider::Peer(name) => {
+                let Some(peer) = self.facts.settings.peers.get(name) else { return String::new() };
+                let sources = self.peer_sources(peer);
+                let mut parts = vec![match (sources.bindings, &peer.host) {
+                    (0, Host::Dynamic) => "not registered".to_owned(),
+                    (0, _) => "at a fixed address".to_owned(),
+                    (1, _) => "registered".to_owned(),
+                    (n, _) => format!("registered, {n} bindings"),
+                }];
+                if peer.qualify.is_some() && !self.qualifier.is_reachable(name) {
+                    parts.push("does not answer OPTIONS".to_owned());
+                }
+                if sources.publications > 0 {
+                    let calls = sources.calls;
+                    parts.push(format!(
+                        "{} calls published ({} ringing, {} on hold)",
+                        calls.inuse, calls.ringing, calls.onhold
+                    ));
+                }
+                if let Some(level) = peer.busy_level.filter(|_| peer.call_limit.is_some()) {
+                    parts.push(format!("busy from {level}"));
+                }
+                parts.join(", ")
+            }
+        }
+    }
+}
+
+fn watchers(resource: &Resource) -> usize {
+    resource.packages.iter().map(|package| package.watchers.len()).sum()
+}
+
+fn source_of(device: &Device) -> &'static str {
+    match (&device.manual, &device.provider) {
+        (Some(_), _) => "command",
+        (None, Provider::Peer(_)) => "peer",
+        (None, Provider::Mailbox(_)) => "mailbox",
+        (None, Provider::Nobody) => "none",
+    }
+}

@@ -1,0 +1,198 @@
+//! What a package sees of the world when it composes: the facts behind one resource, read only.
+
+use crate::composition::extension::LampState;
+use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
+use crate::devices::{DeviceId, Devices, Provider};
+use crate::journal::Counts;
+use crate::mailbox::Mailboxes;
+use crate::packages::{Content, PackageId};
+use crate::publication::{Publication, Publications};
+use crate::registrar::Registrar;
+use crate::resource::{Resource, ResourceId, ResourceKey, Resources};
+use crate::settings::{NoHint, Peer, Settings};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All facts of a node: what sources say, before anybody composes it.
+pub(crate) struct Facts {
+    /// The configuration.
+    pub(crate) settings: Arc<Settings>,
+    /// What can be watched.
+    pub(crate) resources: Resources,
+    /// Devices and their states.
+    pub(crate) devices: Devices,
+    /// Publications.
+    pub(crate) publications: Publications,
+    /// Bindings.
+    pub(crate) registrar: Registrar,
+    /// Message counts.
+    pub(crate) mailboxes: Mailboxes,
+    /// What people said of themselves by command (`CustomPresence:x`), by lower-case name.
+    pub(crate) presence_states: BTreeMap<String, (PresenceState, u32)>,
+}
+
+impl Facts {
+    /// The AOR of a user in canonical form, as in `sip:alice@example.com`.
+    pub(crate) fn aor(&self, peer: &Peer) -> String {
+        let domain = self.settings.domains.get(peer.domain).map_or("", |domain| domain.name.as_str());
+        format!("sip:{}@{domain}", peer.name)
+    }
+
+    /// The key of a peer's own resource.
+    pub(crate) fn user_key(&self, peer: &Peer) -> ResourceKey {
+        let domain = self.settings.domains.get(peer.domain).map_or("", |domain| domain.name.as_str());
+        ResourceKey::User { domain: domain.to_owned(), user: peer.name.clone() }
+    }
+
+    /// The peer whose own resource this is.
+    pub(crate) fn peer_of(&self, key: &ResourceKey) -> Option<&Peer> {
+        let ResourceKey::User { domain, user } = key else { return None };
+        let peer = self.settings.peers.get(user)?;
+        (self.settings.domains.get(peer.domain)?.name == *domain).then_some(peer)
+    }
+
+    /// A lamp and what it is made of.
+    pub(crate) fn lamp(&self, resource: &Resource) -> LampState {
+        let own = [self.published_calls(resource), self.registered(resource)];
+        let own = own.into_iter().flatten().reduce(|a, b| aggregate([a, b].into_iter()));
+        let states: Vec<_> =
+            resource.devices.iter().filter_map(|id| self.devices.get(*id)).map(|d| d.state).collect();
+        if states.is_empty() && own.is_none() {
+            let open = resource.hint.is_empty() && self.settings.no_hint == NoHint::Open;
+            let is_extension = matches!(resource.key, ResourceKey::Extension { .. });
+            let idle = if open && is_extension { ExtensionState::Idle } else { ExtensionState::Unavailable };
+            return LampState { presence: self.presence_state(resource), ..LampState::of(idle) };
+        }
+        let all_unavailable = own.is_none() && states.iter().all(|state| *state == DeviceState::Unavailable);
+        let extension = aggregate(states.into_iter().chain(own)).extension();
+        LampState { extension, all_unavailable, presence: self.presence_state(resource) }
+    }
+
+    /// What the `CustomPresence:` part of a hint says, the highest value of several.
+    pub(crate) fn presence_state(&self, resource: &Resource) -> Option<PresenceState> {
+        let said = |name: &String| {
+            let state = self.presence_states.get(&name.to_ascii_lowercase());
+            state.map_or_else(PresenceState::default, |(state, _)| state.clone())
+        };
+        PresenceState::highest(resource.presence_names.iter().map(said))
+    }
+
+    /// What publications to the resource itself (a PBX that publishes per extension) say, as one more device.
+    pub(crate) fn published_calls(&self, resource: &Resource) -> Option<DeviceState> {
+        if matches!(resource.key, ResourceKey::User { .. }) && self.peer_of(&resource.key).is_some() {
+            return None; // Why: they moved the peer's device already.
+        }
+        let states = self.publications_of(resource).filter_map(|p| p.package.get().calls(&p.content));
+        let mut states = states.map(|calls| match calls {
+            crate::packages::Calls { inuse: 0, .. } => DeviceState::NotInUse,
+            calls if calls.onhold > 0 => DeviceState::OnHold,
+            calls if calls.ringing == calls.inuse => DeviceState::Ringing,
+            calls if calls.ringing > 0 => DeviceState::RingInUse,
+            _ => DeviceState::InUse,
+        });
+        let first = states.next()?;
+        Some(aggregate(std::iter::once(first).chain(states)))
+    }
+
+    /// What the bindings of a user say who is no peer, and so has no device (`users = "any"`).
+    fn registered(&self, resource: &Resource) -> Option<DeviceState> {
+        let is_user =
+            matches!(resource.key, ResourceKey::User { .. }) && self.peer_of(&resource.key).is_none();
+        let is_there = is_user && !self.registrar.bindings(&resource.key.to_string()).is_empty();
+        is_there.then_some(DeviceState::NotInUse)
+    }
+
+    /// The publications made for exactly this resource, in slot order per package.
+    pub(crate) fn publications_of<'a>(
+        &'a self,
+        resource: &'a Resource,
+    ) -> impl Iterator<Item = &'a Publication> {
+        let slots = resource.packages.iter().flat_map(|package| package.publications.iter());
+        slots.filter_map(|slot| self.publications.get(*slot))
+    }
+
+    /// The resources of the people behind a device: whoever provides it.
+    pub(crate) fn resource_of_device(&self, device: DeviceId) -> Option<ResourceId> {
+        let Provider::Peer(name) = &self.devices.get(device)?.provider else { return None };
+        let peer = self.settings.peers.get(name)?;
+        self.resources.find(&self.user_key(peer))
+    }
+}
+
+/// The facts behind one resource, for one package.
+pub(crate) struct View<'a> {
+    facts: &'a Facts,
+    resource: &'a Resource,
+    package: PackageId,
+}
+
+impl<'a> View<'a> {
+    /// What `package` sees of a resource.
+    pub(crate) const fn new(facts: &'a Facts, resource: &'a Resource, package: PackageId) -> Self {
+        Self { facts, resource, package }
+    }
+
+    /// The lamp.
+    pub(crate) fn lamp(&self) -> LampState {
+        self.facts.lamp(self.resource)
+    }
+
+    /// The lamp, where anything is known that could light one: not for a user who only publishes this.
+    pub(crate) fn known_lamp(&self) -> Option<LampState> {
+        let is_extension = matches!(self.resource.key, ResourceKey::Extension { .. });
+        let has_source = is_extension
+            || !self.resource.devices.is_empty()
+            || self.facts.registered(self.resource).is_some()
+            || self.facts.published_calls(self.resource).is_some();
+        let only_publishes = !has_source
+            && self
+                .facts
+                .publications_of(self.resource)
+                .any(|publication| publication.package == self.package);
+        (!only_publishes).then(|| self.lamp())
+    }
+
+    /// What was published for this package: to the resource itself and to those whose devices it is made of; what
+    /// changed last comes first.
+    pub(crate) fn published<T: Clone + 'static>(&self) -> Vec<T> {
+        let devices = self.resource.devices.iter().filter_map(|id| self.facts.resource_of_device(*id));
+        let mut others: Vec<ResourceId> = devices.collect();
+        others.sort_unstable();
+        others.dedup();
+        let others = others.into_iter().filter_map(|id| self.facts.resources.get(id));
+        let others = others.filter(|other| other.key != self.resource.key);
+        let mut found: Vec<&Publication> = std::iter::once(self.resource)
+            .chain(others)
+            .flat_map(|resource| self.facts.publications_of(resource))
+            .filter(|publication| publication.package == self.package)
+            .collect();
+        found.sort_by_key(|publication| (std::cmp::Reverse(publication.modified_at), publication.etag));
+        let content = |publication: &&Publication| -> Option<T> {
+            let content: &Content = &publication.content;
+            content.downcast_ref::<T>().cloned()
+        };
+        found.iter().filter_map(content).collect()
+    }
+
+    /// The message counts of the mailbox, or of all mailboxes of the user.
+    pub(crate) fn counts(&self) -> Counts {
+        let published = self.facts.publications_of(self.resource).filter(|p| p.package == self.package);
+        let mut published: Vec<_> = published.collect();
+        published.sort_by_key(|p| std::cmp::Reverse(p.modified_at));
+        if let Some(counts) = published.first().and_then(|p| p.package.get().counts(&p.content)) {
+            return counts;
+        }
+        match &self.resource.key {
+            ResourceKey::Mailbox(name) => self.facts.mailboxes.counts(name),
+            key => self.facts.peer_of(key).map_or_else(Counts::default, |peer| {
+                let counts = peer.mailboxes.iter().map(|name| self.facts.mailboxes.counts(name));
+                counts.fold(Counts::default(), |sum, c| Counts {
+                    new: sum.new.saturating_add(c.new),
+                    old: sum.old.saturating_add(c.old),
+                    urgent_new: sum.urgent_new.saturating_add(c.urgent_new),
+                    urgent_old: sum.urgent_old.saturating_add(c.urgent_old),
+                })
+            }),
+        }
+    }
+}
