@@ -1,0 +1,184 @@
+//! The server's end of the admin socket.
+//!
+//! In: requests, one JSON value per line. Out: responses, and the items of streams. Each connection is one task; the
+//! node is asked through the engine's inbox. Who may connect is a matter of file permissions (0600).
+
+use super::protocol::{REQUEST_BYTES_MAX, Request, Response, Server};
+use crate::engine::inbox::{Happening, Mailbox};
+use crate::engine::tap::{Filter, Seen, Tap};
+use crate::server::reload::Reloader;
+use bytes::{Buf as _, BytesMut};
+use lampyris_core::command::Reply;
+use lampyris_core::output::Event;
+use serde::Serialize;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// How long a client may leave our output unread.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// What requests are answered from.
+pub(crate) struct Admin {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) reloader: Reloader,
+    /// `counters` are filled in per request.
+    pub(crate) server: Server,
+}
+
+/// The socket's file; removed when dropped.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Listens at `path` until the runtime ends. The caller holds the directory's lock, so a file that is there is stale.
+///
+/// # Errors
+/// As the system says; a path longer than about 100 bytes is one of them.
+pub(crate) fn listen(path: &Path, admin: Arc<Admin>) -> io::Result<SocketFile> {
+    // Why: bound under another name, so that nobody connects before the permissions are set.
+    let unready = path.with_extension("new");
+    for stale in [path, &unready] {
+        match std::fs::remove_file(stale) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let listener = UnixListener::bind(&unready)?;
+    std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&unready, path)?;
+    tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let connection =
+                        Connection { admin: admin.clone(), stream, messages: None, events: None };
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.serve().await {
+                            tracing::debug!(%error, "an admin connection ends");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an admin connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    });
+    Ok(SocketFile(path.to_owned()))
+}
+
+struct Connection {
+    admin: Arc<Admin>,
+    stream: UnixStream,
+    messages: Option<mpsc::Receiver<Seen>>,
+    events: Option<mpsc::Receiver<Seen>>,
+}
+
+type Answer = Response<Reply, Event>;
+
+impl Connection {
+    async fn serve(mut self) -> io::Result<()> {
+        let mut input = BytesMut::with_capacity(4096);
+        loop {
+            if let Some(end) = input.iter().position(|b| *b == b'\n') {
+                let line = input.split_to(end);
+                input.advance(1);
+                if !line.trim_ascii().is_empty() {
+                    let answer = match serde_json::from_slice(&line) {
+                        Ok(request) => self.answer(request).await,
+                        Err(error) => Answer::Error { text: format!("not understood: {error}") },
+                    };
+                    self.write(&answer).await?;
+                }
+                continue;
+            }
+            if input.len() > REQUEST_BYTES_MAX {
+                let text = format!("a request is at most {REQUEST_BYTES_MAX} bytes long");
+                return self.write(&Answer::Error { text }).await;
+            }
+            tokio::select! {
+                read = self.stream.read_buf(&mut input) => if read? == 0 { return Ok(()) },
+                Some(seen) = next(&mut self.messages) => self.show(seen).await?,
+                Some(seen) = next(&mut self.events) => self.show(seen).await?,
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Answer {
+        let done = |text: &str| Answer::Done { text: text.to_owned() };
+        match request {
+            Request::Command(command) => {
+                let (answer, reply) = oneshot::channel();
+                self.admin.mailbox.put(Happening::Command(command, answer));
+                match reply.await {
+                    Ok(reply) => Answer::Reply(reply),
+                    Err(_) => Answer::Error { text: "the server is stopping".into() },
+                }
+            }
+            Request::SipDebug(debug) => {
+                self.messages = debug.on.then(|| self.tap(Filter::messages(&debug)));
+                done("")
+            }
+            Request::Events { on } => {
+                self.events = on.then(|| self.tap(Filter::Events));
+                done("")
+            }
+            Request::Reload => match self.admin.reloader.reload().await {
+                Ok(text) => Answer::Done { text },
+                Err(text) => Answer::Error { text },
+            },
+            Request::Stop => {
+                self.admin.mailbox.put(Happening::Stop);
+                done("stopping")
+            }
+            Request::Server => {
+                let (answer, counters) = oneshot::channel();
+                self.admin.mailbox.put(Happening::Counters(answer));
+                match counters.await {
+                    Ok(counters) => Answer::Server(Server { counters, ..self.admin.server.clone() }),
+                    Err(_) => Answer::Error { text: "the server is stopping".into() },
+                }
+            }
+        }
+    }
+
+    fn tap(&self, filter: Filter) -> mpsc::Receiver<Seen> {
+        let (tap, reader) = Tap::new(filter);
+        self.admin.mailbox.put(Happening::Tap(tap));
+        reader
+    }
+
+    async fn show(&mut self, seen: Seen) -> io::Result<()> {
+        let item = match seen {
+            Seen::Message(message) => Answer::Message(message),
+            Seen::Event(event) => Answer::Event(event),
+        };
+        self.write(&item).await
+    }
+
+    async fn write(&mut self, response: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(response)?;
+        line.push(b'\n');
+        timeout(WRITE_STALL, self.stream.write_all(&line)).await?
+    }
+}
+
+/// The next item of a stream that may not be on.
+async fn next(stream: &mut Option<mpsc::Receiver<Seen>>) -> Option<Seen> {
+    match stream {
+        Some(reader) => reader.recv().await,
+        None => std::future::pending().await,
+    }
+}

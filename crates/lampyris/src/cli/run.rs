@@ -1,0 +1,127 @@
+//! `lampyris run CONFIG`: the server itself, in the foreground, until it is stopped.
+//!
+//! What is typed wins over what is configured. Results (where it listens) go to standard output, remarks about the
+//! configuration to standard error, the log too. SIGHUP and `reload` read the same files again.
+
+use super::check::{self, ConfigArgs};
+use super::failure::Failure;
+use super::{Context, Verb, text};
+use crate::config::{self, Loaded};
+use crate::server::{self, Options, Reload, Reloaded, Running};
+use clap::{Args, FromArgMatches};
+use lampyris_core::node::Node;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+/// The verb.
+pub(crate) const VERB: Verb = Verb {
+    name: "run",
+    about: "Run the server on a configuration of your own, in the foreground",
+    examples: &[
+        ("run lampyris.toml", "a file of our own"),
+        (
+            "run /etc/asterisk --beside secrets.toml",
+            "sip.conf and extensions.conf, and the secrets they lack",
+        ),
+        (
+            "run lampyris.toml --data /srv/lampyris --listen udp:127.0.0.1:5070 --listen tcp:127.0.0.1:5070",
+            "with a directory and sockets other than configured",
+        ),
+    ],
+    args: RunArgs::augment_args,
+    run: |matches, context| run(RunArgs::from_arg_matches(matches)?, context),
+};
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Where to listen instead of where the configuration says, as in udp:127.0.0.1:5060 or tcp:0.0.0.0:5060; may be
+    /// given several times
+    #[arg(long, value_name = "TRANSPORT:ADDR:PORT", value_parser = config::Listen::parse)]
+    listen: Vec<config::Listen>,
+}
+
+fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut loaded = args.config.load()?;
+    let configured = loaded.shell.clone();
+    if !args.listen.is_empty() {
+        loaded.shell.listen = args.listen;
+    }
+    log_as(&loaded);
+    log_remarks(&loaded);
+    let data = data_of(context, &loaded);
+    loaded.shell.data = Some(data.clone());
+    let options =
+        Options { reload: Some(reload_of(args.config, configured)), signals: true, ..Options::default() };
+    let settings = Arc::new(loaded.settings);
+    let running = server::start_with(&loaded.shell, &options, |listeners, seed, now| {
+        Node::new(settings, listeners, seed, now)
+    })
+    .map_err(|error| Failure::Refused(error.to_string()))?;
+    announce(context, &running, &data)?;
+    running.wait().map_err(|error| Failure::Refused(format!("the server did not stop well: {error:#}")))
+}
+
+/// The directory typed, else the one in the environment, else the configured one, else the default.
+fn data_of(context: &Context<'_>, loaded: &Loaded) -> PathBuf {
+    match &loaded.shell.data {
+        Some(configured) if context.data_is_default => configured.clone(),
+        _ => context.data.clone(),
+    }
+}
+
+/// Reads the same files again. What only a restart can change is said.
+fn reload_of(args: ConfigArgs, at_start: config::ShellSettings) -> Reload {
+    Arc::new(move || {
+        let loaded = args.load().map_err(|failure| failure.to_string())?;
+        let mut warnings = check::remarks(&loaded);
+        if loaded.shell != at_start {
+            warnings.push_str("sockets, store and log are read at the start only; restart to change them\n");
+        }
+        Ok(Reloaded { settings: Arc::new(loaded.settings), warnings })
+    })
+}
+
+/// Logs to standard error from here on.
+fn log_as(loaded: &Loaded) {
+    let filter = EnvFilter::try_new(&loaded.shell.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Why: a second server in one process (tests) logs where the first one does.
+    let _ = match loaded.shell.log_format {
+        config::LogFormat::Text => builder.try_init(),
+        config::LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// What `check` would print, as events of the log.
+fn log_remarks(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        let at = format!("{}:{}:{}", warning.file.display(), warning.line, warning.column);
+        tracing::warn!(at, fix = warning.fix, "{}", warning.cause);
+    }
+    for opening in check::openings(&loaded.settings) {
+        tracing::warn!("open: {opening}");
+    }
+    for ignored in &loaded.ignored {
+        tracing::info!(key = ignored.key, times = ignored.times, "ignored: {}", ignored.reason);
+    }
+}
+
+/// Says where it listens: the ports are known now, also those the system chose.
+fn announce(context: &mut Context<'_>, running: &Running, data: &Path) -> Result<(), Failure> {
+    let listening: Vec<String> = running.listeners().iter().map(ToString::to_string).collect();
+    let data = data.display().to_string();
+    if context.json {
+        return context
+            .print(&format!("{}\n", text::json_line(&json!({ "listening": listening, "data": data }))));
+    }
+    let lines: String = listening.iter().map(|listen| format!("listening {listen}\n")).collect();
+    context.print(&format!("{lines}data {}\n", text::line(&data)))
+}

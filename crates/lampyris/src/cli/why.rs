@@ -1,0 +1,176 @@
+//! `lampyris why EXTEN`: which sources a lamp has, which won, and who was told.
+
+use super::failure::Failure;
+use super::show::left;
+use super::table::{self, Column};
+use super::{Context, Verb, client, span, text};
+use clap::{Args, FromArgMatches};
+use lampyris_core::command::Command;
+use lampyris_core::view;
+
+/// The verb.
+pub(crate) const VERB: Verb = Verb {
+    name: "why",
+    about: "Explain a lamp: its sources, which one won and since when, who watches and what each was told",
+    examples: &[("why 6001", "the lamp of extension 6001"), ("why alice@example.com", "a person's state")],
+    args: WhyArgs::augment_args,
+    run: |matches, context| run(&WhyArgs::from_arg_matches(matches)?, context),
+};
+
+#[derive(Debug, clap::Args)]
+struct WhyArgs {
+    /// An extension as in 6001 or 6001@default, or a person as in alice@example.com
+    #[arg(value_name = "EXTEN")]
+    extension: String,
+}
+
+fn run(args: &WhyArgs, context: &mut Context<'_>) -> Result<(), Failure> {
+    let answer = client::Client::connect(&context.data)?.command(Command::Why(args.extension.clone()))?;
+    let rows: Vec<view::Why> = client::decode(answer.clone())?;
+    if rows.is_empty() {
+        return Err(Failure::Refused(format!(
+            "nothing is known of `{}`; `lampyris show hints` lists every extension with a lamp",
+            args.extension
+        )));
+    }
+    if context.json {
+        return context.print_json(&answer);
+    }
+    let text = render(&rows, context.width);
+    context.print(&text)
+}
+
+fn render(rows: &[view::Why], width: Option<usize>) -> String {
+    let parts: Vec<String> = rows.iter().map(|why| one(why, width)).collect();
+    parts.join("\n")
+}
+
+fn one(why: &view::Why, width: Option<usize>) -> String {
+    let mut out = format!(
+        "{}: {}, for {}\n",
+        text::line(&why.resource),
+        text::line(&why.state),
+        span::show(why.since_s)
+    );
+    if why.sources.is_empty() {
+        out.push_str("\nno sources\n");
+    } else {
+        let columns = [
+            Column::Text(""),
+            Column::Text("Source"),
+            Column::Text("Says"),
+            Column::Long("Because"),
+            Column::Number("For"),
+            Column::Number("Left"),
+        ];
+        let rows: Vec<_> = why.sources.iter().map(source).collect();
+        out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
+    }
+    if why.watchers.is_empty() {
+        out.push_str("\nnobody watches\n");
+    } else {
+        let columns = [
+            Column::Text("Watcher"),
+            Column::Text("Address"),
+            Column::Text("Package"),
+            Column::Text("Told"),
+            Column::Number("CSeq"),
+            Column::Long("Answered"),
+            Column::Number("Left"),
+        ];
+        let rows: Vec<_> = why.watchers.iter().map(watcher).collect();
+        out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
+    }
+    out
+}
+
+fn source(source: &view::Source) -> Vec<String> {
+    vec![
+        if source.won { "*" } else { "" }.to_owned(),
+        source.name.clone(),
+        source.state.clone(),
+        source.because.clone(),
+        span::show(source.since_s),
+        source.expires_s.map_or_else(|| "-".to_owned(), span::show),
+    ]
+}
+
+fn watcher(watcher: &view::Watcher) -> Vec<String> {
+    let answered = match (watcher.answer, watcher.answered_s) {
+        (None, _) => "not yet".to_owned(),
+        (Some(status), None) => status.to_string(),
+        (Some(status), Some(ago)) => format!("{status}, {} ago", span::show(ago)),
+    };
+    vec![
+        watcher.watcher.clone(),
+        watcher.address.clone(),
+        watcher.package.clone(),
+        watcher.told.clone().unwrap_or_else(|| "-".to_owned()),
+        watcher.cseq.to_string(),
+        answered,
+        left(watcher.expires_s),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lamp() -> view::Why {
+        let source =
+            |name: &str, state: &str, because: &str, won: bool, expires_s: Option<u64>| view::Source {
+                name: name.into(),
+                state: state.into(),
+                because: because.into(),
+                won,
+                since_s: 61,
+                expires_s,
+            };
+        let watcher = |name: &str, answer: Option<u16>, answered_s: Option<u64>| view::Watcher {
+            watcher: name.into(),
+            address: "10.0.0.7:5060".into(),
+            package: "dialog".into(),
+            told: answer.map(|_| "Busy".into()),
+            cseq: 104,
+            answer,
+            answered_s,
+            expires_s: 1800,
+        };
+        view::Why {
+            resource: "6001@default".into(),
+            state: "Busy".into(),
+            since_s: 61,
+            sources: vec![
+                source("SIP/Bob-desk", "BUSY", "1 call published by Bob-desk", true, Some(3600)),
+                source("SIP/Bob-mobile", "UNAVAILABLE", "not registered", false, None),
+            ],
+            watchers: vec![watcher("Alice", Some(200), Some(60)), watcher("Carol", None, None)],
+        }
+    }
+
+    #[test]
+    fn state_sources_and_watchers() {
+        assert_eq!(
+            render(&[lamp()], None),
+            "6001@default: Busy, for 1m01s\n\
+             \n\
+             \x20  Source          Says         Because                         For   Left\n\
+             *  SIP/Bob-desk    BUSY         1 call published by Bob-desk  1m01s  1h00m\n\
+             \x20  SIP/Bob-mobile  UNAVAILABLE  not registered                1m01s      -\n\
+             \n\
+             Watcher  Address        Package  Told  CSeq  Answered          Left\n\
+             Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago  30m00s\n\
+             Carol    10.0.0.7:5060  dialog   -      104  not yet         30m00s\n"
+        );
+    }
+
+    #[test]
+    fn a_lamp_without_sources_or_watchers() {
+        let bare = view::Why { sources: Vec::new(), watchers: Vec::new(), ..lamp() };
+        assert_eq!(
+            render(&[bare.clone(), bare], None),
+            "6001@default: Busy, for 1m01s\n\nno sources\n\nnobody watches\n\
+             \n6001@default: Busy, for 1m01s\n\nno sources\n\nnobody watches\n"
+        );
+    }
+}

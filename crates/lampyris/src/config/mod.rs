@@ -1,0 +1,79 @@
+//! Configuration: files in either dialect -> what was typed -> settings of the core and the shell.
+//!
+//! In: a TOML file, or a directory in Asterisk's dialect with maybe a TOML file beside it. Out: [`Loaded`], or every
+//! error at once. It reads files and nothing else; it opens no socket and looks up no name.
+
+mod asterisk;
+mod diagnostic;
+mod document;
+mod ha1;
+mod lint;
+mod options;
+mod peers;
+mod profiles;
+mod raw;
+mod resolve;
+mod shell;
+mod source;
+mod toml;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use document::document;
+pub use raw::Ignored;
+pub use shell::{Advertised, Durability, Listen, LogFormat, ShellSettings};
+
+#[cfg(test)]
+mod tests;
+
+use diagnostic::Report;
+use lampyris_core::settings::Settings;
+use lampyris_sip::digest::Algorithm;
+use raw::Raw;
+use std::path::Path;
+
+/// A configuration without errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// For the core.
+    pub settings: Settings,
+    /// For the shell.
+    pub shell: ShellSettings,
+    /// What is probably not meant.
+    pub warnings: Vec<Diagnostic>,
+    /// Keys without a meaning here, once each, by name.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Loads a configuration: `path` is a TOML file or a directory in Asterisk's dialect, `beside` a TOML file that adds to
+/// it and wins over it.
+///
+/// # Errors
+/// Every error there is, then the warnings, each in the order of the files; then nothing is loaded.
+pub fn load(path: &Path, beside: Option<&Path>) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut report = Report::default();
+    let mut raw = Raw::default();
+    profiles::read(&mut report, &mut raw);
+    if path.is_dir() {
+        asterisk::read(&mut report, &mut raw, path);
+    } else {
+        toml::read(&mut report, &mut raw, path);
+    }
+    if let Some(beside) = beside {
+        toml::read(&mut report, &mut raw, beside);
+    }
+    let ignored = std::mem::take(&mut raw.ignored);
+    let (settings, shell) = resolve::resolve(&mut report, raw);
+    let (mut errors, warnings) = report.finish();
+    if errors.is_empty() {
+        return Ok(Loaded { settings, shell, warnings, ignored });
+    }
+    errors.extend(warnings);
+    Err(errors)
+}
+
+/// The digest algorithm of this name (RFC 8760 §2.1), in any case.
+pub(crate) fn algorithm_named(name: &str) -> Option<Algorithm> {
+    let names =
+        [("MD5", Algorithm::Md5), ("SHA-256", Algorithm::Sha256), ("SHA-512-256", Algorithm::Sha512_256)];
+    names.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, algorithm)| *algorithm)
+}

@@ -1,0 +1,335 @@
+//! Every option of our own TOML format, described once.
+//!
+//! Out: [`OPTIONS`], from which the reader takes names, types and ranges and `docs/config.md` is generated. It reads
+//! nothing itself; defaults are the ones of `Settings::empty` and `ShellSettings::defaults`, and a test holds them to
+//! what is said here.
+
+/// A kind of table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// The file itself.
+    Top,
+    /// `[server]`.
+    Server,
+    /// `[limits]`.
+    Limits,
+    /// `[domains."example.com"]`.
+    Domain,
+    /// `[peers.alice]`.
+    Peer,
+    /// `[hints]`: keys are extensions.
+    Hints,
+    /// `[contexts.default]`.
+    Context,
+    /// `[contexts.default.hints]`: keys are extensions.
+    ContextHints,
+    /// `[mailboxes."100@default"]`.
+    Mailbox,
+    /// `[profiles.name]`.
+    Profile,
+}
+
+impl Table {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Top,
+        Self::Server,
+        Self::Limits,
+        Self::Domain,
+        Self::Peer,
+        Self::Hints,
+        Self::Context,
+        Self::ContextHints,
+        Self::Mailbox,
+        Self::Profile,
+    ];
+
+    /// How its head is written.
+    pub(crate) const fn head(self) -> &'static str {
+        match self {
+            Self::Top => "",
+            Self::Server => "[server]",
+            Self::Limits => "[limits]",
+            Self::Domain => "[domains.\"NAME\"]",
+            Self::Peer => "[peers.NAME]",
+            Self::Hints => "[hints]",
+            Self::Context => "[contexts.NAME]",
+            Self::ContextHints => "[contexts.NAME.hints]",
+            Self::Mailbox => "[mailboxes.\"NUMBER@CONTEXT\"]",
+            Self::Profile => "[profiles.NAME]",
+        }
+    }
+
+    /// What it is about, for the document.
+    pub(crate) const fn doc(self) -> &'static str {
+        match self {
+            Self::Top => "At the top of the file, before the first table.",
+            Self::Server => "The process: sockets, files, log.",
+            Self::Limits => {
+                "How long things live. A request that asks for less than a minimum gets 423 with \
+                Min-Expires; one that asks for more than a maximum gets the maximum."
+            }
+            Self::Domain => {
+                "A domain this server is responsible for. The first one of the file also answers for all \
+                addresses of the server. Without any, there is one named after the address listened on."
+            }
+            Self::Peer => {
+                "A phone, gateway or other server. Its name is its digest username and the user part of its \
+                address."
+            }
+            Self::Hints => {
+                "Hints of the context `default`: `\"6001\" = \"SIP/bob-mobile&SIP/bob-desk\"`. The same as \
+                `[contexts.default.hints]`."
+            }
+            Self::Context => "A context: extensions, and other contexts searched after its own extensions.",
+            Self::ContextHints => {
+                "The hints of a context. A name is an extension or a pattern (`_60XX`, in which \
+                `${EXTEN}` is the extension asked for); a value is devices joined by `&`, then, after a comma, \
+                presence providers."
+            }
+            Self::Mailbox => "Who may watch a mailbox beside its owner.",
+            Self::Profile => {
+                "How a kind of phone wants to be treated. A profile of a built-in name changes what it \
+                names in that one; a new one goes before the built-in ones."
+            }
+        }
+    }
+}
+
+/// What an option's value may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number from, to.
+    Integer(i64, i64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Text.
+    Text,
+    /// Text, or a list of it.
+    Texts,
+    /// Whole numbers from, to.
+    Integers(i64, i64),
+    /// `true`, `false` or a whole number from, to.
+    BooleanOrInteger(i64, i64),
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptionSpec {
+    pub(crate) table: Table,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Of a number; empty for none.
+    pub(crate) unit: &'static str,
+    /// As it would be typed, or in words.
+    pub(crate) default: &'static str,
+    /// As it may be typed; something else than the default.
+    pub(crate) example: &'static str,
+    /// What it does.
+    pub(crate) doc: &'static str,
+    /// Why one would change it, or why the default is what it is.
+    pub(crate) reason: &'static str,
+}
+
+/// The option of this name in this table.
+pub(crate) fn find(table: Table, name: &str) -> Option<&'static OptionSpec> {
+    OPTIONS.iter().find(|option| option.table == table && option.name == name)
+}
+
+/// Names of a table's options.
+pub(crate) fn names(table: Table) -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().filter(move |option| option.table == table).map(|option| option.name)
+}
+
+/// A row of [`OPTIONS`].
+macro_rules! option {
+    ($table:ident . $name:literal, $kind:expr, $unit:literal, $default:literal, $example:literal, $doc:literal, $reason:literal) => {
+        OptionSpec {
+            table: Table::$table,
+            name: $name,
+            kind: $kind,
+            unit: $unit,
+            default: $default,
+            example: $example,
+            doc: $doc,
+            reason: $reason,
+        }
+    };
+}
+
+const YEAR_S: i64 = 31_536_000;
+const DAY_S: i64 = 86_400;
+const COUNT_MAX: i64 = i32::MAX as i64;
+
+/// All options, in the order of the document.
+pub(crate) const OPTIONS: &[OptionSpec] = &[
+    option!(Top."include", Kind::Texts, "", "[]", "[\"more.toml\"]",
+        "Other TOML files, relative to this one; what this file says itself wins over them.",
+        "Secrets or a long list of peers in a file of their own."),
+    option!(Top."asterisk", Kind::Text, "", "none", "\"asterisk\"",
+        "A directory with sip.conf and extensions.conf, relative to this file; what TOML says wins over it.",
+        "The same as naming the directory and this file beside it on the command line."),
+    option!(Top."trusted", Kind::Texts, "", "[]", "[\"10.0.0.0/8\"]",
+        "Networks whose requests are not challenged; who asks is P-Asserted-Identity, else From.",
+        "An authenticating proxy stands there. Anybody in these networks can say to be anyone."),
+    option!(Top."allow_subscribe", Kind::Boolean, "", "true", "false",
+        "Whether anybody may subscribe; `false` answers every SUBSCRIBE 403.",
+        "`allowsubscribe` of sip.conf."),
+    option!(Top."nohint", Kind::Choice(&["404", "open"]), "", "\"404\"", "\"open\"",
+        "What watching an extension that exists without a hint gives: 404, or a lamp that is always open.",
+        "Old Asterisk versions showed it open; a lamp that never changes hides a mistake."),
+    option!(Top."subscribe_response", Kind::Integer(200, 202), "", "200", "202",
+        "Status of an accepted SUBSCRIBE, 200 or 202.",
+        "RFC 6665 §8.3.1 forbids 202; some old clients wait for it."),
+    option!(Top."notify_ringing", Kind::Choice(&["yes", "no", "notinuse"]), "", "\"yes\"", "\"no\"",
+        "Whether ringing shows in dialog documents; `notinuse` shows it only while no call is up.",
+        "`notifyringing` of sip.conf."),
+    option!(Top."notify_hold", Kind::Boolean, "", "true", "false",
+        "Whether a held call shows as on hold; `false` where there is a sip.conf, as in chan_sip.",
+        "`notifyhold` of sip.conf; where users came from a system that did not show it."),
+    option!(Top."flow_grace_s", Kind::Integer(0, DAY_S), "seconds", "5", "30",
+        "How long a registration outlives its closed TCP connection.",
+        "Long enough for a phone to reconnect, short enough that a lamp does not lie."),
+    option!(Top."stop", Kind::Choice(&["keep", "end"]), "", "\"keep\"", "\"end\"",
+        "What a graceful stop does to subscriptions: `keep` goes on with them after the restart, `end` tells each watcher `terminated;reason=probation` and when to come back.",
+        "`end` before moving to another machine."),
+    option!(Top."watch", Kind::Choice(&["domain", "everyone", "nobody"]), "", "\"domain\"", "\"nobody\"",
+        "Who may watch presence and dialogs: whoever is authenticated in the same domain, whoever is authenticated at all, or nobody but the watched.",
+        "Colleagues see each other; two companies on one server do not."),
+    option!(Server."listen", Kind::Texts, "", "[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]", "[\"udp:127.0.0.1:5070\"]",
+        "Sockets, each `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`; port 0 lets the system choose.",
+        "One per network card or address family."),
+    option!(Server."advertised", Kind::Text, "", "the bound address", "\"203.0.113.7\"",
+        "Address, maybe with a port, that stands in Via and Contact.",
+        "The server is behind a NAT with a forwarded port."),
+    option!(Server."local_networks", Kind::Texts, "", "[]", "[\"192.168.0.0/16\"]",
+        "Peers in these networks see the bound address even where `advertised` is set.",
+        "`localnet` of sip.conf."),
+    option!(Server."data", Kind::Text, "", "none: nothing is kept, unless the command line says `--data`", "\"state\"",
+        "Directory of the store and the admin socket, relative to this file.",
+        "Subscriptions and registrations survive a restart."),
+    option!(Server."durability", Kind::Choice(&["power", "process", "memory"]), "", "\"power\"", "\"process\"",
+        "When a record counts as durable, and its 2xx leaves: it survives a power failure, the end of the process, or nothing.",
+        "`process` is faster where the machine has a battery; `memory` is for tests."),
+    option!(Server."name", Kind::Text, "", "\"lampyris/VERSION\"", "\"Example PBX\"",
+        "`Server` and `User-Agent` of authenticated answers and NOTIFYs.",
+        "`useragent` of sip.conf."),
+    option!(Server."realm", Kind::Text, "", "the domain's name; `asterisk` where users come from sip.conf", "\"pbx.example.com\"",
+        "Digest realm of the domains that name none.",
+        "HA1s are made for one realm."),
+    option!(Server."context", Kind::Text, "", "\"default\"", "\"office\"",
+        "Context of peers and domains that name none.",
+        "`context` of sip.conf."),
+    option!(Server."log", Kind::Text, "", "\"info\"", "\"debug\"",
+        "What is logged: a level, or `tracing` directives as in `info,lampyris=debug`.",
+        "The command line's `RUST_LOG` wins."),
+    option!(Server."log_format", Kind::Choice(&["text", "json"]), "", "\"text\"", "\"json\"",
+        "How log lines look.",
+        "`json` for a log collector."),
+    option!(Limits."subscription_min_s", Kind::Integer(1, YEAR_S), "seconds", "60", "120",
+        "Shortest subscription.", "Phones that refresh every few seconds cost more than they show."),
+    option!(Limits."subscription_default_s", Kind::Integer(1, YEAR_S), "seconds", "3600", "1800",
+        "Where a SUBSCRIBE names none.", "RFC 3856 §6.4."),
+    option!(Limits."subscription_max_s", Kind::Integer(1, YEAR_S), "seconds", "43200", "7200",
+        "Longest subscription.", "A phone that died is forgotten after this at the latest."),
+    option!(Limits."publication_min_s", Kind::Integer(1, YEAR_S), "seconds", "60", "120",
+        "Shortest publication.", "Each refresh is written to the store."),
+    option!(Limits."publication_default_s", Kind::Integer(1, YEAR_S), "seconds", "3600", "1800",
+        "Where a PUBLISH names none.", "RFC 3903 §6."),
+    option!(Limits."publication_max_s", Kind::Integer(1, YEAR_S), "seconds", "43200", "7200",
+        "Longest publication.", "A state whose publisher died is forgotten after this at the latest."),
+    option!(Limits."registration_min_s", Kind::Integer(1, YEAR_S), "seconds", "60", "120",
+        "Shortest registration.", "RFC 3261 §10.3."),
+    option!(Limits."registration_default_s", Kind::Integer(1, YEAR_S), "seconds", "3600", "1800",
+        "Where a REGISTER names none.", "RFC 3261 §10.2.1.1."),
+    option!(Limits."registration_max_s", Kind::Integer(1, YEAR_S), "seconds", "43200", "7200",
+        "Longest registration.", "A lamp shows a dead phone as idle for this long at most."),
+    option!(Domain."aliases", Kind::Texts, "", "[]", "[\"pbx.example.com\"]",
+        "Other names and addresses that mean the same domain.",
+        "Phones that were set up with an address, or with an old name."),
+    option!(Domain."realm", Kind::Text, "", "`realm` of `[server]`", "\"users\"",
+        "Digest realm.", "HA1s are made for one realm."),
+    option!(Domain."algorithms", Kind::Texts, "", "`SHA-256` and, where one of its users may use it, `MD5`; `MD5` alone where users come from sip.conf", "[\"SHA-256\"]",
+        "Digest algorithms offered, most preferred first: `SHA-512-256`, `SHA-256`, `MD5`.",
+        "Many phones take the first challenge they see and know only MD5 (RFC 8760 §2.3)."),
+    option!(Domain."users", Kind::Choice(&["configured", "any"]), "", "\"configured\"", "\"any\"",
+        "Whether only configured peers exist, or every user part does.",
+        "Behind an authenticating proxy that knows the users, and in laboratories."),
+    option!(Domain."context", Kind::Text, "", "`context` of `[server]`", "\"office\"",
+        "Context of watchers that have no peer of their own.", "With `users = \"any\"` or `trusted`."),
+    option!(Peer."secret", Kind::Text, "", "none", "\"correct horse\"",
+        "Password. Never printed or logged.", "One of `secret`, `secret_file` and `ha1`."),
+    option!(Peer."secret_file", Kind::Text, "", "none", "\"alice.secret\"",
+        "File with the password on its first line, relative to this file.",
+        "Secrets from a secret store or with stricter permissions."),
+    option!(Peer."ha1", Kind::Texts, "", "none", "[\"MD5:0123456789abcdef0123456789abcdef\"]",
+        "Hash of `NAME:REALM:PASSWORD`, as `ALGORITHM:HEX`; one per algorithm the phone may use.",
+        "The password itself is nowhere. A new realm needs new hashes."),
+    option!(Peer."algorithms", Kind::Texts, "", "all of the realm's", "[\"SHA-256\"]",
+        "Digest algorithms this peer may answer with.", "Takes MD5 from a peer that does not need it."),
+    option!(Peer."open", Kind::Boolean, "", "false", "true",
+        "Not challenged at all, whoever says to be this peer.", "A laboratory. It is logged at start."),
+    option!(Peer."type", Kind::Choice(&["friend", "peer", "user"]), "", "\"friend\"", "\"peer\"",
+        "`type` of sip.conf: `peer` is matched by its address or registration, `user` by From, `friend` by both.", "A trunk is a `peer`."),
+    option!(Peer."domain", Kind::Text, "", "the first domain", "\"second.example.com\"",
+        "Domain it belongs to.", "Several companies on one server."),
+    option!(Peer."aliases", Kind::Texts, "", "[]", "[\"alice.smith\"]",
+        "Other user parts that mean the same person.", "A number and a name."),
+    option!(Peer."device", Kind::Text, "", "\"SIP/NAME\"", "\"PJSIP/alice\"",
+        "Device that its registration and calls move, as hints name it.", "Hints written for another channel driver."),
+    option!(Peer."host", Kind::Text, "", "\"dynamic\"", "\"192.0.2.7:5060\"",
+        "`dynamic` registers; an address (or name), maybe with a port, is always there and needs no secret.", "A gateway."),
+    option!(Peer."any_port", Kind::Boolean, "", "false", "true",
+        "With a fixed `host`: requests may come from any port of it.", "`insecure=port` of sip.conf."),
+    option!(Peer."context", Kind::Text, "", "`context` of `[server]`", "\"office\"",
+        "Where its requests are looked up.", "Phones of one group see the extensions of that group."),
+    option!(Peer."subscribe_context", Kind::Text, "", "none", "\"lamps\"",
+        "Where hints are looked up before `context`.", "`subscribecontext` of sip.conf."),
+    option!(Peer."allow_subscribe", Kind::Boolean, "", "true", "false",
+        "Whether it may subscribe; otherwise 403.", "A door phone needs no lamps."),
+    option!(Peer."call_counter", Kind::Boolean, "", "false where it comes from sip.conf, else true", "false",
+        "Whether its calls are counted, so that its lamp shows them.", "`callcounter` of sip.conf."),
+    option!(Peer."call_limit", Kind::Integer(0, COUNT_MAX), "calls", "none", "2",
+        "Calls at which it shows Busy; 0 counts none.", "`call-limit` of sip.conf."),
+    option!(Peer."busy_level", Kind::Integer(0, COUNT_MAX), "calls", "none", "1",
+        "Calls from which on it shows Busy rather than InUse.", "`busylevel` of sip.conf."),
+    option!(Peer."qualify", Kind::BooleanOrInteger(1, 600_000), "milliseconds", "false", "true",
+        "Ask it by OPTIONS whether it is there; a number is how long an answer may take, `true` is 2000.",
+        "A phone whose plug was pulled shows Unavailable before its registration ends."),
+    option!(Peer."qualify_every_s", Kind::Integer(1, DAY_S), "seconds", "60", "30",
+        "Time between two OPTIONS.", "`qualifyfreq` of sip.conf."),
+    option!(Peer."mailboxes", Kind::Texts, "", "[]", "[\"100@default\"]",
+        "Mailboxes it owns; without `@CONTEXT` it is `@default`.", "Its message lamp."),
+    option!(Peer."nat", Kind::Choice(&["auto", "contact", "source"]), "", "\"auto\"", "\"source\"",
+        "Where a NOTIFY goes over UDP: to its Contact, to where its request came from, or `auto`: to the Contact unless its address is another than the source's.",
+        "A router that lies about addresses."),
+    option!(Peer."trusted_publisher", Kind::Boolean, "", "false", "true",
+        "May publish for anybody in its domain.", "A PBX that publishes the state of its phones."),
+    option!(Peer."display", Kind::Text, "", "\"\"", "\"Alice Smith\"",
+        "Name for people.", "`callerid` of sip.conf."),
+    option!(Peer."profile", Kind::Text, "", "chosen by its User-Agent", "\"polycom\"",
+        "Phone profile by name.", "A phone whose User-Agent is hidden or wrong."),
+    option!(Context."include", Kind::Texts, "", "[]", "[\"shared\"]",
+        "Contexts searched after its own extensions, in order.", "`include =>` of extensions.conf."),
+    option!(Context."extensions", Kind::Texts, "", "[]", "[\"600\", \"_7XX\"]",
+        "Extensions or patterns that exist without a hint.", "They answer as `nohint` says."),
+    option!(Mailbox."watchers", Kind::Texts, "", "[]", "[\"alice\"]",
+        "Peers that may watch it beside its owner.", "A shared mailbox, a secretary."),
+    option!(Profile."user_agents", Kind::Texts, "", "[], which matches none in a new profile", "[\"ExamplePhone/\"]",
+        "Parts of the User-Agent, in any case, any of which selects it.", "The first profile that matches is taken."),
+    option!(Profile."variant", Kind::Choice(&["rfc", "chan_sip", "pjsip"]), "", "\"rfc\"", "\"pjsip\"",
+        "Shape of documents: as the RFCs say, or as Asterisk's drivers write them, wrong fields included.", "Software that was made for Asterisk."),
+    option!(Profile."prefer", Kind::Texts, "", "[]", "[\"application/xpidf+xml\"]",
+        "Body formats taken before the package's own choice, among those in Accept.", "A phone that names a format it does not show well."),
+    option!(Profile."on_timeout", Kind::Choice(&["remove", "retry"]), "", "\"remove\"", "\"retry\"",
+        "What an unanswered NOTIFY means: the subscription is removed (RFC 6665 §4.2.2), or it stays and the NOTIFY is tried again with back-off.", "Phones that answer late when busy."),
+    option!(Profile."retry_after_s", Kind::Integer(1, DAY_S), "seconds", "32", "60",
+        "First wait before such a NOTIFY is tried again.", "Doubles with each try."),
+    option!(Profile."buggy_mwi", Kind::Boolean, "", "false", "true",
+        "Leave `(0/0)` out of message summaries.", "`buggymwi` of sip.conf, for Cisco."),
+    option!(Profile."retry_statuses", Kind::Integers(400, 699), "", "[]", "[450]",
+        "Answers to a NOTIFY that do not end the subscription but are tried again.", "Polycom answers 450 after it forgot its subscription for a moment."),
+    option!(Profile."reason", Kind::Text, "", "none", "\"captured from firmware 1.2\"",
+        "Why the profile is as it is; for people.", "Each quirk has a trace or a public issue behind it."),
+];

@@ -1,0 +1,283 @@
+//! What was typed, from either dialect: every field optional, every value with its place.
+//!
+//! In: values from `asterisk` and `toml`, in that order, so that a TOML file beside a directory overrides it. Out:
+//! [`Raw`], which `resolve` completes. Nothing here has a default.
+
+use super::diagnostic::Report;
+use super::source::{Span, Typed};
+use ipnet::IpNet;
+use lampyris_core::hint::{Dialplan, Hint};
+use lampyris_core::settings::{AccessRule, Nat, NoHint, NotifyRinging, Role, StopPolicy, WatchScope};
+use lampyris_sip::digest::Algorithm;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::shell::{Advertised, Durability, Listen, LogFormat};
+
+/// A field that may have been typed.
+pub(crate) type Field<T> = Option<Typed<T>>;
+
+/// Everything typed.
+#[derive(Default)]
+pub(crate) struct Raw {
+    /// Users come from sip.conf, so the realm offers MD5 alone unless told otherwise.
+    pub(crate) from_sip_conf: bool,
+    pub(crate) server: Server,
+    pub(crate) bounds: RawBounds,
+    pub(crate) domains: Vec<Domain>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) dialplan: Dialplan,
+    pub(crate) hints: Vec<HintPlace>,
+    /// Contexts named somewhere, to be checked once all are known.
+    pub(crate) context_uses: Vec<Typed<String>>,
+    pub(crate) mailbox_watchers: BTreeMap<String, Vec<Typed<String>>>,
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) ignored: Vec<Ignored>,
+}
+
+/// Where a hint was configured.
+pub(crate) struct HintPlace {
+    pub(crate) context: String,
+    pub(crate) extension: String,
+    pub(crate) span: Span,
+}
+
+/// A key that has no meaning here; told once by name, however often it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// As in `disallow`.
+    pub key: String,
+    /// Why it means nothing here.
+    pub reason: &'static str,
+    /// How often it stands in the files.
+    pub times: usize,
+}
+
+/// A password. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// An HA1 as typed: 32 or 64 hex digits. Never printed.
+#[derive(Clone)]
+pub(crate) struct RawHa1 {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) hex: Secret,
+}
+
+/// Declares a struct of fields and how another's typed fields replace them.
+macro_rules! overlaid {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Default)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: Field<$kind>,)*
+        }
+
+        impl $name {
+            /// Takes over what `other` has.
+            pub(crate) fn overlay(&mut self, other: Self) {
+                $(if other.$field.is_some() { self.$field = other.$field; })*
+            }
+        }
+    };
+}
+
+overlaid!(
+    /// What is about the server as a whole.
+    Server {
+        listen: Vec<Typed<Listen>>,
+        advertised: Advertised,
+        local_networks: Vec<IpNet>,
+        data: PathBuf,
+        durability: Durability,
+        log: String,
+        log_format: LogFormat,
+        name: String,
+        realm: String,
+        context: String,
+        trusted: Vec<IpNet>,
+        allow_subscribe: bool,
+        no_hint: NoHint,
+        subscribe_response: u16,
+        notify_ringing: NotifyRinging,
+        notify_hold: bool,
+        flow_grace_s: u64,
+        stop: StopPolicy,
+        watch: WatchScope,
+    }
+);
+
+overlaid!(
+    /// Bounds of lives, in seconds.
+    RawBounds {
+        subscription_min_s: u32,
+        subscription_default_s: u32,
+        subscription_max_s: u32,
+        publication_min_s: u32,
+        publication_default_s: u32,
+        publication_max_s: u32,
+        registration_min_s: u32,
+        registration_default_s: u32,
+        registration_max_s: u32,
+    }
+);
+
+overlaid!(
+    /// What is about one domain.
+    DomainFields {
+        aliases: Vec<Typed<String>>,
+        realm: String,
+        algorithms: Vec<Algorithm>,
+        any_user: bool,
+        context: String,
+    }
+);
+
+/// A domain.
+pub(crate) struct Domain {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: DomainFields,
+}
+
+overlaid!(
+    /// What is about one peer.
+    PeerFields {
+        role: Role,
+        secret: Secret,
+        ha1: Vec<Typed<RawHa1>>,
+        algorithms: Vec<Algorithm>,
+        open: bool,
+        insecure: Insecure,
+        domain: String,
+        aliases: Vec<Typed<String>>,
+        host: String,
+        port: u16,
+        any_port: bool,
+        context: String,
+        subscribe_context: String,
+        allow_subscribe: bool,
+        device: String,
+        call_counter: bool,
+        call_limit: u32,
+        busy_level: u32,
+        qualify: RawQualify,
+        qualify_every_s: u32,
+        mailboxes: Vec<String>,
+        nat: Nat,
+        trusted_publisher: bool,
+        display: String,
+        profile: String,
+        access: Vec<AccessRule>,
+    }
+);
+
+/// A peer.
+pub(crate) struct Peer {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: PeerFields,
+}
+
+/// sip.conf's `insecure=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Insecure {
+    /// Any source port matches.
+    pub(crate) port: bool,
+    /// Requests are not challenged.
+    pub(crate) invite: bool,
+}
+
+/// `qualify=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RawQualify {
+    Off,
+    /// Wait for an answer, in milliseconds.
+    WaitMs(u32),
+}
+
+overlaid!(
+    /// What is about one phone profile.
+    ProfileFields {
+        user_agents: Vec<String>,
+        variant: lampyris_core::body::Variant,
+        prefer: Vec<String>,
+        on_timeout_retry: bool,
+        retry_after_s: u64,
+        buggy_mwi: bool,
+        retry_statuses: Vec<u16>,
+    }
+);
+
+/// A phone profile.
+pub(crate) struct Profile {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: ProfileFields,
+}
+
+impl Raw {
+    /// The peer of this name, made if it is not there yet; names are compared exactly.
+    pub(crate) fn peer(&mut self, name: Typed<String>) -> &mut PeerFields {
+        let at = self.peers.iter().position(|peer| peer.name.value == name.value).unwrap_or_else(|| {
+            self.peers.push(Peer { name, fields: PeerFields::default() });
+            self.peers.len() - 1
+        });
+        &mut self.peers[at].fields
+    }
+
+    /// The domain of this name, made if it is not there yet.
+    pub(crate) fn domain(&mut self, name: Typed<String>) -> &mut DomainFields {
+        let same = |domain: &Domain| domain.name.value.eq_ignore_ascii_case(&name.value);
+        let at = self.domains.iter().position(same).unwrap_or_else(|| {
+            self.domains.push(Domain { name, fields: DomainFields::default() });
+            self.domains.len() - 1
+        });
+        &mut self.domains[at].fields
+    }
+
+    /// Adds a hint, and remembers where it stands.
+    pub(crate) fn hint(
+        &mut self,
+        report: &mut Report,
+        context: &str,
+        extension: &Typed<String>,
+        text: Typed<&str>,
+    ) {
+        match self.dialplan.add_hint(context, &extension.value, Hint::parse(text.value)) {
+            Ok(()) => {
+                let place = HintPlace {
+                    context: context.to_owned(),
+                    extension: extension.value.clone(),
+                    span: text.span,
+                };
+                self.hints
+                    .retain(|known| (&known.context, &known.extension) != (&place.context, &place.extension));
+                self.hints.push(place);
+            }
+            Err(error) => report.error(extension.span, format!("not a pattern: {error}"), PATTERN_FIX),
+        }
+    }
+
+    /// Makes an extension exist.
+    pub(crate) fn extension(&mut self, report: &mut Report, context: &str, extension: &Typed<String>) {
+        if let Err(error) = self.dialplan.add_extension(context, &extension.value) {
+            report.error(extension.span, format!("not a pattern: {error}"), PATTERN_FIX);
+        }
+    }
+
+    /// Counts a key that means nothing here.
+    pub(crate) fn ignore(&mut self, key: &str, reason: &'static str) {
+        match self.ignored.iter_mut().find(|known| known.key.eq_ignore_ascii_case(key)) {
+            Some(known) => known.times += 1,
+            None => self.ignored.push(Ignored { key: key.to_ascii_lowercase(), reason, times: 1 }),
+        }
+    }
+}
+
+const PATTERN_FIX: &str =
+    "a pattern is `_` and digits, X (0-9), Z (1-9), N (2-9), sets as `[1-35]`, `.` or `!` at the end";

@@ -1,0 +1,230 @@
+//! From what was typed to complete settings: every default, and every rule between two options.
+//!
+//! In: [`Raw`]. Out: `Settings` and [`ShellSettings`], and errors where options contradict each other. `peers` and
+//! `lint` are parts of it in files of their own.
+
+use super::diagnostic::{Report, did_you_mean};
+use super::raw::{self, Field, Raw};
+use super::shell::ShellSettings;
+use super::source::{Span, Typed};
+use super::{lint, peers, profiles};
+use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
+use std::time::Duration;
+
+/// How long an unanswered NOTIFY waits for its second try, where a profile says `retry` and no more (RFC 3261's 64*T1).
+const RETRY_AFTER_S: u64 = 32;
+
+/// Completes what was typed.
+pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSettings) {
+    let mut settings = Settings::empty();
+    let shell = shell(report, &raw.server);
+    // chan_sip's default: `notifyhold` has to be asked for.
+    settings.notify_hold = !raw.from_sip_conf;
+    server(&mut settings, &raw.server);
+    bounds(report, &mut settings, &raw.bounds);
+    settings.profiles = profile_list(std::mem::take(&mut raw.profiles));
+    settings.domains = domains(report, &raw, &shell);
+    peers::resolve(report, &mut settings, &raw);
+    mailbox_watchers(report, &mut settings, &raw);
+    lint::dialplan(report, &settings, &raw);
+    settings.dialplan = raw.dialplan;
+    (settings, shell)
+}
+
+/// Puts what was typed in the place of the default.
+fn set<T: Clone>(target: &mut T, typed: &Field<T>) {
+    if let Some(typed) = typed {
+        target.clone_from(&typed.value);
+    }
+}
+
+fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
+    let mut shell = ShellSettings::defaults();
+    if let Some(listen) = &typed.listen {
+        shell.listen = listen.value.iter().map(|address| address.value).collect();
+        if listen.value.is_empty() {
+            report.error(
+                listen.span,
+                "nothing to listen on",
+                "name at least one address, as `udp:0.0.0.0:5060`",
+            );
+        }
+        for (at, address) in listen.value.iter().enumerate() {
+            let earlier = listen.value.iter().take(at);
+            if address.value.address.port() != 0
+                && earlier.into_iter().any(|known| known.value == address.value)
+            {
+                report.error(address.span, format!("`{}` is there twice", address.value), "remove one");
+            }
+        }
+    }
+    shell.advertised = typed.advertised.as_ref().map(|address| address.value);
+    set(&mut shell.local_networks, &typed.local_networks);
+    shell.data = typed.data.as_ref().map(|path| path.value.clone());
+    set(&mut shell.durability, &typed.durability);
+    set(&mut shell.log, &typed.log);
+    set(&mut shell.log_format, &typed.log_format);
+    shell
+}
+
+fn server(settings: &mut Settings, typed: &raw::Server) {
+    set(&mut settings.trusted, &typed.trusted);
+    set(&mut settings.allow_subscribe, &typed.allow_subscribe);
+    set(&mut settings.no_hint, &typed.no_hint);
+    set(&mut settings.subscribe_response, &typed.subscribe_response);
+    set(&mut settings.notify_ringing, &typed.notify_ringing);
+    set(&mut settings.notify_hold, &typed.notify_hold);
+    set(&mut settings.stop, &typed.stop);
+    set(&mut settings.server_name, &typed.name);
+    set(&mut settings.watch.open, &typed.watch);
+    if let Some(grace) = &typed.flow_grace_s {
+        settings.flow_grace = Duration::from_secs(grace.value);
+    }
+}
+
+fn bounds(report: &mut Report, settings: &mut Settings, typed: &raw::RawBounds) {
+    let subscription = (&typed.subscription_min_s, &typed.subscription_default_s, &typed.subscription_max_s);
+    let publication = (&typed.publication_min_s, &typed.publication_default_s, &typed.publication_max_s);
+    let registration = (&typed.registration_min_s, &typed.registration_default_s, &typed.registration_max_s);
+    for (bounds, (min, default, max)) in [
+        (&mut settings.subscription_expires_s, subscription),
+        (&mut settings.publication_expires_s, publication),
+        (&mut settings.registration_expires_s, registration),
+    ] {
+        *bounds = one_bounds(report, *bounds, min, default, max);
+    }
+}
+
+/// `min <= default <= max`; a default nobody typed gives way.
+fn one_bounds(
+    report: &mut Report,
+    known: Bounds,
+    min: &Field<u32>,
+    default: &Field<u32>,
+    max: &Field<u32>,
+) -> Bounds {
+    let value = |field: &Field<u32>, known| field.as_ref().map_or(known, |typed| typed.value);
+    let (low, high) = (value(min, known.min), value(max, known.max));
+    let place = |fields: [&Field<u32>; 2]| {
+        let typed = fields.into_iter().flatten().map(|typed| typed.span);
+        typed.max().unwrap_or_default()
+    };
+    if low > high {
+        let cause = format!("the shortest life, {low} seconds, is longer than the longest, {high} seconds");
+        report.error(place([min, max]), cause, "raise the maximum or lower the minimum");
+        return known;
+    }
+    let middle = value(default, known.default);
+    let was_typed = default.as_ref().is_some_and(|typed| typed.span != Span::default());
+    if was_typed && !(low..=high).contains(&middle) {
+        let cause = format!("the default life, {middle} seconds, is not between {low} and {high} seconds");
+        report.error(place([default, &None]), cause, "move it between the minimum and the maximum");
+    }
+    Bounds { min: low, default: middle.clamp(low, high), max: high }
+}
+
+/// New profiles in their order, then the built-in ones, `default` last.
+fn profile_list(typed: Vec<raw::Profile>) -> Vec<Profile> {
+    let (built_in, own): (Vec<_>, Vec<_>) =
+        typed.into_iter().partition(|profile| profiles::is_built_in(profile.name.span));
+    own.into_iter().chain(built_in).map(profile).collect()
+}
+
+fn profile(typed: raw::Profile) -> Profile {
+    let raw::ProfileFields {
+        user_agents,
+        variant,
+        prefer,
+        on_timeout_retry,
+        retry_after_s,
+        buggy_mwi,
+        retry_statuses,
+    } = typed.fields;
+    let mut profile = Profile::rfc();
+    profile.name = typed.name.value;
+    // Why: a profile chosen by name only must not match every phone, which an empty list would.
+    profile.user_agents = match user_agents.map(|list| list.value) {
+        Some(list) if list.iter().any(String::is_empty) => Vec::new(),
+        Some(list) if !list.is_empty() => list,
+        _ => vec![Profile::BY_NAME_ONLY.to_owned()],
+    };
+    set(&mut profile.variant, &variant);
+    set(&mut profile.prefer, &prefer);
+    set(&mut profile.buggy_mwi, &buggy_mwi);
+    set(&mut profile.retry_statuses, &retry_statuses);
+    if on_timeout_retry.is_some_and(|retry| retry.value) {
+        let after = retry_after_s.map_or(RETRY_AFTER_S, |seconds| seconds.value);
+        profile.on_timeout = OnTimeout::Retry(Duration::from_secs(after));
+    }
+    profile
+}
+
+fn domains(report: &mut Report, raw: &Raw, shell: &ShellSettings) -> Vec<Domain> {
+    let mut domains: Vec<Domain> = Vec::new();
+    let named = |name: &str, fields: &raw::DomainFields| {
+        let mut domain = Domain::named(name);
+        domain.aliases = fields
+            .aliases
+            .iter()
+            .flat_map(|list| &list.value)
+            .map(|alias| alias.value.to_ascii_lowercase())
+            .collect();
+        if raw.from_sip_conf {
+            // chan_sip's default.
+            "asterisk".clone_into(&mut domain.realm);
+        }
+        set(&mut domain.realm, &raw.server.realm);
+        set(&mut domain.realm, &fields.realm);
+        set(&mut domain.any_user, &fields.any_user);
+        set(&mut domain.context, &raw.server.context);
+        set(&mut domain.context, &fields.context);
+        domain
+    };
+    for typed in &raw.domains {
+        let aliases = typed.fields.aliases.iter().flat_map(|list| &list.value);
+        for name in std::iter::once(&typed.name).chain(aliases) {
+            let lower = name.value.to_ascii_lowercase();
+            if domains.iter().any(|known| known.name == lower || known.aliases.contains(&lower)) {
+                let cause = format!("`{}` already means another domain", name.value);
+                report.error(name.span, cause, "a name can mean one domain only; remove it here or there");
+            }
+        }
+        if typed.name.value.is_empty() || typed.name.value.contains(char::is_whitespace) {
+            report.error(typed.name.span, "this is no domain name", "write it as `example.com`");
+        }
+        domains.push(named(&typed.name.value, &typed.fields));
+    }
+    if domains.is_empty() {
+        let bound =
+            shell.listen.iter().map(|listen| listen.address.ip()).find(|address| !address.is_unspecified());
+        let address = shell.advertised.map(|advertised| advertised.address).or(bound);
+        let name = address.map_or("localhost".to_owned(), |address| match address {
+            std::net::IpAddr::V4(address) => address.to_string(),
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+        });
+        domains.push(named(&name, &raw::DomainFields::default()));
+    }
+    domains
+}
+
+fn mailbox_watchers(report: &mut Report, settings: &mut Settings, raw: &Raw) {
+    for (mailbox, watchers) in &raw.mailbox_watchers {
+        for watcher in watchers {
+            if !settings.peers.contains_key(&watcher.value) {
+                unknown_peer(report, watcher, settings);
+            }
+        }
+        let names: Vec<_> = watchers.iter().map(|watcher| watcher.value.clone()).collect();
+        if !names.is_empty() {
+            settings.watch.mailbox_watchers.insert(mailbox.clone(), names);
+        }
+    }
+}
+
+fn unknown_peer(report: &mut Report, name: &Typed<String>, settings: &Settings) {
+    let fix = match did_you_mean(&name.value, settings.peers.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add `[peers.{}]`", name.value),
+    };
+    report.error(name.span, format!("there is no peer `{}`", name.value), fix);
+}

@@ -1,0 +1,99 @@
+//! What the other threads tell the engine: one channel, and a waker that is rung once however much was put in.
+
+use crate::admin::protocol::Counters;
+use crate::engine::tap::Tap;
+use crate::store::Decision;
+use crate::transport::tcp::StreamWriter;
+use bytes::Bytes;
+use lampyris_core::command::{Command, Reply};
+use lampyris_core::flow::{ListenerId, StreamId, Transport};
+use lampyris_core::input::{DnsAnswer, QueryId};
+use lampyris_sip::{Message, ParseError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// Something for the engine.
+pub(crate) enum Happening {
+    /// A stream was accepted, with the way to write to it; or, with none, one the engine asked for is connected.
+    Opened {
+        id: StreamId,
+        transport: Transport,
+        listener: ListenerId,
+        remote: SocketAddr,
+        writer: Option<StreamWriter>,
+    },
+    /// A message came in on a stream. The permit is given back once it is handled, and lets the next one be read.
+    Received {
+        id: StreamId,
+        remote: SocketAddr,
+        bytes: Bytes,
+        message: Box<Result<Message, ParseError>>,
+        permit: OwnedSemaphorePermit,
+    },
+    /// A stream is gone, or could not be connected. The last thing said of it.
+    Closed { id: StreamId },
+    /// DNS answered.
+    Resolved { query: QueryId, answer: DnsAnswer },
+    /// The store decided.
+    Decided(Vec<Decision>),
+    /// An administrator asks.
+    Command(Command, oneshot::Sender<Reply>),
+    /// An administrator wants to see messages or events.
+    Tap(Tap),
+    /// What was counted?
+    Counters(oneshot::Sender<Counters>),
+    /// Stop gracefully.
+    Stop,
+}
+
+/// The sending end; any thread may have one.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<Happening>,
+    ring: Arc<Ring>,
+}
+
+/// The receiving end, the engine's.
+pub(crate) struct Inbox {
+    receiver: Receiver<Happening>,
+    ring: Arc<Ring>,
+}
+
+struct Ring {
+    rung: AtomicBool,
+    waker: mio::Waker,
+}
+
+/// Both ends.
+pub(crate) fn inbox(waker: mio::Waker) -> (Mailbox, Inbox) {
+    let (sender, receiver) = mpsc::channel();
+    let ring = Arc::new(Ring { rung: AtomicBool::new(false), waker });
+    (Mailbox { sender, ring: ring.clone() }, Inbox { receiver, ring })
+}
+
+impl Mailbox {
+    /// Puts something in; returns `false` when the engine is gone.
+    pub(crate) fn put(&self, happening: Happening) -> bool {
+        let put = self.sender.send(happening).is_ok();
+        // Why: waking is a system call, and one wakes the engine for everything that is in by then.
+        if put && !self.ring.rung.swap(true, Ordering::AcqRel) {
+            let _ = self.ring.waker.wake();
+        }
+        put
+    }
+}
+
+impl Inbox {
+    /// To be called before taking: what is put in afterwards rings again.
+    pub(crate) fn hush(&self) {
+        self.ring.rung.store(false, Ordering::Release);
+    }
+
+    /// The next thing, if there is one.
+    pub(crate) fn take(&self) -> Option<Happening> {
+        self.receiver.try_recv().ok()
+    }
+}

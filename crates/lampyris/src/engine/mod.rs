@@ -1,0 +1,377 @@
+//! The engine: the one thread that owns the node, the UDP sockets and the order of everything.
+//!
+//! In: datagrams, and what the other threads put into the inbox (streams, DNS, store, administrators). Out: datagrams,
+//! stream writes, records for the store, questions for DNS. It is one loop: wait, take what came, after every mutation
+//! drain the node to `Timeout`, send what has gathered. It knows nothing of SIP beyond "one message".
+
+pub(crate) mod clock;
+pub(crate) mod hold;
+pub(crate) mod inbox;
+mod node;
+pub(crate) mod report;
+pub(crate) mod tap;
+pub(crate) mod wire;
+
+use crate::admin::protocol::{Counters, Direction};
+use crate::resolver::Resolver;
+use crate::store::Journal;
+use crate::systemd::{self, Notice};
+use crate::transport::mmsg::Buffers;
+use crate::transport::tcp::Streams;
+use crate::transport::udp;
+use bytes::Bytes;
+use clock::Clock;
+use hold::Hold;
+use inbox::{Happening, Inbox};
+use lampyris_core::command::{Command, Reply};
+use lampyris_core::flow::Flow;
+use lampyris_core::input::{Input, StoreError};
+use lampyris_core::journal::{Key, Value};
+use lampyris_core::output::{Output, Ticket};
+use lampyris_core::time::{Instant, Now};
+use lampyris_sip::Message;
+use mio::{Events, Poll, Token};
+use report::Report;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use wire::Wire;
+
+/// The token of the inbox's waker; UDP listeners count from 0.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// Most things taken out of the inbox before the sockets are looked at again.
+const INBOX_BATCH: usize = 256;
+/// How long a graceful stop waits for the store and what it holds back.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+/// How long it waits for answers to NOTIFYs: those still due after this were lost, and are the restart's business.
+const STOP_ANSWERS_WAIT: Duration = Duration::from_secs(1);
+
+/// What the engine drives: `lampyris_core::node::Node`, or a double in tests. The methods are the node's.
+pub trait Core: Send {
+    /// Takes back a stored record, before the first input.
+    fn restore(&mut self, now: Now, key: Key, value: Value);
+    /// Says that all records were given back.
+    fn restored(&mut self, now: Now);
+    /// Something happened.
+    fn handle_input(&mut self, now: Now, input: Input);
+    /// An administrator asks.
+    fn handle_command(&mut self, now: Now, command: Command) -> Reply;
+    /// What to do next; `Output::Timeout` ends a drain.
+    fn poll_output(&mut self, now: Now) -> Output;
+}
+
+/// Everything an engine is made of; the node has taken back its records.
+pub(crate) struct Engine<C> {
+    pub(crate) core: C,
+    pub(crate) clock: Clock,
+    pub(crate) poll: Poll,
+    pub(crate) inbox: Inbox,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) resolver: Resolver,
+    pub(crate) wire: Wire,
+    pub(crate) state: State,
+}
+
+/// What changes while it runs, beside the node.
+#[derive(Default)]
+pub(crate) struct State {
+    hold: Hold,
+    report: Report,
+    buffers: Buffers,
+    deadline: Instant,
+    /// Inputs that came of carrying out outputs; they are handled when the drain is over.
+    consequences: VecDeque<Input>,
+    /// Streams to let go of once nothing of theirs waits for the store, and whether the peer has let go already.
+    closing: BTreeMap<Flow, bool>,
+    undecided: u64,
+    /// The newest ticket given to the store.
+    submitted: Option<Ticket>,
+    /// Answers to commands that wait for what they changed to be durable.
+    replies: VecDeque<(Ticket, Reply, oneshot::Sender<Reply>)>,
+    inbox_left: bool,
+    keepalives: u64,
+    received: u64,
+    stop_by: Option<std::time::Instant>,
+}
+
+impl<C: Core> Engine<C> {
+    /// Runs until a graceful stop is over; then closes the store.
+    ///
+    /// # Errors
+    /// Waiting for events failed, or the store could not be synced at the end.
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        let mut events = Events::with_capacity(64);
+        self.drain(self.clock.now());
+        loop {
+            self.wire.flush();
+            self.journal.flush();
+            if self.is_stopped() {
+                break;
+            }
+            match self.poll.poll(&mut events, Some(self.wait())) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => self.state.inbox_left = true,
+                    Token(at) => self.wire.on_udp_event(at, event),
+                }
+            }
+            self.receive_datagrams();
+            self.take_inbox();
+            if self.clock.now().mono >= self.state.deadline {
+                self.input(Input::Timeout);
+            }
+        }
+        self.journal.close()?;
+        Ok(())
+    }
+
+    fn wait(&self) -> Duration {
+        if self.state.inbox_left || self.wire.is_busy() {
+            return Duration::ZERO;
+        }
+        let wait = self.clock.until(self.state.deadline);
+        // Why: while stopping, the node may have nothing planned, but the end of patience must be noticed.
+        if self.state.stop_by.is_some() { wait.min(Duration::from_millis(20)) } else { wait }
+    }
+
+    fn receive_datagrams(&mut self) {
+        for at in 0..self.wire.udp.len() {
+            let mut batch = std::mem::take(&mut self.wire.batch);
+            let listener = &mut self.wire.udp[at];
+            let id = listener.id();
+            let (received, keepalives) = (&mut self.state.received, &mut self.state.keepalives);
+            listener.receive(&mut self.state.buffers, |remote, bytes| {
+                *received += 1;
+                if udp::is_keepalive(bytes) {
+                    *keepalives += 1;
+                } else {
+                    batch.push((Flow::Udp { listener: id, remote }, Bytes::copy_from_slice(bytes)));
+                }
+            });
+            for (flow, bytes) in batch.drain(..) {
+                self.wire.tap(Direction::Received, flow, &bytes);
+                self.input(Input::Received { flow, message: Message::parse(bytes) });
+            }
+            self.wire.batch = batch;
+        }
+    }
+
+    fn take_inbox(&mut self) {
+        if !self.state.inbox_left {
+            return;
+        }
+        self.inbox.hush();
+        for _ in 0..INBOX_BATCH {
+            match self.inbox.take() {
+                Some(happening) => self.on_happening(happening),
+                None => {
+                    self.state.inbox_left = false;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_happening(&mut self, happening: Happening) {
+        match happening {
+            Happening::Opened { id, transport, listener, remote, writer } => {
+                if let Some(writer) = writer {
+                    self.wire.add_stream(id, remote, writer);
+                }
+                self.input(Input::FlowOpened { id, transport, listener, remote });
+            }
+            Happening::Received { id, remote, bytes, message, permit } => {
+                let flow = Flow::Stream { id, remote };
+                self.wire.tap(Direction::Received, flow, &bytes);
+                self.input(Input::Received { flow, message: *message });
+                drop(permit);
+            }
+            Happening::Closed { id } => {
+                // Why: a peer that only ends its own side still wants the answers that wait for the store.
+                match self.wire.flow_of(id) {
+                    Some(flow) if !self.state.hold.is_free(flow) => {
+                        self.state.closing.insert(flow, true);
+                    }
+                    _ => self.wire.remove_stream(id),
+                }
+                self.input(Input::FlowClosed { id });
+            }
+            Happening::Resolved { query, answer } => self.input(Input::Resolved { query, answer }),
+            Happening::Decided(decisions) => {
+                for (ticket, result) in decisions {
+                    self.state.undecided = self.state.undecided.saturating_sub(1);
+                    let wire = &mut self.wire;
+                    self.state.hold.decide(ticket, result.is_ok(), &mut |flow, bytes| wire.send(flow, bytes));
+                    self.reply_after(ticket, result.as_ref().err());
+                    self.input(Input::Persisted(ticket, result));
+                }
+                let hold = &self.state.hold;
+                let wire = &mut self.wire;
+                self.state.closing.retain(|flow, gone| {
+                    let wait = !hold.is_free(*flow);
+                    match (flow, wait, &gone) {
+                        (Flow::Stream { id, .. }, false, true) => wire.remove_stream(*id),
+                        (_, false, false) => wire.close(*flow),
+                        _ => {}
+                    }
+                    wait
+                });
+            }
+            Happening::Command(command, answer) => {
+                let before = self.state.submitted;
+                let reply = self.command(command);
+                if let Some(ticket) = self.state.submitted.filter(|_| self.state.submitted != before) {
+                    // Why: what an administrator was told is done is still done after a power failure.
+                    self.state.replies.push_back((ticket, reply, answer));
+                } else {
+                    // The administrator may be gone; the command is carried out all the same.
+                    let _ = answer.send(reply);
+                }
+            }
+            Happening::Tap(tap) => self.wire.taps.add(tap),
+            Happening::Counters(answer) => {
+                let _ = answer.send(self.counters());
+            }
+            Happening::Stop => {
+                if self.state.stop_by.is_none() {
+                    self.state.stop_by = Some(std::time::Instant::now() + STOP_WAIT);
+                    tracing::info!("stopping");
+                    systemd::notify(Notice::Stopping);
+                    self.command(Command::Stop);
+                }
+            }
+        }
+        self.handle_consequences();
+    }
+
+    /// Answers the administrators whose commands are decided up to this ticket.
+    fn reply_after(&mut self, ticket: Ticket, error: Option<&StoreError>) {
+        while let Some((_, reply, answer)) = self.state.replies.pop_front_if(|(last, ..)| *last <= ticket) {
+            let refused =
+                error.map(|error| Reply::Refused { reason: format!("not stored: {}", error.reason) });
+            let _ = answer.send(refused.unwrap_or(reply));
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Reply {
+        let now = self.clock.now();
+        let reply = self.core.handle_command(now, command);
+        self.drain(now);
+        reply
+    }
+
+    /// One mutation and the drain after it.
+    fn input(&mut self, input: Input) {
+        let now = self.clock.now();
+        self.core.handle_input(now, input);
+        self.drain(now);
+        self.handle_consequences();
+    }
+
+    fn handle_consequences(&mut self) {
+        while let Some(input) = self.state.consequences.pop_front() {
+            let now = self.clock.now();
+            self.core.handle_input(now, input);
+            self.drain(now);
+        }
+    }
+
+    fn drain(&mut self, now: Now) {
+        let state = &mut self.state;
+        loop {
+            match self.core.poll_output(now) {
+                Output::Transmit { flow, bytes, after } => {
+                    // Why: a stream of an earlier process, or one closed meanwhile; the node learns it and goes elsewhere.
+                    if let Flow::Stream { id, .. } = flow
+                        && !self.wire.has_stream(id)
+                    {
+                        self.wire.stream_failed();
+                        state.consequences.push_back(Input::FlowClosed { id });
+                        continue;
+                    }
+                    let wire = &mut self.wire;
+                    state.hold.offer(flow, bytes, after, &mut |flow, bytes| wire.send(flow, bytes));
+                }
+                Output::Close { id } => {
+                    if let Some(flow) = self.wire.flow_of(id) {
+                        if state.hold.is_free(flow) {
+                            self.wire.close(flow);
+                        } else {
+                            state.closing.entry(flow).or_insert(false);
+                        }
+                    }
+                }
+                Output::Connect { id, transport: _, listener, remote } => {
+                    let writer = self.streams.connect(id, listener, remote);
+                    self.wire.add_stream(id, remote, writer);
+                }
+                Output::Resolve { query, question } => self.resolver.ask(query, question),
+                Output::Persist(ticket, record) => {
+                    state.undecided += 1;
+                    state.submitted = Some(ticket);
+                    self.journal.submit(ticket, record);
+                }
+                // There is no bus yet: a node alone has nobody to tell.
+                Output::SendPeer(..) => {}
+                Output::Event(event) => {
+                    state.report.event(&event);
+                    self.wire.taps.event(&event);
+                }
+                Output::Timeout(at) => {
+                    state.deadline = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether a stop was asked for and is over: all has left and is stored, or patience has ended.
+    fn is_stopped(&mut self) -> bool {
+        let Some(stop_by) = self.state.stop_by else { return false };
+        let now = std::time::Instant::now();
+        let quiet = self.state.undecided == 0 && self.state.hold.messages() == 0 && self.wire.is_drained();
+        if quiet && (now + STOP_WAIT >= stop_by + STOP_ANSWERS_WAIT || self.unanswered() == 0) {
+            return true;
+        }
+        let late = now >= stop_by;
+        if late {
+            tracing::warn!(
+                undecided = self.state.undecided,
+                held = self.state.hold.messages(),
+                "stopping although not everything is stored"
+            );
+        }
+        late
+    }
+
+    /// NOTIFYs that were sent and not answered yet.
+    fn unanswered(&mut self) -> u64 {
+        match self.core.handle_command(self.clock.now(), Command::Status) {
+            // Why: server transactions linger to absorb retransmissions (RFC 3261 §17.2.2); nobody waits for those.
+            Reply::Status(status) if status.transactions > 0 => {
+                status.notifies.saturating_sub(status.notifies_ok + status.notifies_failed)
+            }
+            _ => 0,
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let written = self.journal.written();
+        Counters {
+            udp_received: self.state.received,
+            udp_keepalives: self.state.keepalives,
+            held_dropped: self.state.hold.dropped(),
+            held: self.state.hold.messages(),
+            records_stored: written.records,
+            records_failed: written.failed,
+            commits: written.commits,
+            ..self.wire.counters()
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `sip debug` and `events`: administrators who watch messages and events go by.
+//!
+//! In: every message sent or received, every event. Out: copies into bounded queues; a reader that is too slow loses
+//! messages, which are counted and reported with the next that fits. Without a tap the cost is one look at an empty list.
+
+use crate::admin::protocol::{Direction, SipDebug, SipMessage};
+use lampyris_core::flow::{Flow, Transport};
+use lampyris_core::output::Event;
+use std::net::{IpAddr, SocketAddr};
+use tokio::sync::mpsc;
+
+/// Most messages waiting for one reader.
+pub(crate) const QUEUE_MAX: usize = 1024;
+
+/// Somebody who watches.
+pub(crate) struct Tap {
+    /// What to show.
+    pub(crate) filter: Filter,
+    /// Where to; the tap ends when the other end is gone.
+    pub(crate) queue: mpsc::Sender<Seen>,
+    dropped: u64,
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// A message.
+    Message(SipMessage),
+    /// An event.
+    Event(Event),
+}
+
+/// What a tap shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// Events only.
+    Events,
+    /// Messages of this peer and method.
+    Messages {
+        /// Whose.
+        peer: Option<Peer>,
+        /// Upper case.
+        method: Option<String>,
+    },
+}
+
+/// Whose messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Any port of an address.
+    Ip(IpAddr),
+    /// An address.
+    Address(SocketAddr),
+    /// A name: as a URI's user part or the digest username.
+    Name(String),
+}
+
+impl Filter {
+    /// What a request asks for.
+    pub(crate) fn messages(request: &SipDebug) -> Self {
+        let peer = request.peer.as_deref().map(|text| {
+            let ip = text.trim_start_matches('[').trim_end_matches(']');
+            match (text.parse(), ip.parse()) {
+                (Ok(address), _) => Peer::Address(address),
+                (_, Ok(ip)) => Peer::Ip(ip),
+                _ => Peer::Name(text.to_owned()),
+            }
+        });
+        Self::Messages { peer, method: request.method.as_deref().map(str::to_ascii_uppercase) }
+    }
+
+    fn shows(&self, remote: SocketAddr, text: &str) -> bool {
+        let Self::Messages { peer, method } = self else { return false };
+        let peer = match peer {
+            None => true,
+            Some(Peer::Ip(ip)) => remote.ip() == *ip,
+            Some(Peer::Address(address)) => remote == *address,
+            Some(Peer::Name(name)) => names(text, name),
+        };
+        peer && method.as_deref().is_none_or(|wanted| method_of(text) == wanted)
+    }
+}
+
+impl Tap {
+    /// A tap, and where its reader reads.
+    pub(crate) fn new(filter: Filter) -> (Self, mpsc::Receiver<Seen>) {
+        let (queue, reader) = mpsc::channel(QUEUE_MAX);
+        (Self { filter, queue, dropped: 0 }, reader)
+    }
+}
+
+/// All who watch.
+#[derive(Default)]
+pub(crate) struct Taps {
+    taps: Vec<Tap>,
+    dropped: u64,
+}
+
+impl Taps {
+    /// One more.
+    pub(crate) fn add(&mut self, tap: Tap) {
+        self.taps.push(tap);
+    }
+
+    /// Whether nobody watches.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taps.is_empty()
+    }
+
+    /// Messages and events lost to slow readers, over all taps.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Shows a message to those who want it.
+    pub(crate) fn message(&mut self, direction: Direction, flow: Flow, at_ms: u64, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let remote = flow.remote();
+        let transport = match flow {
+            Flow::Udp { .. } => Transport::Udp,
+            Flow::Stream { .. } => Transport::Tcp,
+        };
+        self.show(|tap| {
+            tap.filter.shows(remote, &text).then(|| {
+                let text = text.clone().into_owned();
+                Seen::Message(SipMessage { direction, transport, remote, at_ms, text, dropped: tap.dropped })
+            })
+        });
+    }
+
+    /// Shows an event to those who want it.
+    pub(crate) fn event(&mut self, event: &Event) {
+        self.show(|tap| (tap.filter == Filter::Events).then(|| Seen::Event(event.clone())));
+    }
+
+    fn show(&mut self, seen: impl Fn(&Tap) -> Option<Seen>) {
+        let dropped = &mut self.dropped;
+        self.taps.retain_mut(|tap| {
+            let Some(seen) = seen(tap) else { return !tap.queue.is_closed() };
+            match tap.queue.try_send(seen) {
+                Ok(()) => tap.dropped = 0,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    tap.dropped += 1;
+                    *dropped += 1;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+            }
+            true
+        });
+    }
+}
+
+/// The method of a request, or that of a response's CSeq; empty where there is none.
+pub(crate) fn method_of(text: &str) -> &str {
+    if !text.starts_with("SIP/2.0 ") {
+        return text.split([' ', '\r', '\n']).next().unwrap_or_default();
+    }
+    for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
+        if let Some((name, value)) = line.split_once(':')
+            && name.trim().eq_ignore_ascii_case("CSeq")
+        {
+            return value.split_ascii_whitespace().nth(1).unwrap_or_default();
+        }
+    }
+    ""
+}
+
+/// Whether a message's head names this peer, as a user part or as the digest username.
+fn names(text: &str, name: &str) -> bool {
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    let needles = [format!(":{name}@"), format!("username=\"{name}\"")];
+    needles.iter().any(|needle| head.contains(needle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lampyris_core::flow::ListenerId;
+
+    const NOTIFY: &str =
+        "NOTIFY sip:alice@10.0.0.7 SIP/2.0\r\nFrom: <sip:6001@h>\r\nCSeq: 2 NOTIFY\r\n\r\n<sip:carol@x>";
+    const OK: &str = "SIP/2.0 200 OK\r\nVia: x\r\ncseq : 7  SUBSCRIBE\r\n\r\n";
+
+    #[test]
+    fn filters_match_by_address_name_and_method() {
+        let remote: SocketAddr = "10.0.0.7:5060".parse().expect("address");
+        for (peer, method, text, shown) in [
+            (None, None, NOTIFY, true),
+            (None, Some("notify"), NOTIFY, true),
+            (None, Some("SUBSCRIBE"), NOTIFY, false),
+            (None, Some("SUBSCRIBE"), OK, true),
+            (Some("10.0.0.7"), None, OK, true),
+            (Some("10.0.0.8"), None, OK, false),
+            (Some("10.0.0.7:5060"), None, OK, true),
+            (Some("10.0.0.7:5061"), None, OK, false),
+            (Some("alice"), None, NOTIFY, true),
+            (Some("6001"), Some("NOTIFY"), NOTIFY, true),
+            (Some("lice"), None, NOTIFY, false),
+            (Some("carol"), None, NOTIFY, false),
+        ] {
+            let request = SipDebug { on: true, peer: peer.map(Into::into), method: method.map(Into::into) };
+            assert_eq!(Filter::messages(&request).shows(remote, text), shown, "{peer:?} {method:?} {text}");
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_loses_messages_and_learns_how_many() {
+        let (tap, mut reader) = Tap::new(Filter::Messages { peer: None, method: None });
+        let mut taps = Taps::default();
+        taps.add(tap);
+        let flow = Flow::Udp { listener: ListenerId(0), remote: ([127, 0, 0, 1], 9).into() };
+        for _ in 0..QUEUE_MAX + 3 {
+            taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+        }
+        assert_eq!(taps.dropped(), 3);
+        while reader.try_recv().is_ok() {}
+        taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+        match reader.try_recv() {
+            Ok(Seen::Message(message)) => assert_eq!(message.dropped, 3),
+            other => panic!("{other:?}"),
+        }
+        drop(reader);
+        taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+        assert!(taps.taps.is_empty(), "a reader that is gone is forgotten");
+    }
+}

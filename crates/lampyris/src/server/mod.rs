@@ -1,0 +1,421 @@
+//! A running server: binds, restores, starts the engine and everything around it, and stops it again.
+//!
+//! In: what the shell needs ([`ShellSettings`]), what the node needs (`Settings`), and [`Options`]. Out: [`Running`].
+//! `run`, `demo` and the tests all start servers here.
+
+pub(crate) mod reload;
+pub(crate) mod signals;
+#[cfg(test)]
+mod tests;
+
+pub use crate::engine::Core;
+pub use crate::store::StoreFault;
+pub use reload::{Reload, Reloaded};
+
+use crate::admin::protocol::{Counters, SOCKET_NAME, Server};
+use crate::admin::server::{Admin, SocketFile};
+use crate::config::{Advertised, Durability, Listen, ShellSettings};
+use crate::engine::clock::{self, Clock};
+use crate::engine::inbox::{Happening, Mailbox, inbox};
+use crate::engine::wire::Wire;
+use crate::engine::{Engine, State, WAKER};
+use crate::resolver::Resolver;
+use crate::store::{self, DataDirectory, Loaded};
+use crate::systemd::{self, Notice};
+use crate::transport::tcp::{Limits, Streams};
+use crate::transport::udp::UdpListener;
+use lampyris_core::command::{Command, Reply};
+use lampyris_core::flow::{Listener, ListenerId, Transport};
+use lampyris_core::journal::Kind;
+use lampyris_core::time::Now;
+use mio::{Poll, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+/// Default of [`Options::store_bytes_max`]: 64 GiB of address space, reserved and not used.
+pub const STORE_BYTES_MAX_DEFAULT: u64 = 64 << 30;
+
+/// How a server is run.
+#[derive(Clone)]
+pub struct Options {
+    /// Most bytes the store may grow to.
+    pub store_bytes_max: u64,
+    /// Reads the configuration again; without it reloads are refused.
+    pub reload: Option<Reload>,
+    /// Whether SIGTERM, SIGINT and SIGHUP are for this server.
+    pub signals: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { store_bytes_max: STORE_BYTES_MAX_DEFAULT, reload: None, signals: false }
+    }
+}
+
+/// Why a server does not start; each is for people and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing to listen on.
+    #[error("nowhere to listen: give an address, as in --listen udp:0.0.0.0:5060")]
+    Nowhere,
+    /// An address cannot be bound.
+    #[error("cannot listen on {listen}: {cause}")]
+    Bind {
+        /// The address.
+        listen: Listen,
+        /// The system's words.
+        cause: io::Error,
+    },
+    /// The store or its directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The admin socket cannot be made.
+    #[error("cannot make the admin socket {path}: {cause}")]
+    Admin {
+        /// Its path.
+        path: PathBuf,
+        /// The system's words.
+        cause: io::Error,
+    },
+    /// The system refuses threads, events, signals or randomness.
+    #[error("the system refuses {what}: {cause}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// The system's words.
+        cause: io::Error,
+    },
+}
+
+/// A server that runs. Dropping it stops it, without waiting for more than a few seconds.
+pub struct Running {
+    mailbox: Mailbox,
+    listeners: Vec<Listen>,
+    restored: Loaded,
+    engine: Option<JoinHandle<anyhow::Result<()>>>,
+    /// Declared last but one: its threads end after the engine's.
+    runtime: Option<Runtime>,
+    _socket: Option<SocketFile>,
+}
+
+/// Binds, restores and starts a server around the core that `make` makes of the listeners, a secret seed and the time.
+///
+/// # Errors
+/// Something it needs is not to be had; nothing is left running.
+pub fn start_with<C: Core + 'static>(
+    shell: &ShellSettings,
+    options: &Options,
+    make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
+) -> Result<Running, StartError> {
+    start_limited(shell, options, Limits::default(), make)
+}
+
+/// As [`start_with`], with limits on streams other than the usual.
+pub(crate) fn start_limited<C: Core + 'static>(
+    shell: &ShellSettings,
+    options: &Options,
+    limits: Limits,
+    make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
+) -> Result<Running, StartError> {
+    let system = |what| move |cause| StartError::System { what, cause };
+    let started = clock::wall();
+    raise_descriptor_limit();
+    // First of all, since it is what most likely stops a second server by mistake.
+    let directory = shell.data.as_deref().map(DataDirectory::take).transpose()?.map(Arc::new);
+    let Bound { listeners, mut udp, tcp } = bind(shell)?;
+
+    let poll = Poll::new().map_err(system("epoll"))?;
+    for (at, listener) in udp.iter_mut().enumerate() {
+        listener.register(poll.registry(), Token(at)).map_err(system("epoll"))?;
+    }
+    let waker = mio::Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?;
+    let (mailbox, inbox) = inbox(waker);
+
+    let deliver: store::Deliver = {
+        let mailbox = mailbox.clone();
+        Arc::new(move |decisions| {
+            mailbox.put(Happening::Decided(decisions));
+        })
+    };
+    let durability = if directory.is_some() { shell.durability } else { Durability::Memory };
+    let (mut journal, previous) = match &directory {
+        Some(directory) => store::open(directory, durability, options.store_bytes_max, deliver)?,
+        None => store::nowhere(deliver),
+    };
+
+    let clock = Clock::start();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| StartError::System { what: "randomness", cause: error.into() })?;
+    let mut core = make(listeners.clone(), seed, clock.now());
+    let mut restored = Loaded::default();
+    for kind in Kind::ALL {
+        let now = clock.now();
+        let loaded = journal.load(kind, now.wall, &mut |key, value| core.restore(now, key, value))?;
+        restored = restored.plus(loaded);
+    }
+    core.restored(clock.now());
+    tracing::info!(
+        durability = durability.name(),
+        live = restored.live,
+        expired = restored.expired,
+        clean = previous.clean,
+        last_commit = previous.last_commit.map(|at| at.rfc3339()),
+        "restored"
+    );
+    if restored.damaged > 0 {
+        tracing::error!(records = restored.damaged, "damaged records were met in the store and are left out");
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("streams")
+        .enable_all()
+        .build()
+        .map_err(system("threads"))?;
+    let _in_runtime = runtime.enter();
+    let streams = Streams::new(runtime.handle().clone(), mailbox.clone(), limits, started.as_millis());
+    for (id, socket) in tcp {
+        streams.listen(id, socket).map_err(system("a socket"))?;
+    }
+    let resolver = Resolver::new(runtime.handle().clone(), mailbox.clone());
+    let bound: Vec<Listen> = listeners
+        .iter()
+        .map(|listener| Listen { transport: listener.transport, address: listener.local })
+        .collect();
+    let reloader = reload::Reloader::new(mailbox.clone(), options.reload.clone());
+    let socket = directory
+        .as_ref()
+        .map(|directory| {
+            let server = Server {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                listeners: bound.iter().map(ToString::to_string).collect(),
+                durability: durability.name().into(),
+                started_ms: started.as_millis(),
+                counters: Counters::default(),
+            };
+            let admin = Arc::new(Admin { mailbox: mailbox.clone(), reloader: reloader.clone(), server });
+            let path = directory.path().join(SOCKET_NAME);
+            crate::admin::server::listen(&path, admin).map_err(|cause| StartError::Admin { path, cause })
+        })
+        .transpose()?;
+    if options.signals {
+        signals::listen(mailbox.clone(), reloader).map_err(system("signals"))?;
+    }
+
+    let wire = Wire::new(udp);
+    let engine =
+        Engine { core, clock, poll, inbox, journal, streams, resolver, wire, state: State::default() };
+    let engine = std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || {
+            // Why: the directory's lock is given back when the store is closed, not before.
+            let _directory = directory;
+            engine.run()
+        })
+        .map_err(system("threads"))?;
+    for listen in &bound {
+        tracing::info!(%listen, "listening");
+    }
+    systemd::notify(Notice::Ready);
+    drop(_in_runtime);
+    Ok(Running {
+        mailbox,
+        listeners: bound,
+        restored,
+        engine: Some(engine),
+        runtime: Some(runtime),
+        _socket: socket,
+    })
+}
+
+impl Running {
+    /// Where it listens, with the ports the system chose; printed as `listening udp:127.0.0.1:5060`.
+    pub fn listeners(&self) -> &[Listen] {
+        &self.listeners
+    }
+
+    /// The first listener of a transport.
+    pub fn address(&self, transport: Transport) -> Option<SocketAddr> {
+        self.listeners.iter().find(|listen| listen.transport == transport).map(|listen| listen.address)
+    }
+
+    /// How many records were taken back at the start.
+    pub fn restored(&self) -> u64 {
+        self.restored.live
+    }
+
+    /// Asks the node; `None` when the server has stopped.
+    pub fn command(&self, command: Command) -> Option<Reply> {
+        let (answer, reply) = oneshot::channel();
+        self.mailbox.put(Happening::Command(command, answer));
+        reply.blocking_recv().ok()
+    }
+
+    /// What the I/O side counted; `None` when the server has stopped.
+    pub fn counters(&self) -> Option<Counters> {
+        let (answer, counters) = oneshot::channel();
+        self.mailbox.put(Happening::Counters(answer));
+        counters.blocking_recv().ok()
+    }
+
+    /// Whether it has stopped (by a signal or an administrator).
+    pub fn is_stopped(&self) -> bool {
+        self.engine.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops gracefully: lets transactions end, sends what waits, syncs the store.
+    ///
+    /// # Errors
+    /// The engine or the last sync failed.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.mailbox.put(Happening::Stop);
+        self.finish()
+    }
+
+    /// Waits until it is stopped by a signal or an administrator.
+    ///
+    /// # Errors
+    /// The engine or the last sync failed.
+    pub fn wait(mut self) -> anyhow::Result<()> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        let Some(engine) = self.engine.take() else { return Ok(()) };
+        let outcome =
+            engine.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the engine ended by a bug (panic)")));
+        if let Some(runtime) = self.runtime.take() {
+            // Streams that were closed get this long to take what was written to them.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        outcome
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.engine.is_some() {
+            self.mailbox.put(Happening::Stop);
+            if let Err(error) = self.finish() {
+                tracing::error!(%error, "the server did not stop well");
+            }
+        }
+    }
+}
+
+/// The sockets of a server.
+struct Bound {
+    listeners: Vec<Listener>,
+    udp: Vec<UdpListener>,
+    tcp: Vec<(ListenerId, std::net::TcpListener)>,
+}
+
+fn bind(shell: &ShellSettings) -> Result<Bound, StartError> {
+    if shell.listen.is_empty() {
+        return Err(StartError::Nowhere);
+    }
+    let mut bound = Bound { listeners: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+    for (id, listen) in (0..).map(ListenerId).zip(&shell.listen) {
+        let fault = |cause| StartError::Bind { listen: *listen, cause };
+        let local = match listen.transport {
+            Transport::Udp => {
+                let listener = UdpListener::bind(id, listen.address).map_err(fault)?;
+                let local = listener.local_addr().map_err(fault)?;
+                bound.udp.push(listener);
+                local
+            }
+            Transport::Tcp => {
+                let socket = bind_tcp(listen.address).map_err(fault)?;
+                let local = socket.local_addr().map_err(fault)?;
+                bound.tcp.push((id, socket));
+                local
+            }
+        };
+        let advertised = match shell.advertised {
+            Some(Advertised { address, port }) => SocketAddr::new(address, port.unwrap_or(local.port())),
+            None => routed(local),
+        };
+        let names = own_names(local.ip());
+        bound.listeners.push(Listener { id, transport: listen.transport, local, advertised, names });
+    }
+    Ok(bound)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Why: connections of the process before may still be closing; the port is ours all the same.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// What peers are told of a bound address: itself, or for the wildcard the address that leads to most peers.
+fn routed(local: SocketAddr) -> SocketAddr {
+    if !local.ip().is_unspecified() {
+        return local;
+    }
+    // Why: connecting a datagram socket sends nothing; it only asks the routing table which address would be used.
+    let (wildcard, far): (SocketAddr, IpAddr) = if local.is_ipv4() {
+        ((Ipv4Addr::UNSPECIFIED, 0).into(), Ipv4Addr::new(198, 51, 100, 1).into())
+    } else {
+        (
+            (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+            std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        )
+    };
+    let routed = UdpSocket::bind(wildcard)
+        .and_then(|socket| socket.connect((far, 9)).and_then(|()| socket.local_addr()))
+        .map(|address| address.ip());
+    let loopback =
+        if local.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(routed.unwrap_or(loopback), local.port())
+}
+
+/// What else means this machine: its host name, `localhost` on the loopback interface, and for the wildcard the
+/// addresses of all its interfaces.
+fn own_names(local: IpAddr) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Ok(name) = nix::unistd::gethostname()
+        && let Some(name) = name.to_str()
+    {
+        names.push(name.to_ascii_lowercase());
+    }
+    if local.is_loopback() || local.is_unspecified() {
+        names.push("localhost".to_owned());
+    }
+    if local.is_unspecified()
+        && let Ok(interfaces) = nix::ifaddrs::getifaddrs()
+    {
+        let addresses = interfaces.filter_map(|interface| interface.address);
+        names.extend(addresses.filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
+            let ip = v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))?;
+            Some(ip.to_string())
+        }));
+    }
+    names
+}
+
+/// Streams are descriptors, and the usual soft limit is 1024.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

@@ -1,0 +1,72 @@
+//! The data directory: made where it is missing, readable by its owner only, and held by one process at a time.
+
+use super::StoreFault;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A data directory that is ours until this is dropped.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl DataDirectory {
+    /// Takes the directory, making it if need be.
+    ///
+    /// # Errors
+    /// It cannot be made or written, or another process has it (then its pid is in the message).
+    pub fn take(path: &Path) -> Result<Self, StoreFault> {
+        let fault = |cause| StoreFault::Directory { path: path.to_owned(), cause };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(fault)?;
+        // Why: flock is given back by the kernel however the process ends, so no stale lock survives a kill.
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                lock.set_len(0).and_then(|()| lock.rewind()).map_err(fault)?;
+                write!(lock, "{}", std::process::id()).map_err(fault)?;
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                Err(StoreFault::InUse { path: path.to_owned(), pid })
+            }
+            Err((_, errno)) => Err(fault(errno.into())),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::TempDir;
+
+    #[test]
+    fn a_directory_is_held_once_and_says_by_whom() {
+        let temp = TempDir::new();
+        let path = temp.path().join("a/b");
+        let first = DataDirectory::take(&path).expect("new");
+        match DataDirectory::take(&path) {
+            Err(StoreFault::InUse { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+            other => panic!("taken twice: {other:?}"),
+        }
+        drop(first);
+        DataDirectory::take(&path).expect("given back");
+    }
+}

@@ -1,0 +1,237 @@
+//! The committing thread of the embedded store.
+//!
+//! In: records under tickets, in order. Out: decisions, a commit's worth at a time, in the same order. It takes all that
+//! waits (up to the bounds below), writes it in one transaction, commits and delivers. A commit that fails is aborted
+//! whole; only its deletes are tried again alone, since they free space.
+
+use super::codec;
+use super::lmdb::{META_LAST_COMMIT, Tables};
+use super::{Decision, Deliver, StoreFault};
+use crate::config::Durability;
+use crate::engine::clock::wall;
+use heed::RwTxn;
+use lampyris_core::input::StoreError;
+use lampyris_core::journal::{Key, Record};
+use lampyris_core::output::Ticket;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Most records of one commit.
+const COMMIT_RECORDS_MAX: usize = 4096;
+/// Most bytes of one commit; the record that passes it is the last.
+const COMMIT_BYTES_MAX: usize = 1 << 20;
+/// Longest time spent gathering one commit.
+const COMMIT_GATHER: Duration = Duration::from_millis(1);
+/// Most places of expired rows freed with one commit.
+const COMMIT_STALE_MAX: usize = 512;
+/// How often `process` durability syncs what it has written.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// What was written so far.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) records: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) commits: AtomicU64,
+}
+
+/// What the thread is told.
+pub(crate) enum Work {
+    /// Commit these, and free the places of these stale rows by and by.
+    Records { records: Vec<(Ticket, Record)>, stale: BTreeSet<Key> },
+    /// Commit what waits, mark the store clean, and end.
+    Close,
+}
+
+/// The committing thread.
+pub(crate) struct Writer {
+    pub(crate) tables: Tables,
+    /// Places of rows not taken back at the start, to be freed with the next commits.
+    pub(crate) stale: BTreeSet<Key>,
+    pub(crate) deliver: Deliver,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) durability: Durability,
+    pub(crate) last_sync: Instant,
+    pub(crate) unsynced: bool,
+}
+
+impl Writer {
+    /// Runs until `Close`, or until the other end is gone.
+    pub(crate) fn run(mut self, work: &Receiver<Work>) -> Result<(), StoreFault> {
+        loop {
+            let first = if self.unsynced {
+                work.recv_timeout(SYNC_EVERY)
+            } else {
+                work.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match first {
+                Ok(Work::Records { records, stale }) => {
+                    self.stale.extend(stale);
+                    if self.gather(records, work) {
+                        return self.tables.mark_clean();
+                    }
+                }
+                Ok(Work::Close) => return self.tables.mark_clean(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.sync_if_due();
+        }
+    }
+
+    /// Commits `records` and all that waits behind them; returns whether the store is to close.
+    fn gather(&mut self, mut records: Vec<(Ticket, Record)>, work: &Receiver<Work>) -> bool {
+        let since = Instant::now();
+        let mut close = false;
+        while records.len() < COMMIT_RECORDS_MAX && since.elapsed() < COMMIT_GATHER {
+            match work.try_recv() {
+                Ok(Work::Records { records: more, stale }) => {
+                    records.extend(more);
+                    self.stale.extend(stale);
+                }
+                Ok(Work::Close) => {
+                    close = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let mut rows: Vec<(Ticket, Change)> = Vec::with_capacity(records.len().min(COMMIT_RECORDS_MAX));
+        let mut bytes = 0;
+        for (ticket, record) in records {
+            let change = Change::of(record);
+            bytes += change.bytes();
+            rows.push((ticket, change));
+            if rows.len() >= COMMIT_RECORDS_MAX || bytes >= COMMIT_BYTES_MAX {
+                self.commit(&rows);
+                rows.clear();
+                bytes = 0;
+            }
+        }
+        if !rows.is_empty() {
+            self.commit(&rows);
+        }
+        close
+    }
+
+    /// One transaction, then its decisions.
+    fn commit(&mut self, rows: &[(Ticket, Change)]) {
+        let outcome = match self.write(rows, false) {
+            // Why: what frees space must not fail for want of it; deletes need but a few pages.
+            Err(cause) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
+                tracing::warn!(%cause, "a commit failed; its deletes are tried alone");
+                match self.write(rows, true) {
+                    Ok(()) => Outcome::DeletesOnly(cause.to_string()),
+                    Err(cause) => Outcome::Failed(cause.to_string()),
+                }
+            }
+            Err(cause) => Outcome::Failed(cause.to_string()),
+            Ok(()) => Outcome::Stored,
+        };
+        if let Outcome::Failed(reason) | Outcome::DeletesOnly(reason) = &outcome {
+            tracing::error!(
+                reason,
+                records = rows.len(),
+                "records could not be stored; their requests are refused"
+            );
+        }
+        let decisions: Vec<Decision> =
+            rows.iter().map(|(ticket, change)| (*ticket, outcome.of(change))).collect();
+        let failed = decisions.iter().filter(|(_, result)| result.is_err()).count();
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.counters.failed.fetch_add(failed as u64, Ordering::Relaxed);
+        self.counters.records.fetch_add((decisions.len() - failed) as u64, Ordering::Relaxed);
+        (self.deliver)(decisions);
+    }
+
+    fn write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), heed::Error> {
+        let tables = &self.tables;
+        let mut txn: RwTxn<'_> = tables.env.write_txn()?;
+        for (_, change) in rows {
+            match change {
+                Change::Put(key, row) if !deletes_only => {
+                    tables.rows(key.kind).put(&mut txn, &key.slot, row)?;
+                }
+                Change::Delete(key) => {
+                    tables.rows(key.kind).delete(&mut txn, &key.slot)?;
+                }
+                Change::Put(..) | Change::Unencodable(_) => {}
+            }
+        }
+        // Invariant: a place in `stale` has not been written since the start, so freeing it loses nothing.
+        for (_, change) in rows {
+            if let Change::Put(key, _) | Change::Delete(key) = change {
+                self.stale.remove(key);
+            }
+        }
+        let freed: Vec<Key> = self.stale.iter().copied().take(COMMIT_STALE_MAX).collect();
+        for key in &freed {
+            tables.rows(key.kind).delete(&mut txn, &key.slot)?;
+        }
+        tables.meta.put(&mut txn, META_LAST_COMMIT, &wall().as_millis())?;
+        txn.commit()?;
+        for key in &freed {
+            self.stale.remove(key);
+        }
+        self.unsynced = self.durability == Durability::Process;
+        Ok(())
+    }
+
+    fn sync_if_due(&mut self) {
+        if self.unsynced && self.last_sync.elapsed() >= SYNC_EVERY {
+            self.last_sync = Instant::now();
+            self.unsynced = false;
+            if let Err(cause) = self.tables.env.force_sync() {
+                tracing::error!(%cause, "the store cannot be synced");
+            }
+        }
+    }
+}
+
+/// A record, encoded.
+enum Change {
+    Put(Key, Vec<u8>),
+    Delete(Key),
+    Unencodable(String),
+}
+
+impl Change {
+    fn of(record: Record) -> Self {
+        match record {
+            Record::Upsert(key, value) => match codec::encode(key, &value) {
+                Ok(row) => Self::Put(key, row),
+                Err(cause) => Self::Unencodable(cause.to_string()),
+            },
+            Record::Delete(key) => Self::Delete(key),
+        }
+    }
+
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Put(_, row) => row.len(),
+            Self::Delete(_) | Self::Unencodable(_) => 0,
+        }
+    }
+}
+
+/// What became of a commit.
+enum Outcome {
+    Stored,
+    DeletesOnly(String),
+    Failed(String),
+}
+
+impl Outcome {
+    fn of(&self, change: &Change) -> Result<(), StoreError> {
+        match (self, change) {
+            (_, Change::Unencodable(reason)) => Err(StoreError { reason: reason.clone() }),
+            (Self::Stored, _) | (Self::DeletesOnly(_), Change::Delete(_)) => Ok(()),
+            (Self::Failed(reason) | Self::DeletesOnly(reason), _) => {
+                Err(StoreError { reason: reason.clone() })
+            }
+        }
+    }
+}

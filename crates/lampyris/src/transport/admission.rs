@@ -1,0 +1,184 @@
+//! Who may hold a stream: bounds on all, on each address, and on those who have not yet shown who they are.
+//!
+//! In: streams as they are accepted, established and gone. Out: a seat or a refusal, at once: accepting never waits. Where
+//! the strangers' seats are taken, the stranger who has sat longest without being served leaves (security row 36).
+
+use super::tcp::Control;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many streams there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seats {
+    /// All accepted streams.
+    pub(crate) all_max: usize,
+    /// From one address.
+    pub(crate) address_max: usize,
+    /// Of strangers.
+    pub(crate) strangers_max: usize,
+    /// Of strangers from one address.
+    pub(crate) address_strangers_max: usize,
+}
+
+impl Default for Seats {
+    fn default() -> Self {
+        Self { all_max: 100_000, address_max: 4096, strangers_max: 4096, address_strangers_max: 256 }
+    }
+}
+
+/// The seats taken.
+pub(crate) struct Admission {
+    seats: Seats,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    all: usize,
+    addresses: HashMap<IpAddr, Address>,
+    /// Strangers, longest seated first.
+    strangers: BTreeMap<u64, (IpAddr, Arc<Control>)>,
+}
+
+#[derive(Default)]
+struct Address {
+    all: usize,
+    strangers: usize,
+}
+
+/// A place for one stream, given back when dropped.
+pub(crate) struct Seat {
+    number: u64,
+    address: IpAddr,
+    admission: Arc<Admission>,
+}
+
+impl Admission {
+    /// Nobody yet.
+    pub(crate) fn new(seats: Seats) -> Arc<Self> {
+        Arc::new(Self { seats, taken: Mutex::default() })
+    }
+
+    /// A seat for a stream from `address`, maybe at the cost of the stranger who has waited longest; `None` where there
+    /// is none to be had.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, control: &Arc<Control>) -> Option<Seat> {
+        let mut taken = self.lock();
+        let of_address = taken.addresses.get(&address);
+        let (all, strangers) = of_address.map_or((0, 0), |a| (a.all, a.strangers));
+        if all >= self.seats.address_max {
+            return None;
+        }
+        let shed = if strangers >= self.seats.address_strangers_max {
+            taken.strangers.iter().find(|(_, (from, _))| *from == address).map(|(number, _)| *number)
+        } else if taken.strangers.len() >= self.seats.strangers_max || taken.all >= self.seats.all_max {
+            taken.strangers.keys().next().copied()
+        } else {
+            None
+        };
+        match shed {
+            Some(number) => {
+                if let Some((from, control)) = taken.strangers.remove(&number) {
+                    taken.address(from).strangers -= 1;
+                    control.kill();
+                }
+            }
+            None if taken.all >= self.seats.all_max => return None,
+            None => {}
+        }
+        let number = taken.next;
+        taken.next += 1;
+        taken.all += 1;
+        let of_address = taken.address(address);
+        of_address.all += 1;
+        of_address.strangers += 1;
+        taken.strangers.insert(number, (address, control.clone()));
+        Some(Seat { number, address, admission: self.clone() })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn address(&mut self, address: IpAddr) -> &mut Address {
+        self.addresses.entry(address).or_default()
+    }
+
+    fn is_no_stranger(&mut self, number: u64) {
+        if let Some((from, _)) = self.strangers.remove(&number) {
+            self.address(from).strangers -= 1;
+        }
+    }
+}
+
+impl Seat {
+    /// This one is served, and no stranger any more.
+    pub(crate) fn establish(&self) {
+        self.admission.lock().is_no_stranger(self.number);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.admission.lock();
+        taken.is_no_stranger(self.number);
+        taken.all -= 1;
+        let of_address = taken.address(self.address);
+        of_address.all -= 1;
+        if of_address.all == 0 {
+            taken.addresses.remove(&self.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    #[test]
+    fn the_stranger_who_waited_longest_makes_room() {
+        let seats = Seats { all_max: 5, address_max: 4, strangers_max: 3, address_strangers_max: 2 };
+        let admission = Admission::new(seats);
+        let controls: Vec<_> = (0..9).map(|_| Arc::new(Control::default())).collect();
+        let killed = || controls.iter().map(|c| u8::from(c.is_killed())).collect::<Vec<_>>();
+        let a = admission.admit(ip(1), &controls[0]).expect("a seat");
+        let _b = admission.admit(ip(1), &controls[1]).expect("a seat");
+        // A third stranger of the address costs its first; the seat itself is held until the stream is gone.
+        let c = admission.admit(ip(1), &controls[2]).expect("a seat");
+        assert_eq!(killed(), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        drop(a);
+        // Of other addresses: the third stranger fits, the fourth costs the longest seated of all.
+        let d = admission.admit(ip(2), &controls[3]).expect("a seat");
+        let _e = admission.admit(ip(3), &controls[4]).expect("a seat");
+        assert_eq!(killed(), [1, 1, 0, 0, 0, 0, 0, 0, 0]);
+        // Those who are served are never shed.
+        c.establish();
+        d.establish();
+        let _f = admission.admit(ip(4), &controls[5]).expect("a seat");
+        assert_eq!(killed(), [1, 1, 0, 0, 0, 0, 0, 0, 0]);
+        // Five are seated (the killed ones are still there): one more costs a stranger, served ones stay.
+        let _g = admission.admit(ip(5), &controls[6]).expect("a seat");
+        assert_eq!(killed(), [1, 1, 0, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn an_address_has_a_bound_and_gives_its_seats_back() {
+        let seats = Seats { all_max: 100, address_max: 2, strangers_max: 100, address_strangers_max: 100 };
+        let admission = Admission::new(seats);
+        let control = Arc::new(Control::default());
+        let held: Vec<_> = (0..2).map(|_| admission.admit(ip(1), &control).expect("a seat")).collect();
+        assert!(admission.admit(ip(1), &control).is_none());
+        assert!(admission.admit(ip(2), &control).is_some());
+        drop(held);
+        assert!(admission.admit(ip(1), &control).is_some());
+        let taken = admission.lock();
+        assert_eq!((taken.all, taken.addresses.len(), taken.strangers.len()), (0, 0, 0), "nothing leaks");
+    }
+}
