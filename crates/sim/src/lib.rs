@@ -1,1 +1,13 @@
-//! Simulation.
+//! A virtual world for lampyris: scenarios in raw SIP, and a simulator of networks, stores, phones and their faults.
+//!
+//! Everything here runs on virtual time and from one seed, so that a failure repeats exactly. None of it ships.
+
+mod authorize;
+pub mod check;
+pub mod host;
+pub mod network;
+pub mod phone;
+pub mod scenario;
+pub mod store;
+pub mod topology;
+pub mod world;

@@ -1,0 +1,208 @@
+//! Checkers that watch the wire: what the server may never do, whatever the network and the phones do.
+//!
+//! - *responses*: all final answers to one request have one status and one To tag, and an ACK gets none;
+//! - *CSeq* and document *versions* rise with each new NOTIFY of a dialog, across restarts too;
+//! - nothing is sent that a SIP parser refuses.
+//!
+//! In: every message as its sender sends it. Out: violations, in words.
+
+use bytes::Bytes;
+use lampyris_core::time::Instant;
+use lampyris_sip::{Message, Method, Name};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Timer F, and a little.
+const GIVE_UP: Duration = Duration::from_secs(40);
+
+/// What is known of the wire so far.
+#[derive(Default)]
+pub struct Checks {
+    /// Final answer by request: branch and CSeq to status and To tag.
+    answers: BTreeMap<(String, String), (u16, String)>,
+    /// Requests that are still new to the server's present life.
+    unanswered: BTreeMap<(String, String), (Instant, String)>,
+    /// Requests that were answered, or met a server that was down.
+    settled: BTreeSet<(String, String)>,
+    /// Last CSeq and document version by dialog.
+    dialogs: BTreeMap<(String, String), (u32, Option<u64>)>,
+    /// What was wrong.
+    pub violations: Vec<String>,
+    /// Messages of the server.
+    pub sent: u64,
+    /// Of them NOTIFYs, without retransmissions.
+    pub notifies: u64,
+}
+
+impl Checks {
+    /// A phone sends a request over UDP (or an answer, which says nothing here); streams lose messages when they break.
+    pub fn phone_sends(&mut self, now: Instant, bytes: &Bytes) {
+        let Ok(message) = Message::parse(bytes.clone()) else { return };
+        if message.is_request() && message.method() != Some(Method::Ack) {
+            let line = String::from_utf8_lossy(message.start_line()).into_owned();
+            let request = request_of(&message);
+            if !self.settled.contains(&request) {
+                self.unanswered.entry(request).or_insert((now, line));
+            }
+        }
+    }
+
+    /// The server sends something.
+    pub fn server_sends(&mut self, bytes: &Bytes) {
+        self.sent += 1;
+        let message = match Message::parse(bytes.clone()) {
+            Ok(message) => message,
+            Err(error) => {
+                return self.violations.push(format!(
+                    "not SIP: {}: {}",
+                    error.reason(),
+                    String::from_utf8_lossy(bytes)
+                ));
+            }
+        };
+        match message.method() {
+            None => self.on_answer(&message),
+            Some(Method::Notify) => self.on_notify(&message),
+            Some(_) => {}
+        }
+    }
+
+    fn on_answer(&mut self, message: &Message) {
+        let status = message.status().map_or(0, |status| status.0);
+        if message.cseq().method == Method::Ack {
+            self.violations.push(format!("an ACK was answered {status}"));
+        }
+        if status < 200 {
+            return;
+        }
+        let key = request_of(message);
+        self.unanswered.remove(&key);
+        self.settled.insert(key.clone());
+        let tag = message.to_tag().unwrap_or_default().to_owned();
+        if tag.is_empty() {
+            self.violations.push(format!("{status} to {key:?} has no To tag"));
+        }
+        let before = self.answers.entry(key.clone()).or_insert_with(|| (status, tag.clone()));
+        if *before != (status, tag.clone()) {
+            self.violations.push(format!("{key:?} was answered {before:?}, then {:?}", (status, tag)));
+        }
+    }
+
+    fn on_notify(&mut self, message: &Message) {
+        let dialog = (message.call_id().to_owned(), message.from_tag().unwrap_or_default().to_owned());
+        let (cseq, body) = (message.cseq().seq, message.body());
+        let version = version_of(&body);
+        match self.dialogs.get_mut(&dialog) {
+            Some((last, _)) if *last == cseq => return,
+            Some((last, last_version)) => {
+                if cseq < *last {
+                    self.violations.push(format!("CSeq of {dialog:?} went from {last} to {cseq}"));
+                }
+                if version.is_some() && version <= *last_version {
+                    self.violations
+                        .push(format!("version of {dialog:?} went from {last_version:?} to {version:?}"));
+                }
+                *last = cseq;
+                *last_version = version.or(*last_version);
+            }
+            None => {
+                self.dialogs.insert(dialog, (cseq, version));
+            }
+        }
+        self.notifies += 1;
+        if message.header(Name::SubscriptionState).is_none() || message.header(Name::Event).is_none() {
+            self.violations.push("a NOTIFY without Subscription-State or Event".to_owned());
+        }
+    }
+
+    /// The server was killed: a request that it meets again in its next life may be answered otherwise.
+    pub fn server_crashes(&mut self) {
+        self.answers.clear();
+        self.settled.extend(std::mem::take(&mut self.unanswered).into_keys());
+    }
+
+    /// A request that was retransmitted for 32 s cannot have been lost every time: it was answered.
+    pub fn all_answered(&mut self, now: Instant) {
+        let old = self.unanswered.iter().filter(|(_, (since, _))| now.since(*since) > GIVE_UP);
+        let never = old.map(|(request, (_, line))| format!("never answered: {line} {request:?}"));
+        self.violations.extend(never);
+    }
+}
+
+/// What tells one request from another: branch, and CSeq with its method.
+fn request_of(message: &Message) -> (String, String) {
+    let cseq = message.cseq();
+    (
+        message.top_via().branch().unwrap_or_default().to_owned(),
+        format!("{} {}", cseq.seq, cseq.method.as_str()),
+    )
+}
+
+/// `version` of a dialog-info document.
+fn version_of(body: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(body).ok()?;
+    let root = &text[text.find("<dialog-info")?..];
+    let value = root[..root.find('>')?].split("version=\"").nth(1)?;
+    value.split('"').next()?.parse().ok()
+}
+
+/// A document without what differs between two dialogs: its version and its Call-ID.
+pub fn comparable(document: &str, call_id: &str) -> String {
+    let text = if call_id.is_empty() { document.to_owned() } else { document.replace(call_id, "CALL") };
+    let Some(root) = text.find("<dialog-info") else { return text };
+    let (head, tail) = text.split_at(root);
+    match tail.split_once(" version=\"") {
+        Some((start, rest)) => format!("{head}{start}{}", rest.split_once('"').map_or("", |(_, rest)| rest)),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notify(cseq: u32, version: u32) -> Bytes {
+        let body = format!("<dialog-info version=\"{version}\"/>");
+        format!(
+            "NOTIFY sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{cseq}\r\nFrom: <sip:b@x>;tag=1\r\nTo: \
+             <sip:a@x>;tag=2\r\nCall-ID: c\r\nCSeq: {cseq} NOTIFY\r\nEvent: dialog\r\nSubscription-State: active\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into()
+    }
+
+    fn response(status: u16, tag: &str, method: &str) -> Bytes {
+        format!(
+            "SIP/2.0 {status} X\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKr\r\nFrom: <sip:b@x>;tag=1\r\nTo: \
+             <sip:a@x>;tag={tag}\r\nCall-ID: c\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into()
+    }
+
+    #[test]
+    fn each_rule_is_noticed_when_it_is_broken() {
+        let rows: [(&[Bytes], usize); 7] = [
+            (&[notify(1, 0), notify(1, 0), notify(2, 1), notify(70_000, 2)], 0),
+            (&[notify(2, 0), notify(1, 1)], 1),
+            (&[notify(1, 5), notify(2, 5)], 1),
+            (&[response(200, "t", "SUBSCRIBE"), response(200, "t", "SUBSCRIBE")], 0),
+            (&[response(200, "t", "SUBSCRIBE"), response(481, "t", "SUBSCRIBE")], 1),
+            (&[response(200, "t", "SUBSCRIBE"), response(200, "u", "SUBSCRIBE")], 1),
+            (&[response(481, "t", "ACK")], 1),
+        ];
+        for (sent, violations) in rows {
+            let mut checks = Checks::default();
+            sent.iter().for_each(|bytes| checks.server_sends(bytes));
+            assert_eq!(checks.violations.len(), violations, "{:?}", checks.violations);
+        }
+    }
+
+    #[test]
+    fn versions_and_call_ids_do_not_make_documents_differ() {
+        let a =
+            "<?xml version=\"1.0\"?><dialog-info xmlns=\"x\" version=\"3\" state=\"full\" id=\"call-1\"/>";
+        let b = a.replace("version=\"3\"", "version=\"9\"").replace("call-1", "call-2");
+        assert_eq!(comparable(a, "call-1"), comparable(&b, "call-2"));
+    }
+}

@@ -1,0 +1,254 @@
+//! The stage of virtual time: a node with its store, and parties without any distance to it.
+
+use super::parse::{Party, Script, Transport};
+use super::run::Stage;
+use crate::host::{Effect, Host};
+use bytes::Bytes;
+use lampyris_core::command::{Command, Reply, Selector};
+use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
+use lampyris_core::input::{DnsAnswer, Input};
+use lampyris_core::journal::Counts;
+use lampyris_core::settings::Settings;
+use lampyris_core::time::{Instant, Now, UnixTime};
+use lampyris_sip::Message;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2026-11-21T09:15:33Z: any moment would do.
+const START_MS: u64 = 1_795_252_533_000;
+const UDP: ListenerId = ListenerId(0);
+const TCP: ListenerId = ListenerId(1);
+
+/// Loads settings from a setup's base and the TOML over it; the binary's own loader, given by whoever has it.
+pub type Load<'l> = &'l dyn Fn(&str) -> Result<Settings, String>;
+
+/// A node and the parties of one script.
+pub struct VirtualStage<'l> {
+    host: Host,
+    parties: Vec<Party>,
+    server: SocketAddr,
+    load: Load<'l>,
+    now: Now,
+    inboxes: BTreeMap<SocketAddr, VecDeque<Bytes>>,
+    streams: BTreeMap<SocketAddr, StreamId>,
+    accepted: u64,
+}
+
+impl<'l> VirtualStage<'l> {
+    /// A stage for this script.
+    ///
+    /// # Errors
+    /// Its settings cannot be loaded.
+    pub fn new(script: &Script, load: Load<'l>) -> Result<Self, String> {
+        let settings = Arc::new(load(&script.settings.toml)?);
+        let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(START_MS) };
+        let listener = |id, transport| Listener {
+            id,
+            transport,
+            local: script.server,
+            advertised: script.server,
+            names: Vec::new(),
+        };
+        let listeners = vec![
+            listener(UDP, lampyris_core::flow::Transport::Udp),
+            listener(TCP, lampyris_core::flow::Transport::Tcp),
+        ];
+        let host = Host::new(settings, listeners, 1, now);
+        let mut stage = Self {
+            host,
+            parties: script.parties.clone(),
+            server: script.server,
+            load,
+            now,
+            inboxes: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            accepted: 0,
+        };
+        stage.carry();
+        Ok(stage)
+    }
+
+    fn party(&self, name: &str) -> Option<&Party> {
+        self.parties.iter().find(|party| party.name == name)
+    }
+
+    fn set_clock(&mut self, at: Instant) {
+        let step = at.since(self.now.mono);
+        self.now = Now { mono: self.now.mono + step, wall: self.now.wall + step };
+    }
+
+    /// Brings what the node sends to whom it is for.
+    fn carry(&mut self) {
+        loop {
+            while let Some(effect) = self.host.poll() {
+                match effect {
+                    Effect::Send { flow, bytes } => {
+                        self.inboxes.entry(flow.remote()).or_default().push_back(bytes);
+                    }
+                    Effect::Close(id) => self.streams.retain(|_, known| *known != id),
+                    Effect::Connect { id, transport, listener, remote } => {
+                        let listens =
+                            |party: &Party| party.address == remote && party.transport == Transport::Tcp;
+                        let input = if self.parties.iter().any(listens) {
+                            self.streams.insert(remote, id);
+                            Input::FlowOpened { id, transport, listener, remote }
+                        } else {
+                            Input::FlowClosed { id }
+                        };
+                        self.host.input(self.now, input);
+                    }
+                    // Why: scenarios name hosts by address; a name is one that nobody knows.
+                    Effect::Resolve(query, _) => {
+                        self.host.input(self.now, Input::Resolved { query, answer: DnsAnswer::Failed });
+                    }
+                    Effect::Told(_) => {}
+                }
+            }
+            if self.host.next().is_none_or(|at| at > self.now.mono) {
+                return;
+            }
+            self.host.advance(self.now);
+        }
+    }
+
+    /// Lets time pass until `until`, or until `done` says so.
+    fn play(&mut self, until: Instant, done: &dyn Fn(&Self) -> bool) {
+        loop {
+            self.carry();
+            if done(self) {
+                return;
+            }
+            match self.host.next().filter(|at| *at <= until) {
+                Some(at) => self.set_clock(at),
+                None => return self.set_clock(until),
+            }
+        }
+    }
+}
+
+impl Stage for VirtualStage<'_> {
+    fn address(&mut self, party: &str) -> SocketAddr {
+        self.party(party).map_or(self.server, |party| party.address)
+    }
+
+    fn server(&self, _transport: Transport) -> SocketAddr {
+        self.server
+    }
+
+    fn send(&mut self, party: &str, bytes: Bytes) {
+        let Some(Party { transport, address: remote, .. }) = self.party(party).cloned() else { return };
+        let flow = match transport {
+            Transport::Udp => Flow::Udp { listener: UDP, remote },
+            Transport::Tcp => {
+                let id = self.streams.get(&remote).copied().unwrap_or_else(|| {
+                    self.accepted += 1;
+                    let id = StreamId(self.accepted);
+                    self.streams.insert(remote, id);
+                    let transport = lampyris_core::flow::Transport::Tcp;
+                    self.host.input(self.now, Input::FlowOpened { id, transport, listener: TCP, remote });
+                    id
+                });
+                Flow::Stream { id, remote }
+            }
+        };
+        self.host.input(self.now, Input::Received { flow, message: Message::parse(bytes) });
+        self.carry();
+    }
+
+    fn receive(&mut self, party: &str, wait: Duration) -> Option<Bytes> {
+        let address = self.address(party);
+        let until = self.now.mono + wait;
+        self.play(until, &|stage| stage.inboxes.get(&address).is_some_and(|inbox| !inbox.is_empty()));
+        self.inboxes.get_mut(&address)?.pop_front()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.play(self.now.mono + time, &|_| false);
+    }
+
+    fn longest_pass(&self) -> Option<Duration> {
+        None
+    }
+
+    fn admin(&mut self, words: &str) -> Result<(), String> {
+        let command = command(words).ok_or_else(|| format!("no such command: {words}"))?;
+        let reply = self.host.command(self.now, command);
+        self.carry();
+        match reply {
+            Some(Reply::Refused { reason }) => Err(reason),
+            Some(_) => Ok(()),
+            None => Err("the server is down".to_owned()),
+        }
+    }
+
+    fn crash_and_restart(&mut self) {
+        self.host.crash();
+        self.streams.clear();
+        self.host.restart(self.now);
+        self.carry();
+    }
+
+    fn close(&mut self, party: &str) {
+        let address = self.address(party);
+        if let Some(id) = self.streams.remove(&address) {
+            self.host.input(self.now, Input::FlowClosed { id });
+            self.carry();
+        }
+    }
+
+    fn reload(&mut self, toml: &str) -> Result<(), String> {
+        let settings = Arc::new((self.load)(toml)?);
+        self.host.command(self.now, Command::Reload(settings));
+        self.carry();
+        Ok(())
+    }
+
+    fn fail_store(&mut self) -> bool {
+        self.host.store.commits_to_fail += 1;
+        true
+    }
+
+    fn count(&mut self, what: &str) -> Option<usize> {
+        let Some(Reply::Status(status)) = self.host.command(self.now, Command::Status) else { return None };
+        Some(match what {
+            "subscriptions" => status.subscriptions,
+            "publications" => status.publications,
+            "bindings" => status.bindings,
+            "transactions" => status.transactions,
+            _ => return None,
+        })
+    }
+}
+
+/// A command as it is typed on the binary's command line, as far as scenarios need it.
+fn command(words: &str) -> Option<Command> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let own = |word: &str| word.to_owned();
+    let selector = |words: &[&str]| match words {
+        ["--all"] => Some(Selector::default()),
+        ["--watcher", name] => Some(Selector { watcher: Some(own(name)), ..Selector::default() }),
+        ["--call-id", id] => Some(Selector { call_id: Some(own(id)), ..Selector::default() }),
+        [resource] => Some(Selector { resource: Some(own(resource)), ..Selector::default() }),
+        _ => None,
+    };
+    Some(match words.as_slice() {
+        ["devstate", "set", device, state] => {
+            Command::SetDevice { device: own(device), state: own(state), for_s: None }
+        }
+        ["devstate", "set", device, state, "--for", time] => {
+            let for_s = time.strip_suffix('s')?.parse().ok()?;
+            Command::SetDevice { device: own(device), state: own(state), for_s: Some(for_s) }
+        }
+        ["devstate", "clear", device] => Command::ClearDevice { device: own(device) },
+        ["mailbox", "set", mailbox, new, old] => {
+            let counts = Counts { new: new.parse().ok()?, old: old.parse().ok()?, ..Counts::default() };
+            Command::SetMailbox { mailbox: own(mailbox), counts }
+        }
+        ["nudge", rest @ ..] => Command::Nudge(selector(rest)?),
+        ["drop", rest @ ..] => Command::Drop(selector(rest)?),
+        ["stop"] => Command::Stop,
+        _ => return None,
+    })
+}
