@@ -1,0 +1,74 @@
+"""baresip: one registers and publishes, another watches it."""
+
+import os
+import re
+
+import office
+from programs import Failure, Missing, Program, need
+
+MODULES = ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules",
+           "/usr/lib/aarch64-linux-gnu/baresip/modules"]
+
+CONFIG = """sip_listen 127.0.0.1:0
+module_path {modules}
+module stdio.so
+module_tmp uuid.so
+module_tmp account.so
+module_app contact.so
+module_app menu.so
+module_app presence.so
+"""
+
+
+def start(run, user, watched=()):
+    """A baresip of this user; it registers, publishes `online` and subscribes to whom it watches."""
+    need("baresip")
+    modules = next((path for path in MODULES if os.path.isdir(path)), None)
+    if not modules:
+        raise Missing("baresip's modules are in none of the usual places")
+    home = run.logs / f"baresip-{user}"
+    home.mkdir()
+    (home / "config").write_text(CONFIG.format(modules=modules))
+    (home / "accounts").write_text(
+        f"<sip:{user}@{office.DOMAIN}>;auth_user={user};auth_pass={office.secret(user)}"
+        f';outbound="sip:127.0.0.1:{run.server.udp};transport=udp";regint=120;pubint=120;answermode=manual\n')
+    (home / "contacts").write_text(
+        "".join(f'"{name}" <sip:{name}@{office.DOMAIN}>;presence=p2p\n' for name in watched))
+    return Program(f"baresip-{user}", ["baresip", "-f", home, "-v", "-s"], run.logs / f"baresip-{user}.log")
+
+
+def registers_publishes_and_watches(run):
+    carol = start(run, "carol", watched=["dave"])
+    dave = None
+    try:
+        carol.wait_for(rf"^carol@{re.escape(office.DOMAIN)}: .*200 OK")
+        carol.wait_for(r"^Subscription-State: active")
+        seen = carol.mark()
+
+        def carol_sees(status):
+            nonlocal seen
+            carol.wait_for(rf"<sip:dave@{re.escape(office.DOMAIN)}> changed status .* to .*{status}", since=seen)
+            seen = carol.mark()
+
+        dave = start(run, "dave")
+        dave.wait_for(rf"^dave@{re.escape(office.DOMAIN)}: .*200 OK")
+        dave.wait_for(r"^SIP-ETag:")
+        carol_sees("Online")
+        def dave_says(command, status):
+            # baresip drops its entity-tag when it publishes again before the last answer is there.
+            said = dave.mark()
+            dave.type(command)
+            carol_sees(status)
+            dave.wait_for(r"^SIP-ETag:", since=said)
+
+        dave_says("/presence_offline", "Offline")
+        dave_says("/presence_online", "Online")
+        dave.type("/quit")
+        carol_sees("Offline")
+        refused = [line for line in carol.lines + dave.lines if line and re.match(r"SIP/2\.0 (4(?!01)|5|6)", line)]
+        if refused:
+            raise Failure(f"the server refused {len(refused)} requests, as in `{refused[0]}`")
+    finally:
+        for program in (dave, carol):
+            if program:
+                program.stop()

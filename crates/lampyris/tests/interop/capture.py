@@ -1,0 +1,111 @@
+"""A capture of the run's own two ports on the loopback interface, judged by an independent dissector."""
+
+import os
+import shutil
+import subprocess
+import time
+from xml.etree import ElementTree
+
+from programs import Failure, Missing, Program
+
+# What tshark says of a frame it cannot make sense of, and of SIP or XML that is wrong.
+WRONG = " || ".join(["_ws.malformed", "_ws.unreassembled", '_ws.expert.severity == "Error"', "sip.content_length.invalid",
+                     "sip.Status-Code.invalid", "sip.Via.sent-by.port.invalid", "sip.retry_after.invalid", "xml.unknown"])
+
+
+class Capture:
+    def __init__(self, server, logs):
+        self.server = server
+        self.file = logs / "run.pcapng"
+        self.log = logs / "tshark.txt"
+        self.program = None
+        self.why_not = None
+        if not shutil.which("tshark"):
+            self.why_not = "there is no tshark"
+            return
+        filter_ = f"udp port {server.udp} or tcp port {server.tcp}"
+        self.program = Program("dumpcap", ["dumpcap", "-q", "-i", "lo", "-f", filter_, "-w", self.file],
+                               logs / "dumpcap.log")
+        try:
+            self.program.wait_for(r"^File:", 10)
+        except Failure as failure:
+            self.program.stop()
+            self.program = None
+            self.why_not = f"may not capture on lo: {failure}"
+
+    def stop(self):
+        if self.program:
+            # The kernel hands frames over in batches; what the run sent last must be in the file.
+            size = -1
+            while size != os.path.getsize(self.file):
+                size = os.path.getsize(self.file)
+                time.sleep(0.5)
+            self.program.stop()
+
+    def tshark(self, *arguments):
+        decode = ["-d", f"udp.port=={self.server.udp},sip", "-d", f"tcp.port=={self.server.tcp},sip"]
+        done = subprocess.run(["tshark", "-n", "-r", self.file, *decode, *arguments], capture_output=True, text=True,
+                              errors="replace", timeout=120, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise Failure(f"tshark: {done.stderr.strip()}")
+        return done.stdout
+
+    def dissect(self, whole_run):
+        """Fails where a frame is wrong, or where a whole run's capture lacks what a whole run sends."""
+        if not self.program:
+            raise Missing(self.why_not)
+        frames = self.tshark("-Y", "sip", "-T", "fields", "-e", "sip.Method", "-e", "sip.Status-Code")
+        methods = {line.split("\t")[0] for line in frames.splitlines()}
+        lacking = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH"} - methods
+        if lacking and whole_run:
+            raise Failure(f"the capture has no {', '.join(sorted(lacking))}: {len(frames.splitlines())} SIP frames")
+        if whole_run and not self.tshark("-Y", 'xml && sip.Method == "NOTIFY"').strip():
+            raise Failure("the capture has no NOTIFY with XML")
+        # A datagram of the server's that is no SIP at all; keep-alives of up to 4 bytes are (RFC 5626 §4.4).
+        opaque = f"(udp.srcport == {self.server.udp} && udp.length > 12 && !sip)"
+        wrong = self.tshark("-Y", f"{WRONG} || {opaque}", "-V")
+        self.log.write_text(wrong)
+        if wrong.strip():
+            lines = [line.strip() for line in wrong.splitlines()
+                     if "Malformed" in line or "Expert Info (Error" in line or "nrecognized" in line]
+            raise Failure(f"frames that do not dissect: {' | '.join(lines[:4]) or wrong[:200]} (see {self.log})")
+        self.read_strictly(whole_run)
+
+    def read_strictly(self, whole_run):
+        """What tshark lets pass: a Content-Length that is not the body's, and XML that is not well-formed."""
+        fields = ["-T", "fields", "-e", "tcp.stream", "-e", "udp.payload", "-e", "tcp.payload"]
+        sent = self.tshark("-Y", f"udp.srcport == {self.server.udp} || tcp.srcport == {self.server.tcp}", *fields)
+        datagrams, streams = [], {}
+        for line in sent.splitlines():
+            stream, datagram, segment = (line.split("\t") + ["", ""])[:3]
+            if stream:
+                streams[stream] = streams.get(stream, b"") + bytes.fromhex(segment)
+            else:
+                datagrams.append(bytes.fromhex(datagram))
+        documents = sum(document(message, rest_must_be=b"")[0] for message in datagrams if message.strip())
+        for rest in streams.values():
+            while rest := rest.lstrip(b"\r\n"):
+                found, rest = document(rest)
+                documents += found
+        if documents == 0 and whole_run:
+            raise Failure("the server sent no XML document")
+
+
+def document(message, rest_must_be=None):
+    """Whether the SIP message at the start of these bytes brings well-formed XML, and the bytes after it."""
+    head, separator, rest = message.partition(b"\r\n\r\n")
+    lines = head.decode(errors="replace").split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    length = headers.get("content-length", "")
+    if not separator or not length.isdigit() or len(rest) < int(length):
+        raise Failure(f"no whole message, or no Content-Length that fits it: `{lines[0]}`, {headers}")
+    body, rest = rest[:int(length)], rest[int(length):]
+    if rest_must_be is not None and rest != rest_must_be:
+        raise Failure(f"{len(rest)} bytes after the body of `{lines[0]}`")
+    if "xml" not in headers.get("content-type", ""):
+        return False, rest
+    try:
+        ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise Failure(f"the body of `{lines[0]}` is not well-formed: {error}: {body!r}") from None
+    return True, rest

@@ -1,0 +1,96 @@
+"""linphonec: one registers and publishes, another watches it as its friend."""
+
+import re
+
+import office
+from programs import Failure, Program, need
+
+CONFIG = """[sip]
+sip_port={port}
+sip_tcp_port=0
+sip_tls_port=0
+default_proxy=0
+register_only_when_network_is_up=0
+guess_hostname=0
+contact="{user}" <sip:{user}@127.0.0.1>
+
+[net]
+firewall_policy=0
+
+[proxy_0]
+reg_proxy=<sip:127.0.0.1:{server};transport=udp>
+reg_route=<sip:127.0.0.1:{server};transport=udp;lr>
+reg_identity=sip:{user}@{domain}
+reg_expires=600
+reg_sendregister=1
+publish=1
+publish_expires=600
+
+[auth_info_0]
+username={user}
+passwd={secret}
+"""
+
+FRIEND = """
+[friend_{number}]
+url=<sip:{friend}@{domain}>
+pol=accept
+subscribe=1
+"""
+
+
+def start(run, user, port, watched=()):
+    """A linphonec of this user; it registers, publishes that it is there, and subscribes to its friends."""
+    need("linphonec")
+    home = run.logs / f"linphone-{user}"
+    (home / ".local/share/linphone").mkdir(parents=True)
+    config = CONFIG.format(user=user, port=port, server=run.server.udp, domain=office.DOMAIN, secret=office.secret(user))
+    for number, friend in enumerate(watched):
+        config += FRIEND.format(number=number, friend=friend, domain=office.DOMAIN)
+    (home / "linphonerc").write_text(config)
+    command = ["linphonec", "-c", home / "linphonerc", "-d", "6", "-l", home / "messages.log"]
+    return Program(f"linphone-{user}", command, run.logs / f"linphone-{user}.log", env={"HOME": str(home)})
+
+
+def registered(program, user):
+    """Asks until it says so: linphonec does not tell by itself."""
+    for _ in range(20):
+        seen = program.mark()
+        program.type("status register")
+        try:
+            program.wait_for(rf"registered, identity=sip:{user}@", 1, since=seen)
+            return
+        except Failure:
+            if program.child.poll() is not None:
+                raise
+    raise Failure(f"{program.name} does not get registered (see {program.log})")
+
+
+def registers_publishes_and_watches(run):
+    domain = re.escape(office.DOMAIN)
+    erin = start(run, "erin", run.free_port(), watched=["frank"])
+    frank = None
+    try:
+        registered(erin, "erin")
+        frank = start(run, "frank", run.free_port())
+        registered(frank, "frank")
+        erin.wait_for(rf"<sip:frank@{domain}> is Online", 20)
+        seen = erin.mark()
+        frank.type("quit")
+        frank.ended(15)
+        erin.wait_for(rf"<sip:frank@{domain}> is Offline", 20, since=seen)
+        erin.type("quit")
+        erin.ended(15)
+        for user in ("erin", "frank"):
+            messages = (run.logs / f"linphone-{user}" / "messages.log").read_text(errors="replace")
+            # 481 is linphone's own answer to the NOTIFY that ends a subscription it has just ended.
+            refused = re.findall(r"^SIP/2\.0 (?!401|481)[456]\d\d .*", messages, re.MULTILINE)
+            if refused:
+                raise Failure(f"the server refused {len(refused)} requests of {user}, as in `{refused[0]}`")
+            for method in ("REGISTER", "PUBLISH"):
+                if not re.search(rf"^{method} sip:", messages, re.MULTILINE):
+                    raise Failure(f"{user} sent no {method}")
+    finally:
+        for program in (frank, erin):
+            if program:
+                program.stop()
