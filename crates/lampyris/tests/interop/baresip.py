@@ -38,6 +38,18 @@ def start(run, user, watched=()):
 
 
 def registers_publishes_and_watches(run):
+    # baresip 1.0.0 publishes twice at its start without waiting, and may keep the older of the two entity-tags; what it
+    # says afterwards then depends on its own timing. So a run that fails is done again, twice at the most.
+    for attempt in (1, 2, 3):
+        try:
+            return one_run(run)
+        except Failure as failure:
+            if attempt == 3:
+                raise
+            print(f"again, after attempt {attempt}: {failure}")
+
+
+def one_run(run):
     carol = start(run, "carol", watched=["dave"])
     dave = None
     try:
@@ -52,14 +64,22 @@ def registers_publishes_and_watches(run):
 
         dave = start(run, "dave")
         dave.wait_for(rf"^dave@{re.escape(office.DOMAIN)}: .*200 OK")
-        dave.wait_for(r"^SIP-ETag:")
-        carol_sees("Online")
+
+        def answered(lines):
+            # Each PUBLISH is sent twice, without and with credentials, and then answered with an entity-tag.
+            asked = sum(line.startswith("PUBLISH ") for line in lines)
+            return asked > 0 and asked == 2 * sum(line.startswith("SIP-ETag:") for line in lines)
+
         def dave_says(command, status):
-            # baresip drops its entity-tag when it publishes again before the last answer is there.
-            said = dave.mark()
+            # It drops its entity-tag when it publishes again before the last answer is there.
             dave.type(command)
             carol_sees(status)
-            dave.wait_for(r"^SIP-ETag:", since=said)
+            dave.wait_until(answered, "an answer to every PUBLISH")
+
+        # It publishes at its start and again when it has registered.
+        dave.wait_for(r"got event \d+ \(REGISTER_OK\)")
+        dave.wait_until(answered, "an answer to every PUBLISH")
+        carol_sees("Online")
 
         dave_says("/presence_offline", "Offline")
         dave_says("/presence_online", "Online")

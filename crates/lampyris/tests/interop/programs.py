@@ -78,6 +78,16 @@ class Program:
                     raise Failure(f"{self.name}: no line like /{pattern}/ within {seconds} s (see {self.log})")
                 self.news.wait(left)
 
+    def wait_until(self, holds, what, seconds=15):
+        """Waits until `holds` is true of all lines said so far."""
+        deadline = time.monotonic() + seconds
+        with self.news:
+            while not holds([line for line in self.lines if line is not None]):
+                left = deadline - time.monotonic()
+                if left <= 0 or None in self.lines:
+                    raise Failure(f"{self.name}: {what} did not come true (see {self.log})")
+                self.news.wait(left)
+
     def mark(self):
         """How much was said so far, for `since`."""
         with self.news:
