@@ -7,12 +7,12 @@ use crate::journal::{Counts, DeviceRecord, Key, Kind, MailboxRecord, Record, Val
 use crate::mailbox::full_name;
 use crate::node::{Node, Put, Timer};
 use crate::notifier::subscription::{EndReason, Text};
-use crate::packages::{PackageId, StateKind};
+use crate::packages::{PackageId, StateKind, Watched};
 use crate::resource::ResourceKey;
 use crate::resource::{Resource, ResourceId};
 use crate::settings::{Settings, StopPolicy};
 use crate::tickets::Undo;
-use crate::time::{Now, UnixTime};
+use crate::time::Now;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ impl Node {
             owners.map(|peer| self.facts.user_key(peer)).chain([ResourceKey::Mailbox(name.to_owned())]);
         let resources: Vec<_> = keys.filter_map(|key| self.facts.resources.find(&key)).collect();
         let mut slots = Vec::new();
-        for package in PackageId::all().filter(|package| package.get().watches_mailboxes()) {
+        for package in PackageId::all().filter(|package| package.get().watches() == Watched::Mailboxes) {
             let states = resources.iter().filter_map(|id| self.facts.resources.package(*id, package));
             slots.extend(states.flat_map(|state| state.publications.iter().copied()));
         }
@@ -366,16 +366,11 @@ fn device_key(slot: u32) -> Key {
     Key { kind: Kind::Device, slot: u64::from(slot) }
 }
 
-/// Whole seconds from `now` until `at`, rounded up.
-pub(crate) fn seconds_until(now: UnixTime, at: UnixTime) -> u32 {
-    u32::try_from(at.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hint::Hint;
-    use crate::time::Instant;
+    use crate::time::{Instant, UnixTime};
 
     #[test]
     fn a_presence_is_listed_as_it_was_typed_with_its_hints_and_holds_until_it_is_set_again() {

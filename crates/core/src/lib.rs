@@ -12,6 +12,7 @@ pub mod composition;
 mod connections;
 pub mod device_state;
 mod devices;
+mod fingerprint;
 pub mod flow;
 pub mod hint;
 pub mod input;

@@ -16,6 +16,10 @@ pub const ADDRESS_BYTES_MAX: usize = 2048;
 pub const USER_AGENT_BYTES_MAX: usize = 256;
 /// Most bindings of one AOR; one more is 403.
 pub const BINDINGS_PER_AOR_MAX: usize = 10;
+/// Most ended bindings of one AOR that its watchers are still shown; beyond it the oldest are left out.
+pub const ENDED_BINDINGS_PER_AOR_MAX: usize = 16;
+/// How long a binding that ended is in the documents: until a NOTIFY was answered or given up, 64*T1 (RFC 3261 §17.1.2).
+pub const ENDED_BINDING_SHOWN: Duration = Duration::from_secs(32);
 /// Most Contact values in one REGISTER; more is 400.
 pub const CONTACTS_PER_REQUEST_MAX: usize = 16;
 /// Most media ranges read of a request's Accept headers; more is 400 (security row 3).

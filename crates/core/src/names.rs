@@ -7,7 +7,7 @@ use crate::authn::Identity;
 use crate::flow::Listener;
 use crate::mailbox::full_name;
 use crate::node::Node;
-use crate::packages::PackageId;
+use crate::packages::{PackageId, Watched};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::settings::{NoHint, Peer, Settings};
@@ -96,8 +96,13 @@ impl Node {
         if address.user.is_empty() {
             return Err(Reject::NotFound);
         }
-        if package.get().watches_mailboxes() {
-            return self.find_mailboxes(identity, &address);
+        match package.get().watches() {
+            Watched::Mailboxes => return self.find_mailboxes(identity, &address),
+            Watched::Users => {
+                let own = || self.own_extension(identity, &address).map(|peer| self.facts.user_key(peer));
+                return self.find_user(&address).or_else(own).ok_or(Reject::NotFound);
+            }
+            Watched::Lamps => {}
         }
         // Why: a phone publishes for its AOR, even where an extension has the same name and shows it.
         if publish && let Some(user) = self.find_user(&address) {
@@ -145,15 +150,18 @@ impl Node {
         {
             return Ok(ResourceKey::Mailbox(full));
         }
-        // Phones ask for their own extension: it means their mailboxes.
-        let own = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
-        if let Some(peer) = own.filter(|peer| !peer.mailboxes.is_empty())
-            && let Some(found) = settings.dialplan.lookup(&peer.context, &address.user)
-            && found.hint.is_some_and(|hint| hint.devices.contains(&peer.device))
-        {
+        if let Some(peer) = self.own_extension(identity, address).filter(|peer| !peer.mailboxes.is_empty()) {
             return Ok(self.mailboxes_of(peer));
         }
         self.find_user(address).filter(|_| any_user(settings, address)).ok_or(Reject::NotFound)
+    }
+
+    /// Phones ask for their own extension: it means themselves.
+    fn own_extension(&self, identity: &Identity, address: &Address) -> Option<&Peer> {
+        let settings = &self.facts.settings;
+        let peer = settings.peers.get(identity.peer.as_ref()?)?;
+        let found = settings.dialplan.lookup(&peer.context, &address.user)?;
+        found.hint.is_some_and(|hint| hint.devices.contains(&peer.device)).then_some(peer)
     }
 
     /// A peer's one mailbox, so that its owner's name and its own name mean the same; or the owner of several.

@@ -57,6 +57,8 @@ pub(crate) enum Timer {
     PublicationExpires(u32),
     /// The first binding of an AOR ends.
     BindingExpires(u32),
+    /// Bindings that ended have been shown long enough.
+    EndedBindings,
     /// A manual device state ends.
     ManualExpires(crate::devices::DeviceId),
     /// The bindings of a closed stream are lost.
@@ -257,6 +259,7 @@ impl Node {
                 Timer::NotifyAgain(slot) => self.on_notify_again(slot),
                 Timer::PublicationExpires(slot) => self.on_publication_expired(now, slot),
                 Timer::BindingExpires(slot) => self.on_binding_expired(now, slot),
+                Timer::EndedBindings => self.on_ended_bindings_due(now),
                 Timer::ManualExpires(device) => self.on_manual_expired(now, device),
                 Timer::FlowLost(stream) => self.on_flow_lost(now, stream),
                 Timer::Qualify(round) => self.on_qualify_due(now, round),

@@ -34,6 +34,9 @@ impl Node {
         let event = message.header(Name::Event).ok_or_else(bad_event)?;
         let event = EventHeader::parse(event).map_err(|_| Reject::BadRequest("malformed Event".into()))?;
         let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
+        if package.get().publish_types().is_empty() {
+            return Err(bad_event()); // RFC 3903 §6, step 2: not a package that can be published.
+        }
         let uri = message.request_uri().unwrap_or("");
         let key = self.find_resource(&request.identity, uri, package, true)?;
         if !self.may_publish(request, &key) {

@@ -1,14 +1,15 @@
 //! REGISTER, from request to bindings (RFC 3261 §10.3), and what ends a binding besides.
 
 use crate::authn::Identity;
+use crate::body::reginfo::ContactEvent;
 use crate::flow::StreamId;
 use crate::journal::{BindingRecord, BindingsRecord, Key, Kind, Record, Value};
 use crate::limits;
 use crate::node::{Node, Put, Timer};
 use crate::notifier::user_agent_of;
 use crate::output::{Event, Ticket};
-use crate::packages::StateKind;
-use crate::registrar::{Refusal, Update, first_expiry};
+use crate::packages::{PackageId, StateKind};
+use crate::registrar::{Change, Refusal, Update, first_expiry};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::router::Request;
@@ -35,7 +36,7 @@ impl Node {
             return Ok(());
         }
         let bindings = self.wanted_bindings(now, request, &aor, &contacts)?;
-        let ticket = self.set_bindings(now, &aor, bindings);
+        let ticket = self.set_bindings(now, &aor, bindings, ContactEvent::Unregistered);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
@@ -146,8 +147,14 @@ impl Node {
         self.respond(now, request.server, 200, bytes, after);
     }
 
-    /// Replaces the bindings of an AOR, stores them and moves the device.
-    fn set_bindings(&mut self, now: Now, aor: &str, bindings: Vec<BindingRecord>) -> Option<Ticket> {
+    /// Replaces the bindings of an AOR, stores them and moves the device; those that are gone ended by this event.
+    fn set_bindings(
+        &mut self,
+        now: Now,
+        aor: &str,
+        bindings: Vec<BindingRecord>,
+        event: ContactEvent,
+    ) -> Option<Ticket> {
         let before = self.facts.registrar.find(aor);
         let previous = before.and_then(|slot| self.facts.registrar.get(slot)).map(|entry| {
             if let Some(timer) = entry.timer {
@@ -155,16 +162,44 @@ impl Node {
             }
             Value::Bindings(entry.record())
         });
-        let gone = bindings.is_empty();
-        let slot = self.facts.registrar.set(aor, bindings)?;
+        let Change { slot, gone } = self.facts.registrar.set(aor, bindings)?;
+        if !gone.is_empty() && self.is_registration_watched(aor) {
+            self.facts.registrar.keep_ended(aor, gone, event, now.mono);
+            self.timers.insert(now.mono + limits::ENDED_BINDING_SHOWN, Timer::EndedBindings);
+        }
         let key = Key { kind: Kind::Bindings, slot: u64::from(slot) };
         let record = match self.facts.registrar.get(slot) {
-            Some(entry) if !gone => Record::Upsert(key, Value::Bindings(entry.record())),
-            _ => Record::Delete(key),
+            Some(entry) => Record::Upsert(key, Value::Bindings(entry.record())),
+            None => Record::Delete(key),
         };
         self.arm_bindings(now, slot);
         self.bindings_changed(now, aor);
         Some(self.persist(record, Undo::To(previous)))
+    }
+
+    fn is_registration_watched(&self, aor: &str) -> bool {
+        let resource = ResourceKey::parse(aor).and_then(|key| self.facts.resources.find(&key));
+        let Some(resource) = resource else { return false };
+        let mut packages = PackageId::all().filter(|p| p.get().depends_on().contains(&StateKind::Bindings));
+        packages.any(|p| {
+            self.facts.resources.package(resource, p).is_some_and(|state| !state.watchers.is_empty())
+        })
+    }
+
+    /// Bindings that ended have been shown long enough. Nobody is told that: RFC 3680 §4.7.2 forbids it of a registration.
+    pub(crate) fn on_ended_bindings_due(&mut self, now: Now) {
+        for aor in self.facts.registrar.forget_ended(now.mono - limits::ENDED_BINDING_SHOWN) {
+            let Some(id) = ResourceKey::parse(&aor).and_then(|key| self.facts.resources.find(&key)) else {
+                continue;
+            };
+            for package in PackageId::all().filter(|p| p.get().depends_on().contains(&StateKind::Bindings)) {
+                let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
+                state.forget();
+                if !state.watchers.is_empty() {
+                    self.mark_shown(now, id, package);
+                }
+            }
+        }
     }
 
     fn arm_bindings(&mut self, now: Now, slot: u32) {
@@ -180,12 +215,16 @@ impl Node {
         self.tell(Event::Registration { aor: aor.to_owned(), bindings });
         // Why: an AOR reads as the key of its user, so no REGISTER looks at every peer.
         let peer = ResourceKey::parse(aor).and_then(|key| Some(self.facts.peer_of(&key)?.name.clone()));
+        let own = ResourceKey::parse(aor).and_then(|key| self.facts.resources.find(&key));
         if let Some(name) = peer {
             self.qualifier.forget(&name);
             self.refresh_peer(now, &name);
-        } else if let Some(id) = ResourceKey::parse(aor).and_then(|key| self.facts.resources.find(&key)) {
+        } else if let Some(id) = own {
             self.relamp(now, id);
             self.changed(id, StateKind::DeviceStates);
+        }
+        if let Some(id) = own {
+            self.changed(id, StateKind::Bindings);
         }
     }
 
@@ -197,7 +236,7 @@ impl Node {
         // Why: the timer is monotonic and was armed for the first of them; the wall clock may have jumped since.
         let due = first_expiry(&entry.bindings).map_or(now.wall, |first| first.max(now.wall));
         let left: Vec<_> = entry.bindings.iter().filter(|b| b.expires_at > due).cloned().collect();
-        self.set_bindings(now, &aor, left);
+        self.set_bindings(now, &aor, left, ContactEvent::Expired);
     }
 
     /// A stream has been closed for the grace time: bindings that still name it are lost.
@@ -206,7 +245,7 @@ impl Node {
             let on_it =
                 |b: &BindingRecord| matches!(b.flow, crate::flow::Flow::Stream { id, .. } if id == stream);
             let left = self.facts.registrar.bindings(&aor).iter().filter(|b| !on_it(b)).cloned().collect();
-            self.set_bindings(now, &aor, left);
+            self.set_bindings(now, &aor, left, ContactEvent::Deactivated);
         }
         self.facts.registrar.forget_stream(stream);
     }
@@ -249,8 +288,14 @@ fn contact_params(value: &str) -> String {
         text.push_str(name);
         if let Some(value) = value {
             text.push('=');
-            text.push_str(value);
+            text.push_str(&quoted(value));
         }
     }
     text
+}
+
+/// A parameter's value as it is written: in quotes unless it is a token or a host (RFC 3261 §25.1, `gen-value`).
+pub(crate) fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~[]:".contains(c);
+    if value.chars().all(is_plain) { value.to_owned() } else { format!("\"{value}\"") }
 }

@@ -3,14 +3,16 @@
 //! In: the Contact values of an authorised REGISTER. Out: the bindings that hold afterwards. Requests, answers, timers and
 //! lamps are the node's; this is the table and its rules.
 
+use crate::body::reginfo::ContactEvent;
+use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, StreamId};
 use crate::journal::{BindingRecord, BindingsRecord};
-use crate::limits::BINDINGS_PER_AOR_MAX;
+use crate::limits::{BINDINGS_PER_AOR_MAX, ENDED_BINDINGS_PER_AOR_MAX};
 use crate::map::{Map, Maps};
 use crate::slots::Slots;
-use crate::time::UnixTime;
+use crate::time::{Instant, UnixTime};
 use crate::timers::TimerToken;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The bindings of one AOR.
 #[derive(Default)]
@@ -21,6 +23,27 @@ pub(crate) struct Entry {
     pub(crate) bindings: Vec<BindingRecord>,
     /// The timer of the first to expire.
     pub(crate) timer: Option<TimerToken>,
+    /// Those of the bindings that a REGISTER has prolonged since we run.
+    refreshed: Vec<u64>,
+}
+
+/// A binding that has ended, kept until its watchers have been told (RFC 3680 §4.7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// As it was.
+    pub(crate) binding: BindingRecord,
+    /// How it ended.
+    pub(crate) event: ContactEvent,
+    /// When.
+    at: Instant,
+}
+
+/// What became of [`Registrar::set`].
+pub(crate) struct Change {
+    /// The slot of the AOR, which is free where no binding is left.
+    pub(crate) slot: u32,
+    /// The bindings that are no more.
+    pub(crate) gone: Vec<BindingRecord>,
 }
 
 impl Entry {
@@ -54,12 +77,22 @@ pub(crate) struct Registrar {
     by_aor: Map<String, u32>,
     /// Streams that bindings were made on: most streams that close have none, and nobody is looked at for them.
     streams: BTreeSet<StreamId>,
+    /// What watchers are still to be shown, by AOR.
+    ended: BTreeMap<String, Vec<Ended>>,
+    /// When that is over, in this order.
+    ended_order: VecDeque<(Instant, String)>,
 }
 
 impl Registrar {
     /// No bindings.
     pub(crate) fn new(maps: Maps) -> Self {
-        Self { slots: Slots::default(), by_aor: maps.map(), streams: BTreeSet::new() }
+        Self {
+            slots: Slots::default(),
+            by_aor: maps.map(),
+            streams: BTreeSet::new(),
+            ended: BTreeMap::new(),
+            ended_order: VecDeque::new(),
+        }
     }
 
     /// The slot of an AOR that has bindings.
@@ -126,34 +159,87 @@ impl Registrar {
         if self.bindings(aor).iter().any(late) { Err(Refusal::OutOfOrder) } else { Ok(Vec::new()) }
     }
 
-    /// Replaces the bindings of an AOR; its slot, and whether the entry is still there.
-    pub(crate) fn set(&mut self, aor: &str, bindings: Vec<BindingRecord>) -> Option<u32> {
+    /// Replaces the bindings of an AOR; `None` where it had none and gets none.
+    pub(crate) fn set(&mut self, aor: &str, bindings: Vec<BindingRecord>) -> Option<Change> {
         self.streams.extend(streams_of(&bindings));
-        match self.find(aor) {
-            Some(slot) if bindings.is_empty() => {
-                self.slots.remove(slot);
-                self.by_aor.remove(aor);
-                Some(slot)
-            }
-            Some(slot) => {
-                if let Some(entry) = self.slots.get_mut(slot) {
-                    entry.bindings = bindings;
-                }
-                Some(slot)
-            }
-            None if bindings.is_empty() => None,
-            None => {
-                let slot = self.slots.insert(Entry { aor: aor.to_owned(), bindings, timer: None });
-                self.by_aor.insert(aor.to_owned(), slot);
-                Some(slot)
-            }
+        let ids: Vec<u64> = bindings.iter().map(contact_id).collect();
+        if let Some(ended) = self.ended.get_mut(aor) {
+            // Why: one id must not stand twice in a document.
+            ended.retain(|ended| !ids.contains(&contact_id(&ended.binding)));
         }
+        let slot = match self.find(aor) {
+            Some(slot) => slot,
+            None if bindings.is_empty() => return None,
+            None => {
+                let slot = self.slots.insert(Entry { aor: aor.to_owned(), ..Entry::default() });
+                self.by_aor.insert(aor.to_owned(), slot);
+                slot
+            }
+        };
+        let entry = self.slots.get_mut(slot)?;
+        let is_empty = bindings.is_empty();
+        let mut gone = std::mem::replace(&mut entry.bindings, bindings);
+        entry.refreshed.retain(|id| ids.contains(id));
+        gone.retain(|old| {
+            let id = contact_id(old);
+            let new = entry.bindings.iter().zip(&ids).find(|(_, new)| **new == id).map(|(new, _)| new);
+            if new.is_some_and(|new| new != old) && !entry.refreshed.contains(&id) {
+                entry.refreshed.push(id);
+            }
+            new.is_none()
+        });
+        if is_empty {
+            self.slots.remove(slot);
+            self.by_aor.remove(aor);
+        }
+        Some(Change { slot, gone })
+    }
+
+    /// Whether a REGISTER has prolonged a binding since it was made, as far as this process knows.
+    pub(crate) fn is_refreshed(&self, aor: &str, binding: &BindingRecord) -> bool {
+        let entry = self.find(aor).and_then(|slot| self.slots.get(slot));
+        entry.is_some_and(|entry| entry.refreshed.contains(&contact_id(binding)))
+    }
+
+    /// Bindings of an AOR that ended and that watchers are still to be shown.
+    pub(crate) fn ended(&self, aor: &str) -> &[Ended] {
+        self.ended.get(aor).map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps bindings that ended until [`Self::forget_ended`].
+    pub(crate) fn keep_ended(
+        &mut self,
+        aor: &str,
+        gone: Vec<BindingRecord>,
+        event: ContactEvent,
+        at: Instant,
+    ) {
+        let ended = self.ended.entry(aor.to_owned()).or_default();
+        ended.extend(gone.into_iter().map(|binding| Ended { binding, event, at }));
+        let surplus = ended.len().saturating_sub(ENDED_BINDINGS_PER_AOR_MAX);
+        ended.drain(..surplus);
+        self.ended_order.push_back((at, aor.to_owned()));
+    }
+
+    /// Forgets the bindings that ended until `at`; their AORs.
+    pub(crate) fn forget_ended(&mut self, at: Instant) -> Vec<String> {
+        let mut aors = Vec::new();
+        while let Some((_, aor)) = self.ended_order.pop_front_if(|(ended, _)| *ended <= at) {
+            if let Some(ended) = self.ended.get_mut(&aor) {
+                ended.retain(|ended| ended.at > at);
+                if ended.is_empty() {
+                    self.ended.remove(&aor);
+                }
+            }
+            aors.push(aor);
+        }
+        aors
     }
 
     /// Puts a row back as it was stored.
     pub(crate) fn restore(&mut self, slot: u32, record: BindingsRecord) {
         self.by_aor.insert(record.aor.clone(), slot);
-        self.slots.restore(slot, Entry { aor: record.aor, bindings: record.bindings, timer: None });
+        self.slots.restore(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
     }
 
     /// After the last [`Self::restore`].
@@ -172,7 +258,7 @@ impl Registrar {
         let record = record?;
         let aor = record.aor.clone();
         self.by_aor.insert(aor.clone(), slot);
-        self.slots.put(slot, Entry { aor: record.aor, bindings: record.bindings, timer: None });
+        self.slots.put(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
         Some(aor)
     }
 
@@ -207,6 +293,14 @@ fn streams_of(bindings: &[BindingRecord]) -> impl Iterator<Item = StreamId> {
 /// When the first of these expires.
 pub(crate) fn first_expiry(bindings: &[BindingRecord]) -> Option<UnixTime> {
     bindings.iter().map(|binding| binding.expires_at).min()
+}
+
+/// Tells a contact from all others of its AOR, the same as long as its URI is (RFC 3680 §5.1): two phones may register one
+/// URI, so the instance counts too.
+pub(crate) fn contact_id(binding: &BindingRecord) -> u64 {
+    let instance = binding.instance.as_deref().unwrap_or("");
+    let reg_id = binding.reg_id.unwrap_or(0);
+    fnv1a(format!("{} {instance} {reg_id}", binding.contact).as_bytes())
 }
 
 /// Whether two Contacts mean the same binding: same instance and reg-id (RFC 5626 §6), else the same URI

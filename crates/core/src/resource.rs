@@ -118,7 +118,7 @@ pub(crate) struct Resource {
     /// When the lamp last changed.
     pub(crate) lamp_since: UnixTime,
     /// Per package, by its index in `packages::ALL`.
-    pub(crate) packages: SmallVec<[PackageState; 3]>,
+    pub(crate) packages: SmallVec<[PackageState; 4]>,
 }
 
 /// All resources.

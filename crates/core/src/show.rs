@@ -1,15 +1,15 @@
 //! The views of a node: its tables as plain rows, and why a lamp shows what it shows.
 
-use crate::admin::seconds_until;
 use crate::command::Reply;
 use crate::device_state::{ExtensionState, PresenceValue};
 use crate::devices::{Device, Provider};
 use crate::node::Node;
 use crate::notifier::subscription::{Subscription, Text};
+use crate::packages::{PackageId, Watched};
 use crate::publication::print_etag;
 use crate::resource::{Resource, ResourceKey};
 use crate::settings::Host;
-use crate::time::Now;
+use crate::time::{Now, seconds_until};
 use crate::view;
 
 impl Node {
@@ -52,7 +52,7 @@ impl Node {
 
     fn view_subscription(&self, now: Now, s: &Subscription) -> view::Subscription {
         let key = self.facts.resources.get(s.resource).map(|resource| &resource.key);
-        let mailbox = s.package.get().watches_mailboxes().then(|| match key {
+        let mailbox = (s.package.get().watches() == Watched::Mailboxes).then(|| match key {
             Some(ResourceKey::Mailbox(name)) => name.clone(),
             Some(key) => self.facts.peer_of(key).map(|peer| peer.mailboxes.join(",")).unwrap_or_default(),
             None => String::new(),
@@ -204,7 +204,7 @@ impl Node {
             found
                 .filter_map(|id| self.facts.resources.get(id))
                 .flat_map(|resource| {
-                    let mailboxes = crate::packages::PackageId::all().filter(|p| p.get().watches_mailboxes());
+                    let mailboxes = PackageId::all().filter(|p| p.get().watches() == Watched::Mailboxes);
                     mailboxes.filter_map(|p| resource.packages.get(p.index())).map(|p| p.watchers.len())
                 })
                 .sum()

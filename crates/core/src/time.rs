@@ -82,6 +82,11 @@ impl Add<Duration> for UnixTime {
     }
 }
 
+/// Whole seconds from `now` until `at`, rounded up.
+pub(crate) fn seconds_until(now: UnixTime, at: UnixTime) -> u32 {
+    u32::try_from(at.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
 /// Days since the epoch to (year, month, day) of the proleptic Gregorian calendar.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     // Why: counting from 1 March 0000 puts the leap day at the end of a year of 153-day five-month groups.

@@ -137,6 +137,16 @@ impl<'a> View<'a> {
         self.facts.lamp(self.resource)
     }
 
+    /// The AOR that the resource is.
+    pub(crate) fn aor(&self) -> String {
+        self.resource.key.to_string()
+    }
+
+    /// The bindings of everybody.
+    pub(crate) const fn registrar(&self) -> &'a Registrar {
+        &self.facts.registrar
+    }
+
     /// The lamp, where anything is known that could light one: not for a user who only publishes this.
     pub(crate) fn known_lamp(&self) -> Option<LampState> {
         let is_extension = matches!(self.resource.key, ResourceKey::Extension { .. });

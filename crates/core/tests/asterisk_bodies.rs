@@ -20,6 +20,7 @@ use lampyris_core::body::{EncodedBody, HoleValues, Style, Variant, cpim_pidf};
 use lampyris_core::composition::extension::{LampState, Presence};
 use lampyris_core::device_state::{DeviceState, ExtensionState, PresenceState, PresenceValue};
 use lampyris_core::settings::NotifyRinging;
+use lampyris_core::time::UnixTime;
 
 fn fixtures(directory: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(directory);
@@ -50,8 +51,13 @@ fn filled(body: &EncodedBody, values: &HoleValues<'_>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-const ASTERISK: HoleValues<'static> =
-    HoleValues { version: 0, entity: "sip:x@127.0.0.1:35060", watcher: "sip:watcher@127.0.0.1", call_id: "" };
+const ASTERISK: HoleValues<'static> = HoleValues {
+    version: 0,
+    entity: "sip:x@127.0.0.1:35060",
+    watcher: "sip:watcher@127.0.0.1",
+    call_id: "",
+    now: UnixTime::from_millis(0),
+};
 
 /// The device state a fixture is about, from its name; the last NOTIFY of a subscription repeats the last state.
 fn state_of(path: &Path) -> Option<DeviceState> {
@@ -248,7 +254,13 @@ const CHAN_SIP: [(ExtensionState, bool, [&str; 6]); 9] = [
 
 #[test]
 fn chan_sip_follows_its_table() {
-    let values = HoleValues { entity: "sip:6001@pbx", watcher: "sip:alice@pbx", version: 7, call_id: "abc" };
+    let values = HoleValues {
+        entity: "sip:6001@pbx",
+        watcher: "sip:alice@pbx",
+        version: 7,
+        call_id: "abc",
+        ..ASTERISK
+    };
     for (extension, all_unavailable, [dialog, activity, note, basic, status, substatus]) in CHAN_SIP {
         let lamp = LampState { all_unavailable, ..LampState::of(extension) };
         let presence = Presence::of_lamp(lamp.clone());

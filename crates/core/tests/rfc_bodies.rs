@@ -16,6 +16,7 @@ use lampyris_core::body::pidf::{self, Pidf};
 use lampyris_core::body::presence_document::{
     Basic, Contact, DateTime, Device, Note, Person, PresenceDocument, Tuple,
 };
+use lampyris_core::body::reginfo::{self, ContactEvent, Registration};
 use lampyris_core::body::rpid::{
     self, Activity, AudioPlace, Mood, PlaceIs, Privacy, Relationship, Rpid, ServiceClass, Sphere, TextPlace,
     TimeOffset, Timed, Token, UserInput, Values, VideoPlace,
@@ -25,9 +26,15 @@ use lampyris_core::body::{EncodedBody, HoleValues, Style, Variant};
 use lampyris_core::body::{cpim_pidf::CpimPidf, xpidf::Xpidf};
 use lampyris_core::composition::extension::{LampState, Presence};
 use lampyris_core::device_state::{ExtensionState, PresenceState, PresenceValue};
+use lampyris_core::time::UnixTime;
 
-const VALUES: HoleValues<'static> =
-    HoleValues { version: 3, entity: "sip:6001@example.com", watcher: "sip:alice@example.com", call_id: "c" };
+const VALUES: HoleValues<'static> = HoleValues {
+    version: 3,
+    entity: "sip:6001@example.com",
+    watcher: "sip:alice@example.com",
+    call_id: "c",
+    now: UnixTime::from_millis(1_000_000),
+};
 
 /// Text that breaks whatever does not escape it.
 const NASTY: [&str; 8] = [
@@ -221,6 +228,26 @@ fn dialog_bodies() -> Vec<EncodedBody> {
     bodies
 }
 
+fn registration_bodies() -> Vec<EncodedBody> {
+    let contact = |id: usize, event, text: &str| reginfo::Contact {
+        id: id as u64,
+        event,
+        uri: "sip:bob@192.0.2.2:5070;transport=tcp;a=b&c".into(),
+        expires_at: UnixTime::from_millis(999_000 + 1000 * id as u64),
+        q: id.is_multiple_of(2).then(|| text.into()),
+        call_id: text.into(),
+        cseq: u32::MAX,
+        params: vec![(text.into(), text.into()), ("+sip.instance".into(), "\"<urn:uuid:1>\"".into())],
+    };
+    let mut bodies = vec![Registration { aor: "sip:bob@example.com".into(), contacts: Vec::new() }];
+    for text in NASTY {
+        let contacts = ContactEvent::ALL.into_iter().enumerate();
+        let contacts = contacts.map(|(id, event)| contact(id, event, text)).collect();
+        bodies.push(Registration { aor: "sip:bob@example.com".into(), contacts });
+    }
+    bodies.iter().map(Registration::encode).collect()
+}
+
 fn validate(schema: &str, bodies: &[EncodedBody]) {
     if Command::new("xmllint").arg("--version").output().is_err() {
         println!("SKIPPED {} schema checks: xmllint not installed", bodies.len());
@@ -254,6 +281,11 @@ fn presence_documents_are_valid() {
 #[test]
 fn dialog_documents_are_valid() {
     validate("dialog-info.xsd", &dialog_bodies());
+}
+
+#[test]
+fn registration_documents_are_valid() {
+    validate("reginfo.xsd", &registration_bodies());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use smallvec::SmallVec;
 
 use super::xml_writer::{Place, escape};
+use crate::time::{UnixTime, seconds_until};
 
 /// A place of a body where watchers differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Hole {
     Watcher,
     /// The Call-ID of the subscription.
     CallId,
+    /// Whole seconds from when the document is sent until then, rounded up; 0 after it.
+    SecondsUntil(UnixTime),
 }
 
 /// One watcher's values.
@@ -31,6 +34,8 @@ pub struct HoleValues<'a> {
     pub watcher: &'a str,
     /// The Call-ID of the subscription.
     pub call_id: &'a str,
+    /// When the document is sent.
+    pub now: UnixTime,
 }
 
 /// The syntax around the holes, which decides how values are escaped.
@@ -101,6 +106,7 @@ impl EncodedBody {
     fn value(&self, hole: Hole, values: &HoleValues<'_>, sink: &mut dyn FnMut(&str)) {
         let text = match hole {
             Hole::Version => return decimal(values.version, sink),
+            Hole::SecondsUntil(then) => return decimal(seconds_until(values.now, then), sink),
             Hole::Entity => values.entity,
             Hole::Watcher => values.watcher,
             Hole::CallId => values.call_id,
@@ -139,8 +145,12 @@ mod tests {
             syntax: Syntax::Xml,
         };
         for version in [0, 7, 10, 4_294_967_295] {
-            let values =
-                HoleValues { version, entity: "sip:a@b?x=<&\"'", watcher: "\u{1}\u{fffe}", call_id: "" };
+            let values = HoleValues {
+                version,
+                entity: "sip:a@b?x=<&\"'",
+                watcher: "\u{1}\u{fffe}",
+                ..HoleValues::default()
+            };
             let filled = String::from_utf8(body.fill(&values)).unwrap();
             assert_eq!(filled, format!("[{version}](sip:a@b?x=&lt;&amp;&quot;&#39;\u{fffd}\u{fffd})"));
             assert_eq!(filled.len(), body.len_with(&values));

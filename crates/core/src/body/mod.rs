@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod message_summary;
 pub mod pidf;
 pub mod presence_document;
+pub mod reginfo;
 pub mod rpid;
 pub mod xml;
 pub mod xml_writer;

@@ -2,6 +2,7 @@
 
 use super::subscription::{EndReason, Subscription, Text};
 use crate::body::{EncodedBody, HoleValues, Style, Variant};
+use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Transport};
 use crate::journal::{Record, SubscriptionRecord};
 use crate::limits;
@@ -10,7 +11,7 @@ use crate::output::Ticket;
 use crate::packages::{Content, PackageId, Subject};
 use crate::resource::{Resource, ResourceId, ResourceKey, SharedBody};
 use crate::tickets::Undo;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 use crate::transaction::Branch;
 use crate::view_of::View;
 use bytes::Bytes;
@@ -123,7 +124,15 @@ impl Node {
         let contact = self.our_contact(flow, subscription.text(Text::Asked));
         let server_name = &self.facts.settings.server_name;
         let write = |branch: &Branch| {
-            write_notify(subscription, (transport, advertised), branch, &contact, server_name, state, body)
+            write_notify(
+                subscription,
+                (transport, advertised),
+                branch,
+                &contact,
+                server_name,
+                state,
+                (body, now.wall),
+            )
         };
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
@@ -238,7 +247,7 @@ fn write_notify(
     contact: &str,
     server_name: &str,
     state: &str,
-    body: &EncodedBody,
+    (body, now): (&EncodedBody, UnixTime),
 ) -> Bytes {
     let text = |which| subscription.text(which);
     let (request_uri, routes) = routed(text(Text::Target), text(Text::Routes));
@@ -273,6 +282,7 @@ fn write_notify(
         entity: plain_uri(text(Text::Asked)),
         watcher: plain_uri(uri_of(text(Text::Remote))),
         call_id: text(Text::CallId),
+        now,
     };
     let content_type = subscription.package.content_type(usize::from(subscription.format));
     writer.body(content_type, &body.fill(&values));
@@ -320,13 +330,6 @@ fn subject_name(resource: &Resource) -> &str {
         ResourceKey::User { user, .. } => user,
         ResourceKey::Mailbox(name) => name,
     }
-}
-
-/// FNV-1a, 64 bits: the same in every build, because marks of it are stored.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::authn::Identity;
 use crate::limits;
 use crate::node::Node;
 use crate::output::Event;
-use crate::packages::{self, Audience, PackageId};
+use crate::packages::{self, Audience, PackageId, Watched};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::router::Request;
@@ -306,6 +306,7 @@ impl Node {
             return true;
         }
         match package.get().audience() {
+            Audience::Owner if package.get().watches() != Watched::Mailboxes => false,
             Audience::Owner => {
                 let mailboxes = match resource {
                     ResourceKey::Mailbox(name) => vec![name.clone()],

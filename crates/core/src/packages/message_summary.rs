@@ -1,6 +1,6 @@
 //! `message-summary` (RFC 3842): how many messages wait in a mailbox.
 
-use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind};
+use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Watched};
 use crate::body::message_summary::{self, MailboxCounts, MessageClass, MessageSummary, SummaryStyle};
 use crate::journal::Counts;
 use crate::view_of::View;
@@ -15,7 +15,7 @@ impl EventPackage for MessageSummaryPackage {
     const SPEC: &'static str = "RFC 3842";
     const DEPENDS_ON: &'static [StateKind] = &[StateKind::Mailbox, StateKind::Publications];
     const AUDIENCE: Audience = Audience::Owner;
-    const WATCHES_MAILBOXES: bool = true;
+    const WATCHES: Watched = Watched::Mailboxes;
 
     fn formats(&self) -> &'static [BodyFormat<Counts>] {
         &[BodyFormat {

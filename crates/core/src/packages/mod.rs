@@ -13,6 +13,7 @@ use std::sync::Arc;
 mod dialog;
 mod message_summary;
 mod presence;
+mod reg;
 
 /// A decoded publication or a composed state, as only its package understands it.
 pub(crate) type Content = Arc<dyn Any + Send + Sync>;
@@ -26,6 +27,19 @@ pub(crate) enum StateKind {
     Publications,
     /// The message counts of a mailbox.
     Mailbox,
+    /// The bindings of a user.
+    Bindings,
+}
+
+/// What a package's resources are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// Whatever has a lamp: an extension, or a user where no extension has the name.
+    Lamps,
+    /// Users; a phone that asks for the extension that is its own means its user.
+    Users,
+    /// Mailboxes, by their own name or their owner's.
+    Mailboxes,
 }
 
 /// Who may watch a package's state where no rule says otherwise.
@@ -33,7 +47,7 @@ pub(crate) enum StateKind {
 pub(crate) enum Audience {
     /// Whom `Settings::watch` lets see colleagues.
     Colleagues,
-    /// The owner, and whom the configuration names.
+    /// The owner; of a mailbox also whom the configuration names.
     Owner,
 }
 
@@ -85,11 +99,11 @@ pub(crate) trait EventPackage: Sync + 'static {
     const DEPENDS_ON: &'static [StateKind];
     /// Who may watch by default.
     const AUDIENCE: Audience;
-    /// Whether lamps are its resources (an extension's or user's), or mailboxes.
-    const WATCHES_MAILBOXES: bool = false;
+    /// What its resources are.
+    const WATCHES: Watched = Watched::Lamps;
     /// Body formats, preferred first; Accept picks, else 406.
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
-    /// Bodies taken by PUBLISH (RFC 3903); anything else is 415.
+    /// Bodies taken by PUBLISH (RFC 3903); anything else is 415. Without any, a PUBLISH is 489.
     fn publishable(&self) -> &'static [PublishFormat<Self::Published>];
     /// The event state of a resource.
     fn compose(&self, view: &View<'_>) -> Self::State;
@@ -117,7 +131,7 @@ pub(crate) trait AnyPackage: Sync {
     fn spec(&self) -> &'static str;
     fn depends_on(&self) -> &'static [StateKind];
     fn audience(&self) -> Audience;
-    fn watches_mailboxes(&self) -> bool;
+    fn watches(&self) -> Watched;
     fn format_count(&self) -> usize;
     fn content_type(&self, format: usize) -> Option<&'static str>;
     fn publish_types(&self) -> Vec<&'static str>;
@@ -149,8 +163,8 @@ impl<P: EventPackage> AnyPackage for P {
         P::AUDIENCE
     }
 
-    fn watches_mailboxes(&self) -> bool {
-        P::WATCHES_MAILBOXES
+    fn watches(&self) -> Watched {
+        P::WATCHES
     }
 
     fn format_count(&self) -> usize {
@@ -204,8 +218,12 @@ impl<P: EventPackage> AnyPackage for P {
 }
 
 /// Every package we have. The order is internal; the first two are what phones ask for most.
-pub(crate) static ALL: &[&dyn AnyPackage] =
-    &[&presence::PresencePackage, &dialog::DialogPackage, &message_summary::MessageSummaryPackage];
+pub(crate) static ALL: &[&dyn AnyPackage] = &[
+    &presence::PresencePackage,
+    &dialog::DialogPackage,
+    &message_summary::MessageSummaryPackage,
+    &reg::RegPackage,
+];
 
 /// A package by its place in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,17 +282,21 @@ pub(crate) fn document() -> String {
     for package in ALL {
         let formats: Vec<_> =
             (0..package.format_count()).filter_map(|format| package.content_type(format)).collect();
-        let audience = match package.audience() {
-            Audience::Colleagues => "`watch`: whoever is authenticated in the domain",
-            Audience::Owner => "the owner, and whom `mailbox_watchers` names",
+        let audience = match (package.audience(), package.watches()) {
+            (Audience::Colleagues, _) => "`watch`: whoever is authenticated in the domain",
+            (Audience::Owner, Watched::Mailboxes) => "the owner, and whom `mailbox_watchers` names",
+            (Audience::Owner, _) => "the owner",
+        };
+        let published = match package.publish_types() {
+            types if types.is_empty() => "nothing".to_owned(),
+            types => types.join(", "),
         };
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {audience} |",
+            "| `{}` | {} | {} | {published} | {audience} |",
             package.name(),
             package.spec(),
-            formats.join(", "),
-            package.publish_types().join(", ")
+            formats.join(", ")
         );
     }
     text
