@@ -341,7 +341,7 @@ fn documents(c: &mut Criterion) {
     let published = publish(1, "p0", "");
     let published = Message::parse(published).unwrap();
     let document = Arc::new(Pidf::decode(published.body_bytes()).unwrap());
-    let presence = Presence { lamp: None, published: vec![document] };
+    let presence = Presence { lamp: None, published: vec![document], ..Presence::default() };
     group.bench_function("presence/decode", |b| {
         b.iter(|| Pidf::decode(black_box(published.body_bytes())).unwrap())
     });

@@ -3,6 +3,7 @@
 use crate::command::{Command, Reply, Selector};
 use crate::device_state::{DeviceName, DeviceState, PresenceState, PresenceValue};
 use crate::devices::{DeviceId, Manual};
+use crate::features::FeatureChange;
 use crate::journal::{Counts, DeviceRecord, Key, Kind, MailboxRecord, Record, Value};
 use crate::mailbox::full_name;
 use crate::node::{Node, Put, Timer};
@@ -34,6 +35,14 @@ impl Node {
             Command::SetDevice { device, state, for_s } => self.set_device(now, &device, &state, for_s),
             Command::ClearDevice { device } => self.clear_device(now, &device),
             Command::SetMailbox { mailbox, counts } => self.set_mailbox(now, &mailbox, counts),
+            Command::Features => Reply::Features(self.view_features(now)),
+            Command::SetFeature { user, feature, target, after_s: no_answer_s } => {
+                self.command_feature(now, &user, &FeatureChange { feature, on: true, target, no_answer_s })
+            }
+            Command::ClearFeature { user, feature } => {
+                let change = FeatureChange { feature, on: false, target: None, no_answer_s: None };
+                self.command_feature(now, &user, &change)
+            }
             Command::Nudge(selector) => self.nudge(&selector),
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
             Command::Status => Reply::Status(self.view_status(now)),

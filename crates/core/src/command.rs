@@ -2,6 +2,7 @@
 //!
 //! The CLI, the admin socket and (later) HTTP all come down to these.
 
+use crate::features::Feature;
 use crate::journal::Counts;
 use crate::settings::Settings;
 use crate::view;
@@ -48,6 +49,26 @@ pub enum Command {
         /// The counts.
         counts: Counts,
     },
+    /// All features that users have set.
+    Features,
+    /// Set a feature of a user.
+    SetFeature {
+        /// A peer's name, or an AOR as in `alice@example.com`.
+        user: String,
+        /// Which.
+        feature: Feature,
+        /// Where calls go, for forwarding.
+        target: Option<String>,
+        /// After how many seconds nobody has answered.
+        after_s: Option<u32>,
+    },
+    /// Switch a feature of a user off.
+    ClearFeature {
+        /// A peer's name, or an AOR as in `alice@example.com`.
+        user: String,
+        /// Which.
+        feature: Feature,
+    },
     /// Send the current state again, to the subscriptions that match.
     Nudge(Selector),
     /// End the subscriptions that match, with `terminated;reason=deactivated` (RFC 6665 §4.1.3: subscribe again).
@@ -92,6 +113,8 @@ pub enum Reply {
     Peers(Vec<view::Peer>),
     /// For `Mailboxes`.
     Mailboxes(Vec<view::Mailbox>),
+    /// For `Features`.
+    Features(Vec<view::Feature>),
     /// For `Status`.
     Status(view::Status),
     /// For `Why`.

@@ -40,6 +40,13 @@ pub(crate) enum Provider {
     Mailbox(String),
 }
 
+impl Provider {
+    /// The peer, where it is one.
+    pub(crate) fn peer(&self) -> Option<&str> {
+        if let Self::Peer(name) = self { Some(name) } else { None }
+    }
+}
+
 /// A device.
 pub(crate) struct Device {
     /// Its name.

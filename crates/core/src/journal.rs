@@ -3,6 +3,7 @@
 //! Memory is authoritative; the store is written behind `Output::Persist` and read once, at start (`Node::restore`).
 //! Expiry is part of a record: what has expired is not restored.
 
+use crate::features::{Feature, Features};
 use crate::flow::Flow;
 use crate::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,21 @@ pub enum Kind {
     Mailbox,
     /// [`ResourceRecord`].
     Resource,
+    /// [`FeaturesRecord`].
+    Features,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 6] =
-        [Self::Device, Self::Mailbox, Self::Bindings, Self::Publication, Self::Resource, Self::Subscription];
+    pub const ALL: [Self; 7] = [
+        Self::Device,
+        Self::Mailbox,
+        Self::Features,
+        Self::Bindings,
+        Self::Publication,
+        Self::Resource,
+        Self::Subscription,
+    ];
 }
 
 /// A record's place: dense slot numbers per kind, reused after deletion, so that the store's pages stay hot.
@@ -72,6 +82,8 @@ pub enum Value {
     Mailbox(MailboxRecord),
     /// What a resource's watchers were last shown.
     Resource(ResourceRecord),
+    /// What a user has set.
+    Features(FeaturesRecord),
 }
 
 impl Value {
@@ -82,7 +94,7 @@ impl Value {
             Self::Publication(p) => Some(p.expires_at),
             Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
             Self::Device(d) => d.until,
-            Self::Mailbox(_) | Self::Resource(_) => None,
+            Self::Mailbox(_) | Self::Resource(_) | Self::Features(_) => None,
         }
     }
 
@@ -95,6 +107,7 @@ impl Value {
             Self::Device(_) => Kind::Device,
             Self::Mailbox(_) => Kind::Mailbox,
             Self::Resource(_) => Kind::Resource,
+            Self::Features(_) => Kind::Features,
         }
     }
 }
@@ -259,6 +272,28 @@ pub struct MailboxRecord {
     pub mailbox: String,
     /// Its counts.
     pub counts: Counts,
+}
+
+/// What a user's feature keys are set to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeaturesRecord {
+    /// The user, as `ResourceKey` prints it.
+    pub user: String,
+    /// What is set.
+    pub features: Features,
+    /// Who set each that is on.
+    pub origins: Vec<FeatureOrigin>,
+}
+
+/// Who set a feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureOrigin {
+    /// Which.
+    pub feature: Feature,
+    /// As in `phone at 192.0.2.2:5060`, or `command`.
+    pub by: String,
+    /// When.
+    pub at: UnixTime,
 }
 
 /// What the watchers of a resource were last shown, so that a restart knows who needs a NOTIFY.

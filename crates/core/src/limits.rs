@@ -94,6 +94,8 @@ pub const TARGET_QUESTIONS_MAX: u32 = 24;
 pub const NOTIFY_BACK_OFF_MIN: Duration = Duration::from_secs(5);
 /// The longest wait after a NOTIFY failed.
 pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// Longest number or URI that calls are forwarded to, in bytes.
+pub const FORWARD_TARGET_BYTES_MAX: usize = 256;
 /// Longest device name taken, in bytes.
 pub const DEVICE_NAME_BYTES_MAX: usize = 255;
 

@@ -126,7 +126,8 @@ impl Node {
         self.find_user(&address).ok_or(Reject::NotFound)
     }
 
-    fn find_user(&self, address: &Address) -> Option<ResourceKey> {
+    /// The user at an address of ours.
+    pub(crate) fn find_user(&self, address: &Address) -> Option<ResourceKey> {
         if let Some(peer) = self.peer_named(address.domain, &address.user) {
             return Some(self.facts.user_key(peer));
         }

@@ -21,6 +21,7 @@ use crate::authn::Authenticator;
 use crate::connections::Connections;
 use crate::device_state::DeviceState;
 use crate::devices::Devices;
+use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use crate::input::Input;
 use crate::journal::{Key, Kind, Value};
@@ -138,6 +139,7 @@ impl Node {
                 publications: Publications::new(maps),
                 registrar: Registrar::new(maps),
                 mailboxes: Mailboxes::default(),
+                feature_keys: FeatureKeys::default(),
                 presence_states: std::collections::BTreeMap::new(),
             },
             subscriptions: Subscriptions::new(maps),
@@ -175,6 +177,7 @@ impl Node {
         self.facts.registrar.restored();
         self.facts.publications.restored();
         self.facts.mailboxes.restored();
+        self.facts.feature_keys.restored();
         self.device_rows.rebuild_free();
         self.subscriptions.restored();
         self.build_lamps(now);
@@ -380,6 +383,8 @@ impl Node {
                     self.mailbox_changed_at(now, &name);
                 }
             }
+            (Kind::Features, Some(Value::Features(record))) => self.put_features(slot, Some(record), put),
+            (Kind::Features, None) => self.put_features(slot, None, put),
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
             (Kind::Resource, None) => self.subscriptions.forget(slot),
             _ => self.never("a row of another kind"),

@@ -111,6 +111,17 @@ pub enum Event {
         /// `created`, `modified`, `refreshed`, `removed` or `expired`.
         change: &'static str,
     },
+    /// A user's feature was set or cleared.
+    Feature {
+        /// The user's AOR.
+        user: String,
+        /// Which, as in `dnd`.
+        feature: &'static str,
+        /// `on`, `off`, or where calls go.
+        value: String,
+        /// Who set it, as in `phone at 192.0.2.2:5060`.
+        by: String,
+    },
     /// Somebody was turned away for a reason an operator may want to see.
     Rejected {
         /// The peer's address.

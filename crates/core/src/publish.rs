@@ -15,6 +15,7 @@ use crate::notifier::bad_event;
 use crate::output::{Event, Ticket};
 use crate::packages::{Content, PackageId};
 use crate::publication::{Publication, parse_etag, print_etag};
+use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::{ResourceId, ResourceKey};
 use crate::router::Request;
@@ -114,18 +115,10 @@ impl Node {
     /// The body as the package understands it: 415 for a type it does not take, 400 with the place of the error.
     fn decoded(&self, request: &Request<'_>, package: PackageId) -> Result<(String, Content), Reject> {
         let message = request.message;
-        if message.header(Name::ContentEncoding).is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity")) {
-            return Err(Reject::UnsupportedEncoding);
-        }
-        let accept =
-            || Reject::UnsupportedMediaType { accept: package.get().publish_types().join(", ").into() };
-        let value = message.header(Name::ContentType).ok_or_else(accept)?;
-        let content_type = value.split(';').next().unwrap_or("").trim();
-        match package.get().decode(content_type, &message.body()) {
-            None => Err(accept()),
-            Some(Err(error)) => Err(Reject::BadRequest(error.to_string().into())),
-            Some(Ok(content)) => Ok((content_type.to_owned(), content)),
-        }
+        let content_type = media_type(message)?;
+        let decoded = package.get().decode(content_type, &message.body());
+        let content = read(decoded, &package.get().publish_types())?;
+        Ok((content_type.to_owned(), content))
     }
 
     fn publish_new(

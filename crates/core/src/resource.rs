@@ -118,7 +118,7 @@ pub(crate) struct Resource {
     /// When the lamp last changed.
     pub(crate) lamp_since: UnixTime,
     /// Per package, by its index in `packages::ALL`.
-    pub(crate) packages: SmallVec<[PackageState; 4]>,
+    pub(crate) packages: SmallVec<[PackageState; 5]>,
 }
 
 /// All resources.

@@ -34,6 +34,8 @@ pub(crate) struct Request<'m> {
     pub(crate) identity: Identity,
     /// Its transaction.
     pub(crate) server: ServerId,
+    /// What its body asks for has been done.
+    pub(crate) body_done: bool,
 }
 
 impl Node {
@@ -119,7 +121,7 @@ impl Node {
         let Some(server) = self.transactions.open(now.mono, flow, parts) else {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
         };
-        let request = Request { flow, message, identity, server };
+        let request = Request { flow, message, identity, server, body_done: false };
         let outcome = if ours.is_none() {
             Err(Reject::NotFound)
         } else {

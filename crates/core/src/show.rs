@@ -295,6 +295,7 @@ impl Node {
                 expires_s: Some(u64::from(seconds_until(now.wall, publication.expires_at))),
             });
         }
+        sources.extend(self.feature_sources(now, resource));
         sources.sort_by_key(|source| !source.won);
         let slots = resource.packages.iter().flat_map(|package| package.watchers.iter());
         let watchers = slots.filter_map(|slot| self.subscriptions.get(*slot));

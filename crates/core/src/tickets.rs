@@ -1,11 +1,13 @@
 //! Changes on their way to the disk: what to undo, and whom to answer 503, if one cannot be stored.
 
+use crate::authn::Identity;
 use crate::flow::Flow;
 use crate::input::StoreError;
 use crate::journal::{Key, Record, Value};
 use crate::node::{Node, Put};
 use crate::output::{Output, Ticket};
 use crate::reject::Reject;
+use crate::resource::ResourceKey;
 use crate::time::Now;
 use crate::transaction::{ClientId, ServerId};
 use lampyris_sip::Message;
@@ -31,12 +33,21 @@ pub(crate) enum Undo {
     No,
 }
 
+/// The rest of a SUBSCRIBE that waits for what its body asked for.
+pub(crate) struct Resume {
+    /// Who sent it.
+    pub(crate) identity: Identity,
+    /// The user whose features it set.
+    pub(crate) user: ResourceKey,
+}
+
 struct Pending {
     key: Key,
     undo: Undo,
     petitioner: Option<Petitioner>,
     /// The NOTIFY that leaves with the answer.
     notify: Option<ClientId>,
+    resumes: Option<Resume>,
 }
 
 /// Records handed out and not yet decided.
@@ -58,6 +69,13 @@ impl Tickets {
             pending.notify = Some(client);
         }
     }
+
+    /// The petitioner's request goes on when this ticket is durable.
+    pub(crate) fn resumes(&mut self, ticket: Ticket, rest: Resume) {
+        if let Some(pending) = self.pending.get_mut(&ticket) {
+            pending.resumes = Some(rest);
+        }
+    }
 }
 
 impl Node {
@@ -65,7 +83,7 @@ impl Node {
     pub(crate) fn persist(&mut self, record: Record, undo: Undo) -> Ticket {
         let ticket = Ticket(self.tickets.next);
         self.tickets.next += 1;
-        let pending = Pending { key: record.key(), undo, petitioner: None, notify: None };
+        let pending = Pending { key: record.key(), undo, petitioner: None, notify: None, resumes: None };
         self.tickets.pending.insert(ticket, pending);
         self.outputs.push_back(Output::Persist(ticket, record));
         ticket
@@ -82,6 +100,9 @@ impl Node {
     pub(crate) fn on_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), StoreError>) {
         let Some(pending) = self.tickets.pending.remove(&ticket) else { return };
         if result.is_ok() {
+            if let (Some(rest), Some(petitioner)) = (pending.resumes, &pending.petitioner) {
+                self.resume_subscribe(now, rest, petitioner);
+            }
             return;
         }
         if let Ok(slot) = u32::try_from(pending.key.slot) {

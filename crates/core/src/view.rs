@@ -2,6 +2,7 @@
 //!
 //! They are the data transfer objects of the CLI's `--json` too, so their field names are an interface.
 
+use crate::features;
 use crate::journal::Counts;
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +156,23 @@ pub struct Mailbox {
     pub counts: Counts,
     /// Watchers.
     pub watchers: usize,
+}
+
+/// One feature that a user has set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// As in `alice@example.com`.
+    pub user: String,
+    /// Which.
+    pub feature: features::Feature,
+    /// `on`, or where calls go.
+    pub value: String,
+    /// After how many seconds nobody has answered, where the user said so.
+    pub after_s: Option<u32>,
+    /// Who set it, as in `phone at 192.0.2.2:5060`.
+    pub by: String,
+    /// Seconds since then.
+    pub since_s: u64,
 }
 
 /// How the node is.

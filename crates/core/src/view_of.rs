@@ -2,7 +2,8 @@
 
 use crate::composition::extension::LampState;
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
-use crate::devices::{DeviceId, Devices, Provider};
+use crate::devices::{DeviceId, Devices};
+use crate::features::{FeatureKeys, Features};
 use crate::journal::Counts;
 use crate::mailbox::Mailboxes;
 use crate::packages::{Content, PackageId};
@@ -27,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) registrar: Registrar,
     /// Message counts.
     pub(crate) mailboxes: Mailboxes,
+    /// What users have set.
+    pub(crate) feature_keys: FeatureKeys,
     /// What people said of themselves by command (`CustomPresence:x`), by lower-case name.
     pub(crate) presence_states: BTreeMap<String, (PresenceState, u32)>,
 }
@@ -113,8 +116,7 @@ impl Facts {
 
     /// The resources of the people behind a device: whoever provides it.
     pub(crate) fn resource_of_device(&self, device: DeviceId) -> Option<ResourceId> {
-        let Provider::Peer(name) = &self.devices.get(device)?.provider else { return None };
-        let peer = self.settings.peers.get(name)?;
+        let peer = self.settings.peers.get(self.devices.get(device)?.provider.peer()?)?;
         self.resources.find(&self.user_key(peer))
     }
 }
@@ -145,6 +147,16 @@ impl<'a> View<'a> {
     /// The bindings of everybody.
     pub(crate) const fn registrar(&self) -> &'a Registrar {
         &self.facts.registrar
+    }
+
+    /// What the user has set.
+    pub(crate) fn features(&self) -> Features {
+        self.facts.features_of(&self.resource.key)
+    }
+
+    /// Whether whoever is behind the resource wants no calls now.
+    pub(crate) fn do_not_disturb(&self) -> bool {
+        self.facts.do_not_disturb(self.resource)
     }
 
     /// The lamp, where anything is known that could light one: not for a user who only publishes this.

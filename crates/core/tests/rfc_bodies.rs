@@ -168,20 +168,29 @@ fn presence_bodies() -> Vec<EncodedBody> {
         }
         let lamp = Some(LampState::of(extension));
         for text in NASTY {
-            bodies.push(Pidf::encode(&Presence { lamp: lamp.clone(), published: Vec::new() }, text, style));
+            bodies.push(Pidf::encode(
+                &Presence { lamp: lamp.clone(), published: Vec::new(), ..Presence::default() },
+                text,
+                style,
+            ));
         }
         for document in captured() {
             let published = vec![document.clone(), document.clone(), Arc::new(everything())];
-            bodies.push(Pidf::encode(&Presence { lamp: lamp.clone(), published }, "6001", style));
+            bodies.push(Pidf::encode(
+                &Presence { lamp: lamp.clone(), published, ..Presence::default() },
+                "6001",
+                style,
+            ));
         }
     }
     for document in captured().into_iter().filter(|document| !document.entity.is_empty()) {
         bodies.push(Pidf::encode_document(&document));
-        let presence = Presence { lamp: None, published: vec![document] };
+        let presence = Presence { lamp: None, published: vec![document], ..Presence::default() };
         bodies.push(CpimPidf::encode(&presence, "6001", style));
     }
     bodies.push(Pidf::encode_document(&everything()));
     bodies.push(Pidf::encode(&Presence::default(), "6001", style));
+    bodies.push(Pidf::encode(&Presence { do_not_disturb: true, ..Presence::default() }, "6001", style));
     bodies
 }
 
@@ -325,7 +334,11 @@ fn nothing_a_name_holds_can_break_a_document() {
                 let presence =
                     Some(PresenceState { value: PresenceValue::Away, subtype: message.clone(), message });
                 let lamp = LampState { presence, ..LampState::of(ExtensionState::Ringing) };
-                let presence = Presence { lamp: Some(lamp.clone()), published: vec![Arc::new(everything())] };
+                let presence = Presence {
+                    lamp: Some(lamp.clone()),
+                    published: vec![Arc::new(everything())],
+                    ..Presence::default()
+                };
                 let style = Style { digium: true, pickup: true, ringing: None, variant, buggy_mwi: false };
                 let bodies = [
                     Pidf::encode(&presence, extension, style),
@@ -353,7 +366,8 @@ fn nothing_a_name_holds_can_break_a_document() {
 
 fn rfc(lamp: Option<LampState>, published: Vec<PresenceDocument>) -> PresenceDocument {
     let published = published.into_iter().map(Arc::new).collect();
-    let body = Pidf::encode(&Presence { lamp, published }, "6001", Style::of(Variant::Rfc));
+    let body =
+        Pidf::encode(&Presence { lamp, published, ..Presence::default() }, "6001", Style::of(Variant::Rfc));
     Pidf::decode(&body.fill(&VALUES)).unwrap()
 }
 
@@ -421,7 +435,7 @@ fn asterisks_variants_show_publications_in_their_own_words() {
     ];
     for (extension, note, activity, basic) in rows {
         let lamp = Some(LampState::of(extension));
-        let presence = Presence { lamp, published: published.clone() };
+        let presence = Presence { lamp, published: published.clone(), ..Presence::default() };
         let body = Pidf::encode(&presence, "6001", Style::of(Variant::Pjsip)).fill(&VALUES);
         let read = Pidf::decode(&body).unwrap();
         assert_eq!((read.notes[0].text.as_str(), read.tuples[0].basic), (note, Basic::parse(basic)));
@@ -440,4 +454,41 @@ fn rfc_dialog_documents_are_as_compact_as_they_can_be() {
     assert!(body.len() < expected.len() + 50);
     assert!(DialogInfo::decode(&body).unwrap().dialogs[0].is_held());
     assert_eq!((pidf::NAMESPACE, rpid::NAMESPACE).0, "urn:ietf:params:xml:ns:pidf");
+}
+
+#[test]
+fn do_not_disturb_is_laid_over_and_hides_neither_offline_nor_a_call() {
+    let text = |body: EncodedBody| String::from_utf8(body.fill(&VALUES)).unwrap();
+    let tuple = |basic| vec![lampyris_core::body::presence_document::Tuple { basic, ..Default::default() }];
+    let published =
+        |basic| vec![Arc::new(PresenceDocument { tuples: tuple(basic), ..PresenceDocument::default() })];
+    use ExtensionState as E;
+    let lamp = |state| Some(LampState::of(state));
+    let rows = [
+        (lamp(E::Idle), Vec::new(), "open", "Do not disturb"),
+        (lamp(E::Unavailable), Vec::new(), "closed", "Unavailable"),
+        (lamp(E::InUse), Vec::new(), "open", "On the phone"),
+        (None, published(Some(Basic::Open)), "open", "Do not disturb"),
+        (None, published(Some(Basic::Closed)), "closed", "Unavailable"),
+        (lamp(E::Idle), published(Some(Basic::Open)), "open", "Do not disturb"),
+    ];
+    for (lamp, published, basic, note) in rows {
+        let presence = Presence { lamp, published, do_not_disturb: true };
+        for variant in [Variant::Rfc, Variant::ChanSip, Variant::Pjsip] {
+            let body = text(Pidf::encode(&presence, "6001", Style::of(variant)));
+            let is_rfc = variant == Variant::Rfc;
+            assert!(body.contains(&format!("<basic>{basic}</basic>")), "{body}");
+            // Why: a person who is away by their own publication needs no second word in the RFC's document.
+            let silent = is_rfc && presence.lamp.is_none() && basic == "closed";
+            assert!(
+                silent || body.contains(&format!("<note>{note}</note>")),
+                "{variant:?} {presence:?} {body}"
+            );
+            let busy = body.contains("busy/>");
+            assert!(busy || basic == "closed" || note == "On the phone", "{body}");
+            assert!(!is_rfc || busy && body.contains("<dm:note>Do not disturb</dm:note>"), "{body}");
+        }
+        let xpidf = text(Xpidf::encode(&presence, "6001", Style::default()));
+        assert_eq!(xpidf.contains("status=\"closed\""), basic == "closed", "{xpidf}");
+    }
 }

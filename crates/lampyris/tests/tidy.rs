@@ -175,7 +175,7 @@ fn package_names_stand_only_in_their_package() {
         }
         for (number, line) in file.lines_before_tests() {
             let code = line.split("//").next().unwrap_or(line);
-            for name in ["presence", "dialog", "message-summary", "reg"] {
+            for name in ["presence", "dialog", "message-summary", "reg", "as-feature-event"] {
                 if code.contains(&format!("\"{name}\"")) {
                     offences.push(format!("{}:{number}: \"{name}\"", file.path));
                 }

@@ -9,6 +9,9 @@ use super::rpid::{Activity, Values};
 use crate::composition::extension::Presence;
 use crate::device_state::ExtensionState;
 
+/// The note of one who wants no calls.
+pub(crate) const DO_NOT_DISTURB: &str = "Do not disturb";
+
 /// What a document in Asterisk's manner says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Appearance<'p> {
@@ -26,6 +29,15 @@ pub(crate) struct Appearance<'p> {
 
 /// The row of `variant`'s table for `presence` (the RFC variant reads the pjsip table: its words are the RFC's).
 pub(crate) fn appearance(presence: &Presence, variant: Variant) -> Appearance<'_> {
+    let row = row(presence, variant);
+    let in_call = presence.lamp.as_ref().is_some_and(|lamp| lamp.extension.is_in_call());
+    if presence.do_not_disturb && row.basic != Basic::Closed && !in_call {
+        return Appearance { note: DO_NOT_DISTURB, activity: Some(Activity::Busy), ..row };
+    }
+    row
+}
+
+fn row(presence: &Presence, variant: Variant) -> Appearance<'_> {
     let lamp = presence.lamp.as_ref();
     let shown = lamp.map(|lamp| lamp.extension);
     let all_unavailable = lamp.is_some_and(|lamp| lamp.all_unavailable);

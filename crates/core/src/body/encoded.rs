@@ -58,6 +58,8 @@ pub struct EncodedBody {
     /// Where the holes are: offsets into `bytes`, ascending.
     pub(crate) holes: SmallVec<[(u32, Hole); 4]>,
     pub(crate) syntax: Syntax,
+    /// Its content type where that is not the format's own: a multipart with its boundary.
+    pub(crate) content_type: Option<String>,
 }
 
 impl EncodedBody {
@@ -142,7 +144,7 @@ mod tests {
         let body = EncodedBody {
             bytes: b"[]()".to_vec(),
             holes: [(1, Hole::Version), (3, Hole::Entity), (3, Hole::Watcher)].into_iter().collect(),
-            syntax: Syntax::Xml,
+            ..EncodedBody::default()
         };
         for version in [0, 7, 10, 4_294_967_295] {
             let values = HoleValues {
@@ -160,10 +162,16 @@ mod tests {
     #[test]
     fn lines_take_no_control_characters_and_ascii_xml_no_other_letters() {
         let holes: SmallVec<[_; 4]> = [(2, Hole::Entity)].into_iter().collect();
-        let lines = EncodedBody { bytes: b"A:\r\n".to_vec(), holes: holes.clone(), syntax: Syntax::Lines };
+        let lines = EncodedBody {
+            bytes: b"A:\r\n".to_vec(),
+            holes: holes.clone(),
+            syntax: Syntax::Lines,
+            ..EncodedBody::default()
+        };
         let values = HoleValues { entity: "sip:\u{e9}\r\nX: y", ..HoleValues::default() };
         assert_eq!(lines.fill(&values), "A:sip:\u{e9}X: y\r\n".as_bytes());
-        let ascii = EncodedBody { bytes: b"A:".to_vec(), holes, syntax: Syntax::XmlAscii };
+        let ascii =
+            EncodedBody { bytes: b"A:".to_vec(), holes, syntax: Syntax::XmlAscii, ..EncodedBody::default() };
         assert_eq!(ascii.fill(&values), b"A:sip:&#233;&#13;&#10;X: y");
         assert_eq!(ascii.len_with(&values), ascii.fill(&values).len());
     }

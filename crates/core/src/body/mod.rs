@@ -7,6 +7,7 @@ mod appearance;
 pub mod cpim_pidf;
 pub mod dialog_info;
 pub mod encoded;
+pub mod feature_event;
 pub mod foreign;
 pub mod message_summary;
 pub mod pidf;

@@ -7,7 +7,7 @@
 use crate::limits;
 use std::collections::BTreeSet;
 
-use super::appearance::appearance;
+use super::appearance::{DO_NOT_DISTURB, appearance};
 use super::foreign::{Foreign, Keeper};
 use super::presence_document::{
     Basic, Contact, DateTime, Device, Note, Person, PresenceDocument, Priority, Tuple,
@@ -278,11 +278,14 @@ fn rfc(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
         encode_digium(&mut w, lamp, &mut ids);
     }
     let in_call = lamp.is_some_and(|lamp| lamp.extension.is_in_call());
-    if let Some(lamp) = lamp.filter(|_| in_call || presence.published.is_empty()) {
+    if presence.do_not_disturb && !in_call && !presence.is_offline() {
+        w.leaf("note", DO_NOT_DISTURB);
+    } else if let Some(lamp) = lamp.filter(|_| in_call || presence.published.is_empty()) {
         w.leaf("note", lamp_note(lamp));
     }
     published().flat_map(|d| &d.notes).for_each(|note| encode_note(&mut w, "note", note));
-    if lamp.is_some() || published().any(|document| !document.persons.is_empty()) {
+    let has_person = published().any(|document| !document.persons.is_empty());
+    if lamp.is_some() || has_person || presence.do_not_disturb {
         encode_person(&mut w, &merged_person(presence, extension), &mut ids);
     }
     published().flat_map(|d| &d.devices).for_each(|device| encode_device(&mut w, device, &mut ids));
@@ -312,7 +315,7 @@ fn lamp_note(lamp: &LampState) -> &str {
             {
                 message
             }
-            Some(PresenceState { value: PresenceValue::DoNotDisturb, .. }) => "Do not disturb",
+            Some(PresenceState { value: PresenceValue::DoNotDisturb, .. }) => DO_NOT_DISTURB,
             Some(PresenceState { value: PresenceValue::Away | PresenceValue::ExtendedAway, .. }) => "Away",
             Some(PresenceState { value: PresenceValue::Unavailable, .. }) => "Unavailable",
             _ => "Ready",
@@ -344,14 +347,20 @@ fn merged_person(presence: &Presence, extension: &str) -> Person {
         }
         person.foreign.extend(next.foreign.iter().cloned());
     }
-    let Some(lamp) = &presence.lamp else { return person };
-    let said = lamp_activities(lamp);
+    let mut said = presence.lamp.as_ref().map(lamp_activities).unwrap_or_default();
+    if presence.do_not_disturb {
+        if !said.contains(&Activity::Busy) {
+            said.push(Activity::Busy);
+        }
+        person.notes.insert(0, Note::of(DO_NOT_DISTURB));
+    }
     if !said.is_empty() {
         let activities = person.rpid.activities.get_or_insert_with(Box::default);
         activities.known.retain(|activity| !said.contains(activity));
         activities.known.splice(0..0, said);
     }
-    let message = lamp.presence.as_ref().map(|said| said.message.as_str()).filter(|m| !m.is_empty());
+    let told = presence.lamp.as_ref().and_then(|lamp| lamp.presence.as_ref());
+    let message = told.map(|told| told.message.as_str()).filter(|message| !message.is_empty());
     if let Some(message) = message.filter(|_| person.notes.is_empty()) {
         person.notes.push(Note::of(message));
     }

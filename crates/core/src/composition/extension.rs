@@ -33,11 +33,24 @@ pub struct Presence {
     pub lamp: Option<LampState>,
     /// The live publications, newest first.
     pub published: Vec<Arc<PresenceDocument>>,
+    /// The person wants no calls now: laid over everything else, and never over that nobody is there.
+    pub do_not_disturb: bool,
 }
 
 impl Presence {
+    /// Whether nobody is there: the lamp says so, or without one all that was published.
+    pub fn is_offline(&self) -> bool {
+        match &self.lamp {
+            Some(lamp) => matches!(lamp.extension, ExtensionState::Unavailable | ExtensionState::Removed),
+            None => {
+                let said: Vec<_> = self.published.iter().filter_map(|document| document.is_open()).collect();
+                !said.is_empty() && said.iter().all(|open| !open)
+            }
+        }
+    }
+
     /// The presence of an extension nobody published for.
     pub fn of_lamp(lamp: LampState) -> Self {
-        Self { lamp: Some(lamp), published: Vec::new() }
+        Self { lamp: Some(lamp), ..Self::default() }
     }
 }

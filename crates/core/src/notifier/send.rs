@@ -284,7 +284,8 @@ fn write_notify(
         call_id: text(Text::CallId),
         now,
     };
-    let content_type = subscription.package.content_type(usize::from(subscription.format));
+    let format = subscription.package.content_type(usize::from(subscription.format));
+    let content_type = body.content_type.as_deref().unwrap_or(format);
     writer.body(content_type, &body.fill(&values));
     writer.finish()
 }

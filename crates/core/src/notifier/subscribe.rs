@@ -5,15 +5,17 @@
 
 use super::subscription::{EndReason, Subscription, Text, Texts, local_tag, slot_of_tag};
 use crate::authn::Identity;
+use crate::features::{Feature, Features};
 use crate::limits;
 use crate::node::Node;
-use crate::output::Event;
+use crate::output::{Event, Ticket};
 use crate::packages::{self, Audience, PackageId, Watched};
+use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::router::Request;
 use crate::settings::WatchScope;
-use crate::tickets::{Petitioner, Undo};
+use crate::tickets::{Petitioner, Resume, Undo};
 use crate::time::Now;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
@@ -30,13 +32,14 @@ struct Wish {
     instance: String,
     routes: String,
     profile: u16,
+    set: Option<(Feature, Features)>,
 }
 
 impl Node {
     /// Takes an authenticated SUBSCRIBE.
     ///
     /// # Errors
-    /// 400, 403, 404, 406, 416, 423, 481, 489, 500, 503.
+    /// 400, 403, 404, 406, 415, 416, 423, 481, 489, 500, 503.
     pub(crate) fn on_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         match request.message.to_tag() {
             Some(tag) => self.on_subscribe_in_dialog(now, request, tag),
@@ -45,9 +48,12 @@ impl Node {
     }
 
     fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
-        let wish = self.wish(request)?;
+        let mut wish = self.wish(request)?;
         if self.subscriptions.len() >= limits::SUBSCRIPTIONS_MAX {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+        }
+        if self.set_by_body(now, request, &wish.resource, wish.set.take()) {
+            return Ok(());
         }
         let (message, fetch) = (request.message, wish.expires_s == 0);
         let resource = self.resource(now, &wish.resource);
@@ -172,14 +178,19 @@ impl Node {
             return Err(Reject::OutOfOrder);
         }
         let package = subscription.package;
-        let watched = self.facts.resources.get(subscription.resource).map(|resource| &resource.key);
-        let still = watched.is_some_and(|key| self.may_watch(&request.identity, key, package));
+        let watched = self.facts.resources.get(subscription.resource).map(|resource| resource.key.clone());
+        let watched = watched.ok_or(Reject::NoSuchDialog)?;
+        let still = self.may_watch(&request.identity, &watched, package);
         let refusal = self.may_subscribe(&request.identity).err().or((!still).then_some(Reject::Forbidden));
         if let Some(reject) = refusal {
             self.end(now, slot, EndReason::Rejected, None);
             return Err(reject);
         }
         let expires_s = self.granted(message)?;
+        let set = self.wished_features(request, package, &watched)?;
+        if self.set_by_body(now, request, &watched, set) {
+            return Ok(());
+        }
         if expires_s == 0 {
             let previous = self.subscription_record(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
@@ -236,14 +247,54 @@ impl Node {
         Ok(())
     }
 
-    /// The 2xx (RFC 6665 §4.2.1.1, and §8.3.1: 200 unless configured otherwise).
-    fn answer_subscribe(
+    /// The features that a user has after the body of this SUBSCRIBE, and which of them it changes.
+    fn wished_features(
+        &self,
+        request: &Request<'_>,
+        package: PackageId,
+        user: &ResourceKey,
+    ) -> Result<Option<(Feature, Features)>, Reject> {
+        let (message, types) = (request.message, package.get().set_types());
+        let body = message.body();
+        if body.is_empty() || types.is_empty() || request.body_done {
+            return Ok(None);
+        }
+        let change = read(package.get().change(media_type(message)?, &body), &types)?;
+        let features = self.facts.features_of(user).with(&change);
+        let features = features.map_err(|why| Reject::BadRequest(why.into()))?;
+        Ok(Some((change.feature, features)))
+    }
+
+    /// Sets what the body of a SUBSCRIBE asks for; whether the rest of it has to wait until that is durable.
+    ///
+    /// Why one after the other: a 2xx can wait for one row only, and it promises two.
+    fn set_by_body(
         &mut self,
         now: Now,
         request: &Request<'_>,
-        slot: u32,
-        after: Option<crate::output::Ticket>,
-    ) {
+        user: &ResourceKey,
+        set: Option<(Feature, Features)>,
+    ) -> bool {
+        let by = format!("phone at {}", request.flow.remote());
+        let Some(ticket) = set.and_then(|set| self.set_features(now, user, set, by)) else { return false };
+        self.answerable(ticket, request.petitioner());
+        self.tickets.resumes(ticket, Resume { identity: request.identity.clone(), user: user.clone() });
+        true
+    }
+
+    /// What the body of a SUBSCRIBE asked for is durable: it is shown, and now the rest of it.
+    pub(crate) fn resume_subscribe(&mut self, now: Now, resume: Resume, petitioner: &Petitioner) {
+        let Resume { identity, user } = resume;
+        self.features_changed(&user);
+        let Petitioner { message, server, flow } = petitioner;
+        let request = Request { flow: *flow, message, identity, server: *server, body_done: true };
+        if let Err(reject) = self.on_subscribe(now, &request) {
+            self.reject(now, &request, &reject);
+        }
+    }
+
+    /// The 2xx (RFC 6665 §4.2.1.1, and §8.3.1: 200 unless configured otherwise).
+    fn answer_subscribe(&mut self, now: Now, request: &Request<'_>, slot: u32, after: Option<Ticket>) {
         let Some(subscription) = self.subscriptions.get(slot) else { return };
         let status = StatusCode(self.facts.settings.subscribe_response);
         let tag = subscription.text(Text::LocalTag);
@@ -276,7 +327,8 @@ impl Node {
         let expires_s = self.granted(message)?;
         let routes = route_set(message)?;
         let event_id = event.id().unwrap_or("").to_owned();
-        Ok(Wish { resource, package, event_id, format, expires_s, target, instance, routes, profile })
+        let set = self.wished_features(request, package, &resource)?;
+        Ok(Wish { resource, package, event_id, format, expires_s, target, instance, routes, profile, set })
     }
 
     /// `allowsubscribe`, of the general section and of the peer.

@@ -4,12 +4,14 @@
 //! own file only.
 
 use crate::body::{BodyError, EncodedBody, Style};
+use crate::features::FeatureChange;
 use crate::journal::Counts;
 use crate::view_of::View;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+mod as_feature_event;
 mod dialog;
 mod message_summary;
 mod presence;
@@ -29,6 +31,8 @@ pub(crate) enum StateKind {
     Mailbox,
     /// The bindings of a user.
     Bindings,
+    /// What a user has set: do not disturb, forwarding.
+    Features,
 }
 
 /// What a package's resources are.
@@ -77,7 +81,7 @@ pub(crate) struct BodyFormat<S: 'static> {
     pub(crate) encode: fn(&S, Subject<'_>, Style) -> EncodedBody,
 }
 
-/// Reads one kind of published body.
+/// Reads one kind of body that a phone sends.
 pub(crate) struct PublishFormat<P> {
     /// As in `application/pidf+xml`.
     pub(crate) content_type: &'static str,
@@ -105,6 +109,10 @@ pub(crate) trait EventPackage: Sync + 'static {
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
     /// Bodies taken by PUBLISH (RFC 3903); anything else is 415. Without any, a PUBLISH is 489.
     fn publishable(&self) -> &'static [PublishFormat<Self::Published>];
+    /// Bodies of SUBSCRIBE that set a feature of the user; anything else is 415. Without any, bodies are not looked at.
+    fn settable(&self) -> &'static [PublishFormat<FeatureChange>] {
+        &[]
+    }
     /// The event state of a resource.
     fn compose(&self, view: &View<'_>) -> Self::State;
     /// The state in one word, for people.
@@ -135,6 +143,9 @@ pub(crate) trait AnyPackage: Sync {
     fn format_count(&self) -> usize;
     fn content_type(&self, format: usize) -> Option<&'static str>;
     fn publish_types(&self) -> Vec<&'static str>;
+    fn set_types(&self) -> Vec<&'static str>;
+    /// What the body of a SUBSCRIBE sets; `None` where no format takes this type.
+    fn change(&self, content_type: &str, body: &[u8]) -> Option<Result<FeatureChange, BodyError>>;
     fn compose(&self, view: &View<'_>) -> Content;
     fn word(&self, state: &Content) -> Option<&'static str>;
     fn encode(&self, state: &Content, format: usize, subject: Subject<'_>, style: Style) -> EncodedBody;
@@ -177,6 +188,15 @@ impl<P: EventPackage> AnyPackage for P {
 
     fn publish_types(&self) -> Vec<&'static str> {
         self.publishable().iter().map(|format| format.content_type).collect()
+    }
+
+    fn set_types(&self) -> Vec<&'static str> {
+        self.settable().iter().map(|format| format.content_type).collect()
+    }
+
+    fn change(&self, content_type: &str, body: &[u8]) -> Option<Result<FeatureChange, BodyError>> {
+        let format = self.settable().iter().find(|f| f.content_type.eq_ignore_ascii_case(content_type))?;
+        Some((format.decode)(body))
     }
 
     fn compose(&self, view: &View<'_>) -> Content {
@@ -223,6 +243,7 @@ pub(crate) static ALL: &[&dyn AnyPackage] = &[
     &dialog::DialogPackage,
     &message_summary::MessageSummaryPackage,
     &reg::RegPackage,
+    &as_feature_event::FeaturePackage,
 ];
 
 /// A package by its place in [`ALL`].
@@ -277,7 +298,8 @@ pub(crate) fn allow_events() -> String {
 pub(crate) fn document() -> String {
     let mut text = String::from(
         "# Event packages\n\nGenerated from the package table; a test keeps it true.\n\n\
-         | Event | Source | Documents, preferred first | PUBLISH takes | Who may watch by default |\n|---|---|---|---|---|\n",
+         | Event | Source | Documents, preferred first | PUBLISH takes | SUBSCRIBE sets by | Who may watch by default |\n\
+         |---|---|---|---|---|---|\n",
     );
     for package in ALL {
         let formats: Vec<_> =
@@ -287,13 +309,12 @@ pub(crate) fn document() -> String {
             (Audience::Owner, Watched::Mailboxes) => "the owner, and whom `mailbox_watchers` names",
             (Audience::Owner, _) => "the owner",
         };
-        let published = match package.publish_types() {
-            types if types.is_empty() => "nothing".to_owned(),
-            types => types.join(", "),
-        };
+        let listed =
+            |types: Vec<&str>| if types.is_empty() { "nothing".to_owned() } else { types.join(", ") };
+        let (published, set) = (listed(package.publish_types()), listed(package.set_types()));
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {published} | {audience} |",
+            "| `{}` | {} | {} | {published} | {set} | {audience} |",
             package.name(),
             package.spec(),
             formats.join(", ")
@@ -312,7 +333,8 @@ mod tests {
         for package in ALL {
             assert!(names.insert(package.name()), "{} twice", package.name());
             assert!(package.name().chars().all(|c| c.is_ascii_lowercase() || "-.".contains(c)));
-            assert!(package.spec().starts_with("RFC "), "{}", package.name());
+            let sources = ["RFC ", "BroadSoft "];
+            assert!(sources.iter().any(|source| package.spec().starts_with(source)), "{}", package.name());
             assert!(package.format_count() > 0 && !package.depends_on().is_empty());
             for format in 0..package.format_count() {
                 let content_type = package.content_type(format).unwrap();

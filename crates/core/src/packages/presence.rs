@@ -17,7 +17,8 @@ impl EventPackage for PresencePackage {
     type Published = Arc<PresenceDocument>;
     const NAME: &'static str = "presence";
     const SPEC: &'static str = "RFC 3856";
-    const DEPENDS_ON: &'static [StateKind] = &[StateKind::DeviceStates, StateKind::Publications];
+    const DEPENDS_ON: &'static [StateKind] =
+        &[StateKind::DeviceStates, StateKind::Publications, StateKind::Features];
     const AUDIENCE: Audience = Audience::Colleagues;
 
     fn formats(&self) -> &'static [BodyFormat<Presence>] {
@@ -51,7 +52,11 @@ impl EventPackage for PresencePackage {
     }
 
     fn compose(&self, view: &View<'_>) -> Presence {
-        Presence { lamp: view.known_lamp(), published: view.published::<Arc<PresenceDocument>>() }
+        Presence {
+            lamp: view.known_lamp(),
+            published: view.published::<Arc<PresenceDocument>>(),
+            do_not_disturb: view.do_not_disturb(),
+        }
     }
 
     fn word(&self, state: &Presence) -> Option<&'static str> {

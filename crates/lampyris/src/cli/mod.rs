@@ -12,6 +12,7 @@ mod demo;
 mod devstate;
 mod drop;
 mod failure;
+mod feature;
 mod mailbox;
 mod nudge;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub(crate) static VERBS: &[Verb] = &[
     status::VERB,
     devstate::VERB,
     mailbox::VERB,
+    feature::VERB,
     nudge::VERB,
     drop::VERB,
     reload::VERB,
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 26] = [
+        let rows: [(&[&str], u8); 31] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -325,6 +327,11 @@ mod tests {
             (&["devstate", "change", "Custom:night", "BUSY"], 3),
             (&["devstate", "clear", "Custom:night"], 3),
             (&["mailbox", "set", "100@default", "3", "1"], 3),
+            (&["feature", "set", "Bob", "dnd"], 3),
+            (&["feature", "set", "Bob", "dnd", "6002"], 2),
+            (&["feature", "set", "Bob", "forward-busy"], 2),
+            (&["feature", "set", "Bob", "forward-busy", "6002", "--after", "9s"], 2),
+            (&["feature", "clear", "Bob", "sleep"], 2),
             (&["nudge", "6001"], 3),
             (&["drop", "--watcher", "Alice"], 3),
             (&["reload"], 3),
@@ -389,7 +396,7 @@ mod tests {
         type Row = (&'static [&'static str], &'static str, &'static str, u8, &'static str);
         let done = r#"{"reply":{"count":1}}"#;
         let none = r#"{"reply":{"count":0}}"#;
-        let rows: [Row; 9] = [
+        let rows: [Row; 11] = [
             (
                 &["devstate", "set", "Custom:night", "inuse", "--for", "10m"],
                 r#"{"command":{"SetDevice":{"device":"Custom:night","state":"INUSE","for_s":600}}}"#,
@@ -420,6 +427,23 @@ mod tests {
                 done,
                 0,
                 "100@default: 3/1 (0/0)\n",
+            ),
+            (
+                &["feature", "set", "Bob", "forward-no-answer", "6002", "--after", "20s"],
+                concat!(
+                    r#"{"command":{"SetFeature":{"user":"Bob","feature":"forward-no-answer","#,
+                    r#""target":"6002","after_s":20}}}"#
+                ),
+                done,
+                0,
+                "forward-no-answer of Bob: 6002\n",
+            ),
+            (
+                &["feature", "clear", "Bob", "dnd"],
+                r#"{"command":{"ClearFeature":{"user":"Bob","feature":"dnd"}}}"#,
+                none,
+                0,
+                "dnd of Bob: off already\n",
             ),
             (
                 &["nudge", "6001"],

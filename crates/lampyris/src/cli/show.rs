@@ -65,7 +65,7 @@ fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 /// A table and its count, or a sentence where there is nothing.
-fn listed(noun: &str, columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> String {
+pub(super) fn listed(noun: &str, columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> String {
     match rows.len() {
         0 => format!("no {noun}s\n"),
         1 => format!("{}\n1 {noun}\n", table::render(columns, rows, width)),
@@ -73,7 +73,7 @@ fn listed(noun: &str, columns: &[Column], rows: &[Vec<String>], width: Option<us
     }
 }
 
-fn or_dash(value: Option<impl ToString>) -> String {
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 

@@ -30,6 +30,9 @@ impl Report {
             Event::Publication { resource, package, change } => {
                 tracing::debug!(resource, package, change, "publication");
             }
+            Event::Feature { user, feature, value, by } => {
+                tracing::debug!(user, feature, value, by, "feature");
+            }
             Event::Rejected { from, status, why } => {
                 if let Some(suppressed) = self.may_log(Instant::now()) {
                     tracing::info!(%from, status, why, suppressed, "rejected");

@@ -268,6 +268,7 @@ fn open_tables(
     let rows = [
         rows(&mut txn, Kind::Device)?,
         rows(&mut txn, Kind::Mailbox)?,
+        rows(&mut txn, Kind::Features)?,
         rows(&mut txn, Kind::Bindings)?,
         rows(&mut txn, Kind::Publication)?,
         rows(&mut txn, Kind::Resource)?,
@@ -301,6 +302,7 @@ const fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Device => "device",
         Kind::Mailbox => "mailbox",
+        Kind::Features => "features",
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",

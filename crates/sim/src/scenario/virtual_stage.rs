@@ -5,6 +5,7 @@ use super::run::Stage;
 use crate::host::{Effect, Host};
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply, Selector};
+use lampyris_core::features::Feature;
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
 use lampyris_core::input::{DnsAnswer, Input};
 use lampyris_core::journal::Counts;
@@ -245,6 +246,17 @@ fn command(words: &str) -> Option<Command> {
         ["mailbox", "set", mailbox, new, old] => {
             let counts = Counts { new: new.parse().ok()?, old: old.parse().ok()?, ..Counts::default() };
             Command::SetMailbox { mailbox: own(mailbox), counts }
+        }
+        ["feature", "set", user, feature] => {
+            let (user, feature) = (own(user), Feature::parse(feature)?);
+            Command::SetFeature { user, feature, target: None, after_s: None }
+        }
+        ["feature", "set", user, feature, target] => {
+            let (user, feature) = (own(user), Feature::parse(feature)?);
+            Command::SetFeature { user, feature, target: Some(own(target)), after_s: None }
+        }
+        ["feature", "clear", user, feature] => {
+            Command::ClearFeature { user: own(user), feature: Feature::parse(feature)? }
         }
         ["nudge", rest @ ..] => Command::Nudge(selector(rest)?),
         ["drop", rest @ ..] => Command::Drop(selector(rest)?),
