@@ -307,6 +307,7 @@ impl Node {
         self.look_up_peers();
         self.subscriptions_follow(&old);
         self.build_lamps(now);
+        self.tell_all_owners();
         self.schedule_qualify(now);
         Reply::Done { count: self.facts.settings.dialplan.hints().count() }
     }

@@ -111,7 +111,7 @@ impl Node {
     }
 
     /// The flow that needs no lookup, if there is one.
-    fn direct_flow(&self, flow: Flow, target: &str, nat: Nat) -> Option<Flow> {
+    pub(crate) fn direct_flow(&self, flow: Flow, target: &str, nat: Nat) -> Option<Flow> {
         let Flow::Udp { listener, remote } = flow else {
             let Flow::Stream { id, .. } = flow else { return None };
             return self.connections.is_open(id).then_some(flow);

@@ -256,6 +256,7 @@ impl Node {
 
     /// Marks everybody who watches a mailbox, or whose owner has it.
     pub(crate) fn mailbox_changed(&mut self, name: &str) {
+        self.tell_owners(name);
         let owners =
             self.facts.settings.peers.values().filter(|peer| peer.mailboxes.iter().any(|m| m == name));
         let keys =
@@ -288,7 +289,9 @@ impl Node {
     /// What was published for a resource changed: for itself, and for every lamp its owner's device is part of.
     pub(crate) fn publications_changed(&mut self, now: Now, id: ResourceId) {
         let Some(resource) = self.facts.resources.get(id) else { return };
-        let peer = self.facts.peer_of(&resource.key).map(|peer| (peer.name.clone(), peer.device.clone()));
+        let key = resource.key.clone();
+        let peer = self.facts.peer_of(&key).map(|peer| (peer.name.clone(), peer.device.clone()));
+        self.tell_owners_of(&key);
         self.relamp(now, id);
         self.changed(id, StateKind::Publications);
         self.changed(id, StateKind::DeviceStates);
@@ -318,6 +321,7 @@ impl Node {
 
     /// Composes what is due, once per resource and package, and tells the watchers.
     pub(crate) fn flush(&mut self, now: Now) {
+        self.notify_unsolicited(now);
         while !self.dirty.is_empty() || !self.due.is_empty() {
             for (id, package) in std::mem::take(&mut self.dirty) {
                 let Some(state) = self.facts.resources.package_mut(id, package) else { continue };

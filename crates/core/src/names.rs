@@ -166,7 +166,7 @@ impl Node {
     }
 
     /// A peer's one mailbox, so that its owner's name and its own name mean the same; or the owner of several.
-    fn mailboxes_of(&self, peer: &Peer) -> ResourceKey {
+    pub(crate) fn mailboxes_of(&self, peer: &Peer) -> ResourceKey {
         match peer.mailboxes.as_slice() {
             [only] => ResourceKey::Mailbox(only.clone()),
             _ => self.facts.user_key(peer),

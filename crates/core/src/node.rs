@@ -27,7 +27,7 @@ use crate::input::Input;
 use crate::journal::{Key, Kind, Value};
 use crate::mailbox::Mailboxes;
 use crate::map::Maps;
-use crate::notifier::Subscriptions;
+use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
 use crate::packages::PackageId;
 use crate::publication::Publications;
@@ -84,6 +84,8 @@ pub(crate) enum Requester {
     Farewell,
     /// A qualify OPTIONS.
     Qualify(u32),
+    /// Message counts for a phone that has no subscription.
+    Unsolicited(u32),
 }
 
 /// Counters for `status`.
@@ -106,6 +108,7 @@ pub struct Node {
     pub(crate) authenticator: Authenticator,
     pub(crate) connections: Connections,
     pub(crate) qualifier: Qualifier,
+    pub(crate) unsolicited: Unsolicited,
     pub(crate) tickets: Tickets,
     pub(crate) timers: Timers<Timer>,
     pub(crate) listeners: Vec<Listener>,
@@ -147,6 +150,7 @@ impl Node {
             authenticator,
             connections: Connections::default(),
             qualifier: Qualifier::default(),
+            unsolicited: Unsolicited::default(),
             tickets: Tickets::default(),
             timers: Timers::default(),
             listeners,
@@ -181,6 +185,7 @@ impl Node {
         self.device_rows.rebuild_free();
         self.subscriptions.restored();
         self.build_lamps(now);
+        self.unsolicited.restored();
         self.outputs.retain(|output| !matches!(output, Output::Event(_)));
         self.notify_all_restored(now);
         self.flush(now);
@@ -248,6 +253,7 @@ impl Node {
         match requester {
             Requester::Notify { slot, cseq } => self.on_notify_answer(now, slot, cseq, status, retry_after),
             Requester::Qualify(probe) => self.on_qualify_answer(now, probe, status),
+            Requester::Unsolicited(flight) => self.on_unsolicited_answer(flight, status),
             Requester::Farewell => {}
         }
     }

@@ -211,7 +211,9 @@ impl Node {
 
     /// The bindings of an AOR are others than before.
     fn bindings_changed(&mut self, now: Now, aor: &str) {
-        let bindings = self.facts.registrar.bindings(aor).len();
+        let bindings = self.facts.registrar.bindings(aor);
+        self.unsolicited.keep(aor, bindings);
+        let bindings = bindings.len();
         self.tell(Event::Registration { aor: aor.to_owned(), bindings });
         // Why: an AOR reads as the key of its user, so no REGISTER looks at every peer.
         let peer = ResourceKey::parse(aor).and_then(|key| Some(self.facts.peer_of(&key)?.name.clone()));

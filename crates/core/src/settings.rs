@@ -108,6 +108,8 @@ pub struct Peer {
     pub qualify: Option<Qualify>,
     /// Mailboxes it owns, as in `100@default`.
     pub mailboxes: Vec<String>,
+    /// Whether its phones are told their message counts without having asked (`subscribemwi=no` of sip.conf).
+    pub mwi_unsolicited: bool,
     /// Where requests to it go.
     pub nat: Nat,
     /// May publish for any presentity of its domain (a PBX).
@@ -201,6 +203,7 @@ impl Peer {
             busy_level: None,
             qualify: None,
             mailboxes: Vec::new(),
+            mwi_unsolicited: false,
             nat: Nat::Auto,
             trusted_publisher: false,
             display: String::new(),

@@ -3,7 +3,7 @@
 use crate::authn::Identity;
 use crate::flow::Flow;
 use crate::input::StoreError;
-use crate::journal::{Key, Record, Value};
+use crate::journal::{Key, Kind, Record, Value};
 use crate::node::{Node, Put};
 use crate::output::{Output, Ticket};
 use crate::reject::Reject;
@@ -102,6 +102,9 @@ impl Node {
         if result.is_ok() {
             if let (Some(rest), Some(petitioner)) = (pending.resumes, &pending.petitioner) {
                 self.resume_subscribe(now, rest, petitioner);
+            }
+            if let (Kind::Bindings, Ok(slot)) = (pending.key.kind, u32::try_from(pending.key.slot)) {
+                self.on_bindings_stored(slot);
             }
             return;
         }

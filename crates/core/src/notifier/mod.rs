@@ -10,15 +10,18 @@
 //!   |-------------------------->|
 //! ```
 //!
-//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`answer`] takes what watchers answer. One NOTIFY is in flight
+//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`answer`] takes what watchers answer; [`unsolicited`] is for
+//! phones that never ask. One NOTIFY is in flight
 //! per subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
 mod send;
 mod subscribe;
 pub(crate) mod subscription;
+mod unsolicited;
 
 pub(crate) use subscribe::{bad_event, user_agent_of};
+pub(crate) use unsolicited::Unsolicited;
 
 use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
 use crate::map::{Map, Maps};

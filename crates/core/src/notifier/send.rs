@@ -166,14 +166,14 @@ impl Node {
     fn body_for(&mut self, slot: u32) -> Option<(Arc<EncodedBody>, u64, Option<&'static str>)> {
         let subscription = self.subscriptions.get(slot)?;
         let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
-        let style = self.style_of(subscription);
+        let style = self.style_of(subscription.profile);
         self.shared_body(resource, package, format, style)
     }
 
     /// How a watcher's documents look: its profile's choice, and what sip.conf says of ringing.
-    fn style_of(&self, subscription: &Subscription) -> Style {
+    pub(super) fn style_of(&self, profile: u16) -> Style {
         let settings = &self.facts.settings;
-        let profile = settings.profiles.get(usize::from(subscription.profile));
+        let profile = settings.profiles.get(usize::from(profile));
         let variant = profile.map(|profile| profile.variant).unwrap_or_default();
         // Why: chan_pjsip has its own rule for ringing beside a call; `None` is the variant's own.
         let ringing = (variant != Variant::Pjsip).then_some(settings.notify_ringing);
@@ -182,7 +182,7 @@ impl Node {
     }
 
     /// The body of one format and style, encoded once.
-    fn shared_body(
+    pub(super) fn shared_body(
         &mut self,
         resource: ResourceId,
         package: PackageId,
@@ -292,7 +292,7 @@ fn write_notify(
 
 /// Request-URI and Route of a request in a dialog (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, and
 /// swaps places with the target.
-fn routed<'t>(target: &'t str, routes: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
+pub(super) fn routed<'t>(target: &'t str, routes: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
     if routes.is_empty() {
         return (target.into(), "".into());
     }

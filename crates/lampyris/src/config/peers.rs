@@ -122,6 +122,8 @@ fn peer(
     peer.nat = fields.nat.as_ref().map_or(peer.nat, |nat| nat.value);
     let is = |field: &super::raw::Field<bool>, default| field.as_ref().map_or(default, |typed| typed.value);
     peer.allow_subscribe = is(&fields.allow_subscribe, true);
+    // chan_sip tells whoever has a mailbox, unless `subscribemwi` wants them to ask.
+    peer.mwi_unsolicited = is(&fields.mwi_unsolicited, raw.from_sip_conf);
     peer.trusted_publisher = is(&fields.trusted_publisher, false);
     peer.call_limit = match (&fields.call_limit, is(&fields.call_counter, !raw.from_sip_conf)) {
         (Some(limit), _) if limit.value > 0 => Some(limit.value),

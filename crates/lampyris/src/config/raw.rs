@@ -170,6 +170,7 @@ overlaid!(
         qualify: RawQualify,
         qualify_every_s: u32,
         mailboxes: Vec<String>,
+        mwi_unsolicited: bool,
         nat: Nat,
         trusted_publisher: bool,
         display: String,

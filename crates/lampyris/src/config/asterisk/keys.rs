@@ -239,7 +239,7 @@ const IGNORED: &[(&str, &[&str])] = &[
     ),
     (
         "voicemail is not kept here; set counts with `lampyris` or PUBLISH",
-        &["vmexten", "subscribemwi", "unsolicited_mailbox", "hasvoicemail", "notifymimetype"],
+        &["vmexten", "unsolicited_mailbox", "hasvoicemail", "notifymimetype"],
     ),
     (
         "messages are not relayed here",

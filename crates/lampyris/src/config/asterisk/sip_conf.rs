@@ -62,6 +62,7 @@ const BOTH: &[&str] = &[
     "nat",
     "insecure",
     "buggymwi",
+    "subscribemwi",
 ];
 /// chan_sip's `qualify=yes`, in milliseconds.
 const QUALIFY_MS: u32 = 2000;
@@ -310,6 +311,9 @@ fn peer_entry(report: &mut Report, raw: &mut Raw, fields: &mut PeerFields, entry
             access.value.extend(rules);
         }
         "callerid" => fields.display = Some(entry.value.clone().map(|text| value::caller_name(&text))),
+        "subscribemwi" => {
+            fields.mwi_unsolicited = value::boolean(report, entry).map(|asks| asks.map(|asks| !asks));
+        }
         "buggymwi" => {
             // Interop: Cisco, its short MWI body; the profile `cisco` is exactly that.
             let buggy = value::boolean(report, entry).filter(|buggy| buggy.value);

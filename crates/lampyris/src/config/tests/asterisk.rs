@@ -218,3 +218,14 @@ fn permits_and_denies_keep_their_order() {
         assert_eq!(peer.permits(source.into()), permitted, "{source:?}");
     }
 }
+
+#[test]
+fn whoever_has_a_mailbox_is_told_unless_told_to_subscribe() {
+    let peers = "[a]\ntype=friend\nhost=dynamic\nsecret=x\n[b]\ntype=friend\nhost=dynamic\nsecret=x\nsubscribemwi=yes\n\
+                 [c]\ntype=friend\nhost=dynamic\nsecret=x\nsubscribemwi=no\n";
+    for (general, expected) in [("", [true, false, true]), ("subscribemwi=yes\n", [false, false, true])] {
+        let settings = settings(&format!("[general]\n{general}{peers}"), "[default]\n");
+        let found: Vec<_> = settings.peers.values().map(|peer| peer.mwi_unsolicited).collect();
+        assert_eq!(found, expected, "{general}");
+    }
+}

@@ -293,6 +293,7 @@ impl Reader<'_> {
             qualify,
             qualify_every_s: values.number("qualify_every_s"),
             mailboxes,
+            mwi_unsolicited: values.boolean("mwi_unsolicited"),
             nat: values
                 .choice("nat", &[("auto", Nat::Auto), ("contact", Nat::Contact), ("source", Nat::Source)]),
             trusted_publisher: values.boolean("trusted_publisher"),
