@@ -389,6 +389,30 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_is_kept_for_its_watchers_but_not_without_end() {
+        let mut registrar = Registrar::new(Maps::new(1));
+        let aor = "sip:a@x";
+        for n in 0..ENDED_BINDINGS_PER_AOR_MAX + 3 {
+            let contact = format!("sip:a@h{n}");
+            registrar.set(aor, registrar.updated(aor, &[add(&contact, "c", 1)]).unwrap());
+            assert!(!registrar.is_refreshed(aor, &binding(&contact, "c", 1)));
+            registrar.set(aor, registrar.updated(aor, &[add(&contact, "c", 2)]).unwrap());
+            assert!(registrar.is_refreshed(aor, &binding(&contact, "c", 2)));
+            let gone = registrar.set(aor, Vec::new()).unwrap().gone;
+            assert_eq!((gone.len(), gone[0].cseq), (1, 2));
+            registrar.keep_ended(aor, gone, ContactEvent::Expired, Instant::from_micros(n as u64));
+        }
+        assert_eq!(registrar.ended(aor).len(), ENDED_BINDINGS_PER_AOR_MAX);
+        // One comes back: it is not both there and gone.
+        registrar.set(aor, vec![binding("sip:a@h5", "c", 9)]);
+        assert_eq!(registrar.ended(aor).len(), ENDED_BINDINGS_PER_AOR_MAX - 1);
+        assert_eq!(registrar.forget_ended(Instant::from_micros(4)).len(), 5);
+        assert_eq!(registrar.ended(aor)[0].binding.contact, "sip:a@h6");
+        registrar.forget_ended(Instant::from_micros(1000));
+        assert_eq!((registrar.ended(aor).len(), registrar.ended.len()), (0, 0));
+    }
+
+    #[test]
     fn the_eleventh_binding_is_refused() {
         let registrar = Registrar::new(Maps::new(1));
         let many: Vec<_> = (0..=BINDINGS_PER_AOR_MAX).map(|n| add(&format!("sip:a@h{n}"), "c", 1)).collect();

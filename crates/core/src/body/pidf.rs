@@ -348,11 +348,8 @@ fn merged_person(presence: &Presence, extension: &str) -> Person {
         person.foreign.extend(next.foreign.iter().cloned());
     }
     let mut said = presence.lamp.as_ref().map(lamp_activities).unwrap_or_default();
-    if presence.do_not_disturb {
-        if !said.contains(&Activity::Busy) {
-            said.push(Activity::Busy);
-        }
-        person.notes.insert(0, Note::of(DO_NOT_DISTURB));
+    if presence.do_not_disturb && !said.contains(&Activity::Busy) {
+        said.push(Activity::Busy);
     }
     if !said.is_empty() {
         let activities = person.rpid.activities.get_or_insert_with(Box::default);
@@ -363,6 +360,9 @@ fn merged_person(presence: &Presence, extension: &str) -> Person {
     let message = told.map(|told| told.message.as_str()).filter(|message| !message.is_empty());
     if let Some(message) = message.filter(|_| person.notes.is_empty()) {
         person.notes.push(Note::of(message));
+    }
+    if presence.do_not_disturb {
+        person.notes.insert(0, Note::of(DO_NOT_DISTURB));
     }
     person
 }

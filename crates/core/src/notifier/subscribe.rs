@@ -174,7 +174,7 @@ impl Node {
             return Err(Reject::NoSuchDialog);
         }
         let cseq = message.cseq().seq;
-        if cseq <= subscription.remote_cseq {
+        if cseq <= subscription.remote_cseq && !request.body_done {
             return Err(Reject::OutOfOrder);
         }
         let package = subscription.package;
@@ -189,12 +189,16 @@ impl Node {
         let expires_s = self.granted(message)?;
         let set = self.wished_features(request, package, &watched)?;
         if self.set_by_body(now, request, &watched, set) {
+            // Why: a request that comes meanwhile is a later one.
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.remote_cseq = cseq;
+            }
             return Ok(());
         }
         if expires_s == 0 {
             let previous = self.subscription_record(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
-                subscription.remote_cseq = cseq;
+                subscription.remote_cseq = subscription.remote_cseq.max(cseq);
                 subscription.expires_at = now.wall;
                 subscription.granted_s = 0;
                 subscription.flow = request.flow;
@@ -222,7 +226,7 @@ impl Node {
             let branch = message.top_via().branch().unwrap_or("").to_owned();
             subscription.texts =
                 subscription.texts.with(&[(Text::Target, &target), (Text::OriginBranch, &branch)]);
-            subscription.remote_cseq = cseq;
+            subscription.remote_cseq = subscription.remote_cseq.max(cseq);
             subscription.origin_cseq = cseq;
             subscription.flow = request.flow;
             subscription.granted_s = expires_s;
