@@ -18,6 +18,8 @@ pub enum Hole {
     Watcher,
     /// The Call-ID of the subscription.
     CallId,
+    /// The presentity's URI with FreeSWITCH's pickup code before its user part: `sip:**6001@example.com`.
+    PickupCode,
 }
 
 /// One watcher's values.
@@ -92,7 +94,7 @@ impl EncodedBody {
     /// The body that `values` gives.
     pub fn fill(&self, values: &HoleValues<'_>) -> Vec<u8> {
         // Why: to know the length exactly, all values would have to be escaped twice.
-        let longest = values.entity.len().max(values.watcher.len()).max(values.call_id.len()).max(10);
+        let longest = (values.entity.len() + 2).max(values.watcher.len()).max(values.call_id.len()).max(10);
         let mut out = Vec::with_capacity(self.bytes.len() + self.holes.len() * longest);
         self.fill_into(values, &mut out);
         out
@@ -101,10 +103,18 @@ impl EncodedBody {
     fn value(&self, hole: Hole, values: &HoleValues<'_>, sink: &mut dyn FnMut(&str)) {
         let text = match hole {
             Hole::Version => return decimal(values.version, sink),
+            Hole::PickupCode => {
+                let (scheme, rest) = values.entity.split_once(':').unwrap_or(("sip", values.entity));
+                return [scheme, ":**", rest].into_iter().for_each(|part| self.escaped(part, sink));
+            }
             Hole::Entity => values.entity,
             Hole::Watcher => values.watcher,
             Hole::CallId => values.call_id,
         };
+        self.escaped(text, sink);
+    }
+
+    fn escaped(&self, text: &str, sink: &mut dyn FnMut(&str)) {
         match self.syntax {
             Syntax::Xml => escape(text, Place::Attribute, false, sink),
             Syntax::XmlAscii => escape(text, Place::Attribute, true, sink),
