@@ -60,6 +60,9 @@ impl Node {
         let Some(reason) = self.subscriptions.get(slot).and_then(|subscription| subscription.ending) else {
             return;
         };
+        if !self.is_told_of(slot, reason) {
+            return self.remove_subscription(slot);
+        }
         let state = match reason {
             EndReason::Probation => {
                 format!("terminated;reason={};retry-after={}", reason.as_str(), limits::RETRY_AFTER_S)
@@ -74,6 +77,18 @@ impl Node {
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
             self.remove_subscription(slot);
         }
+    }
+
+    /// Whether a watcher gets its last NOTIFY. One that was told nothing yet does: it is the answer to a fetch (RFC 6665
+    /// §4.4.3).
+    ///
+    /// Interop: Zoiper answers it with a new SUBSCRIBE, and so on for ever; its profile leaves it out, as FreeSWITCH does.
+    fn is_told_of(&self, slot: u32, reason: EndReason) -> bool {
+        let Some(subscription) = self.subscriptions.get(slot) else { return true };
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        let wants = profile.is_none_or(|profile| profile.end_notify);
+        let told_nothing = subscription.notifies == 0;
+        wants || told_nothing || !matches!(reason, EndReason::Timeout | EndReason::NoResource)
     }
 
     /// Ends a subscription whose row is deleted already: its last NOTIFY, after the one in flight.
@@ -169,7 +184,9 @@ impl Node {
         // Why: chan_pjsip has its own rule for ringing beside a call; `None` is the variant's own.
         let ringing = (variant != Variant::Pjsip).then_some(settings.notify_ringing);
         let buggy_mwi = profile.is_some_and(|profile| profile.buggy_mwi);
-        Style { ringing, buggy_mwi, ..Style::of(variant) }
+        let digium = profile.is_some_and(|profile| profile.digium);
+        let empty_when_idle = profile.is_some_and(|profile| !profile.idle_dialog);
+        Style { ringing, buggy_mwi, digium, empty_when_idle, ..Style::of(variant) }
     }
 
     /// The body of one format and style, encoded once.
