@@ -31,6 +31,7 @@ impl Node {
             Command::Devices => Reply::Devices(self.view_devices(now)),
             Command::Peers => Reply::Peers(self.view_peers()),
             Command::Mailboxes => Reply::Mailboxes(self.view_mailboxes()),
+            Command::Profiles => Reply::Profiles(self.view_profiles()),
             Command::SetDevice { device, state, for_s } => self.set_device(now, &device, &state, for_s),
             Command::ClearDevice { device } => self.clear_device(now, &device),
             Command::SetMailbox { mailbox, counts } => self.set_mailbox(now, &mailbox, counts),

@@ -27,6 +27,8 @@ pub enum Command {
     Peers,
     /// All mailboxes known.
     Mailboxes,
+    /// All phone profiles, in the order they are tried.
+    Profiles,
     /// Set a device's state: `Custom:` and other devices without a provider are simply stored, others overridden.
     SetDevice {
         /// As in `Custom:night`.
@@ -92,6 +94,8 @@ pub enum Reply {
     Peers(Vec<view::Peer>),
     /// For `Mailboxes`.
     Mailboxes(Vec<view::Mailbox>),
+    /// For `Profiles`.
+    Profiles(Vec<view::Profile>),
     /// For `Status`.
     Status(view::Status),
     /// For `Why`.
