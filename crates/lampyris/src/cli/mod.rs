@@ -1,8 +1,8 @@
 //! The command line: one verb per file, one table of verbs.
 //!
-//! Verbs of a running server speak to its admin socket (`client`); `run` and `check` read a configuration. Results go to
-//! standard output, as tables for people or, with `--json`, for programs; errors and progress go to standard error.
-//! Help, the reference in `docs/cli.md` and the table-wide tests all read [`VERBS`]. Nothing here keeps state.
+//! Verbs of a running server speak to its admin socket (`client`); `run` and `check` read a configuration; `phone` needs
+//! neither. Results go to standard output, as tables for people or, with `--json`, for programs; errors and progress go to
+//! standard error. Help, the reference in `docs/cli.md` and the table-wide tests all read [`VERBS`]. Nothing here keeps state.
 
 mod asterisk;
 mod check;
@@ -14,6 +14,7 @@ mod drop;
 mod failure;
 mod mailbox;
 mod nudge;
+mod phone;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -57,6 +58,7 @@ pub(crate) static VERBS: &[Verb] = &[
     run::VERB,
     check::VERB,
     demo::VERB,
+    phone::VERB,
     show::VERB,
     why::VERB,
     status::VERB,
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 26] = [
+        let rows: [(&[&str], u8); 29] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -332,6 +334,9 @@ mod tests {
             (&["core", "show", "hints", "--layout", "13"], 3),
             (&["-rx", "sip show subscriptions"], 3),
             (&["sip", "debug", "on", "--peer", "Alice"], 3),
+            (&["phone"], 0),
+            (&["phone", "yealink", "--ext", "6001"], 0),
+            (&["phone", "yealnik"], 2),
             (&["help"], 0),
             (&["help", "show"], 0),
             (&["--version"], 0),

@@ -124,7 +124,7 @@ fn one_bounds(
 }
 
 /// New profiles in their order, then the built-in ones, `default` last.
-fn profile_list(typed: Vec<raw::Profile>) -> Vec<Profile> {
+pub(super) fn profile_list(typed: Vec<raw::Profile>) -> Vec<Profile> {
     let (built_in, own): (Vec<_>, Vec<_>) =
         typed.into_iter().partition(|profile| profiles::is_built_in(profile.name.span));
     own.into_iter().chain(built_in).map(profile).collect()
