@@ -295,7 +295,7 @@ impl Node {
     fn reload(&mut self, now: Now, settings: Arc<Settings>) -> Reply {
         let old = std::mem::replace(&mut self.facts.settings, settings);
         self.authenticator.configure(&self.facts.settings);
-        self.look_up_peers();
+        self.look_up_peers(now);
         self.subscriptions_follow(&old);
         self.build_lamps(now);
         self.schedule_qualify(now);

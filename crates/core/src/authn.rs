@@ -35,7 +35,7 @@ use crate::time::Instant;
 use lampyris_sip::digest::{self, Algorithm, Ha1};
 use lampyris_sip::{Credentials, Message, Name, Uri};
 use nonce::Nonces;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -131,6 +131,8 @@ pub(crate) struct Authenticator {
     answers: Buckets,
     dummies: Vec<Ha1>,
     index: Index,
+    /// Where DNS says hosts are that peers are configured with.
+    hosts: BTreeMap<String, Vec<IpAddr>>,
     maps: Maps,
 }
 
@@ -154,27 +156,44 @@ impl Authenticator {
         let secret = format!("{:032x}", fork().next_u128());
         let dummies = ALGORITHMS.iter().map(|a| digest::ha1(*a, "", "", &secret)).collect();
         let index = Index { by_alias: maps.map(), by_address: BTreeMap::new() };
-        Self { nonces, answers, dummies, index, maps }
+        Self { nonces, answers, dummies, index, hosts: BTreeMap::new(), maps }
     }
 
     /// Takes the aliases and addresses of the peers from (new) settings.
     pub(crate) fn configure(&mut self, settings: &Settings) {
         self.index = Index { by_alias: self.maps.map(), by_address: BTreeMap::new() };
+        let named: BTreeSet<_> = settings
+            .peers
+            .values()
+            .filter_map(|peer| if let Host::Named(name, _) = &peer.host { Some(name) } else { None })
+            .collect();
+        self.hosts.retain(|host, _| named.contains(host));
         for peer in settings.peers.values() {
             for alias in &peer.aliases {
                 self.index.by_alias.insert((peer.domain, alias.clone()), peer.name.clone());
             }
-            if let Host::Fixed { address, any_port } = &peer.host {
-                self.add_address(peer, *address, *any_port);
+            match &peer.host {
+                Host::Fixed { address, any_port } => self.add_address(peer, *address, *any_port),
+                Host::Named(host, port) => {
+                    for ip in self.hosts.get(host).cloned().unwrap_or_default() {
+                        self.add_address(peer, SocketAddr::new(ip, port.unwrap_or(5060)), false);
+                    }
+                }
+                Host::Dynamic => {}
             }
         }
     }
 
-    /// DNS said where a peer with a host name is; it holds until the next [`Self::configure`].
-    pub(crate) fn resolved(&mut self, peer: &Peer, addresses: &[SocketAddr]) {
-        for address in addresses {
-            self.add_address(peer, *address, false);
+    /// DNS said where a host is that peers are configured with; it holds until DNS says otherwise.
+    pub(crate) fn resolved(&mut self, settings: &Settings, host: &str, mut ips: Vec<IpAddr>) {
+        ips.truncate(limits::DNS_RECORDS_MAX);
+        // Why: DNS turns the order of its answers round; the index is built anew only where something has changed.
+        ips.sort_unstable();
+        if self.hosts.get(host) == Some(&ips) {
+            return;
         }
+        self.hosts.insert(host.to_owned(), ips);
+        self.configure(settings);
     }
 
     fn add_address(&mut self, peer: &Peer, address: SocketAddr, any_port: bool) {

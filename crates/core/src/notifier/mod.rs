@@ -10,10 +10,12 @@
 //!   |-------------------------->|
 //! ```
 //!
-//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`answer`] takes what watchers answer. One NOTIFY is in flight
+//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
+//! answer. One NOTIFY is in flight
 //! per subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
+mod destination;
 mod send;
 mod subscribe;
 pub(crate) mod subscription;
@@ -29,6 +31,7 @@ use crate::resource::{ResourceId, ResourceKey};
 use crate::slots::Slots;
 use crate::tickets::Undo;
 use crate::time::{Now, UnixTime};
+use crate::ways::Traveller;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use subscription::{EndReason, Subscription, Text, texts_of};
@@ -215,7 +218,7 @@ impl Node {
 
     /// Frees the slot of a subscription that has left.
     fn remove_subscription(&mut self, slot: u32) {
-        self.connections.forget_way(slot);
+        self.forget_way(Traveller::Subscription(slot));
         if let Some(subscription) = self.subscriptions.slots.remove(slot) {
             self.release_resource(subscription.resource);
         }

@@ -15,6 +15,7 @@ use crate::router::Request;
 use crate::settings::WatchScope;
 use crate::tickets::{Petitioner, Undo};
 use crate::time::Now;
+use crate::ways::Traveller;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
 use std::time::Duration;
@@ -205,7 +206,7 @@ impl Node {
         // Why: the way was to where the phone was before.
         if self.subscriptions.get(slot).is_some_and(|subscription| subscription.text(Text::Target) != target)
         {
-            self.connections.forget_way(slot);
+            self.forget_way(Traveller::Subscription(slot));
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             let branch = message.top_via().branch().unwrap_or("").to_owned();
