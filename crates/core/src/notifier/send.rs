@@ -51,7 +51,7 @@ impl Node {
             self.timers.cancel(token);
         }
         let state = format!("active;expires={expires_s}");
-        let after = after.or_else(|| self.store_cseq(slot));
+        let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
         self.send_notify(now, slot, &state, &body, Some(hash), after);
     }
 
@@ -71,6 +71,7 @@ impl Node {
             EndReason::NoResource | EndReason::Rejected => None,
             _ => self.body_for(slot).map(|(body, ..)| body),
         };
+        let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
             self.remove_subscription(slot);
         }
@@ -129,12 +130,20 @@ impl Node {
         transmit.after = after;
         self.transmit(transmit);
         if let Some(ticket) = after {
-            self.tickets.sends_notify(ticket, client);
+            self.transactions.hold(client, ticket);
+            self.tickets.sends_notify(ticket, slot, client);
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.in_flight = told.is_some().then_some(client);
         }
         true
+    }
+
+    /// The undecided record that what a watcher is shown rests on.
+    fn shown_after(&self, slot: u32) -> Option<Ticket> {
+        let subscription = self.subscriptions.get(slot)?;
+        let state = self.facts.resources.package(subscription.resource, subscription.package)?;
+        self.tickets.undecided(state.after)
     }
 
     /// Whether the CSeq is so far ahead of the stored one that a restart might send it again.
