@@ -1,7 +1,7 @@
 //! Streams: which are open, to whom, and who has to know when one closes.
 
 use crate::flow::{Flow, ListenerId, StreamId, Transport};
-use crate::node::{Node, Timer};
+use crate::node::Node;
 use crate::output::Output;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -109,11 +109,6 @@ impl Node {
         let mut actions = Vec::new();
         self.transactions.on_stream_closed(id, &mut actions);
         self.on_actions(now, actions);
-        if self.facts.registrar.on_stream(id).is_empty() {
-            self.facts.registrar.forget_stream(id);
-        } else {
-            let grace = self.facts.settings.flow_grace;
-            self.timers.insert(now.mono + grace, Timer::FlowLost(id));
-        }
+        self.grant_grace(now, id);
     }
 }

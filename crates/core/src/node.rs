@@ -182,6 +182,8 @@ impl Node {
     /// After the last [`Self::restore`]: lamps are computed, and watchers told what may have changed while we were gone.
     pub fn restored(&mut self, now: Now) {
         self.facts.registrar.restored();
+        // Why: all streams closed with the process before.
+        self.grant_grace(now, StreamId::GONE);
         self.facts.publications.restored();
         self.facts.mailboxes.restored();
         self.device_rows.rebuild_free();
