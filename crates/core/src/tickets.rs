@@ -4,6 +4,7 @@ use crate::flow::Flow;
 use crate::input::StoreError;
 use crate::journal::{Key, Record, Value};
 use crate::node::{Node, Put};
+use crate::notifier::subscription::Before;
 use crate::output::{Output, Ticket};
 use crate::reject::Reject;
 use crate::time::Now;
@@ -27,6 +28,8 @@ pub(crate) struct Petitioner {
 pub(crate) enum Undo {
     /// The row goes back to this, in memory too; `None`: there was none.
     To(Option<Value>),
+    /// The row of a subscription goes back to how it stood.
+    Subscription(Box<Before>),
     /// It has happened, whatever the disk says: time ran out, a watcher went.
     No,
 }
@@ -116,15 +119,15 @@ impl Node {
             let newer = (Bound::Excluded(ticket), Bound::Unbounded);
             let newer = self.tickets.pending.range_mut(newer).find(|(_, newer)| newer.key == pending.key);
             match (newer, pending.undo) {
-                (Some((_, newer)), undo @ Undo::To(_)) => {
-                    if matches!(newer.undo, Undo::To(_)) {
-                        newer.undo = undo;
-                    }
-                }
+                (_, Undo::No) | (Some((_, Pending { undo: Undo::No, .. })), _) => {}
+                (Some((_, newer)), undo) => newer.undo = undo,
                 (None, Undo::To(previous)) => {
                     self.put_row(now, pending.key.kind, slot, previous, Put::Undo);
                 }
-                (_, Undo::No) => {}
+                (None, Undo::Subscription(before)) => {
+                    let previous = Value::Subscription(Box::new(before.record()));
+                    self.put_row(now, pending.key.kind, slot, Some(previous), Put::Undo);
+                }
             }
         }
         if let Some(Petitioner { message, server, flow }) = pending.petitioner {

@@ -34,7 +34,7 @@ use crate::time::{Now, UnixTime};
 use crate::ways::Traveller;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use subscription::{EndReason, Subscription, Text, texts_of};
+use subscription::{Before, EndReason, Subscription, Text, texts_of};
 
 /// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
 const UNSURE: Duration = Duration::from_secs(32);
@@ -173,8 +173,23 @@ impl Node {
         let subscription = self.subscriptions.get(slot)?;
         let resource = self.facts.resources.get(subscription.resource)?.key.to_string();
         let format = subscription.package.content_type(usize::from(subscription.format));
+        Some(subscription.record(resource, format, self.profile_name(subscription)))
+    }
+
+    /// Back to a subscription as it stands.
+    fn undo_to(&self, slot: u32) -> Undo {
+        let before = || {
+            let subscription = self.subscriptions.get(slot)?.clone();
+            let resource = self.facts.resources.get(subscription.resource)?.key.to_string();
+            let profile = self.profile_name(&subscription).to_owned();
+            Some(Box::new(Before { subscription, resource, profile }))
+        };
+        before().map_or(Undo::To(None), Undo::Subscription)
+    }
+
+    fn profile_name(&self, subscription: &Subscription) -> &str {
         let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
-        Some(subscription.record(resource, format, profile.map_or("", |profile| profile.name.as_str())))
+        profile.map_or("", |profile| profile.name.as_str())
     }
 
     /// Stores a subscription as it stands.
@@ -440,11 +455,6 @@ impl Node {
         let index = profiles.iter().position(|profile| profile.name == name).unwrap_or(last);
         u16::try_from(index).unwrap_or(0)
     }
-}
-
-/// Back to this record.
-fn undo_to(previous: Option<SubscriptionRecord>) -> Undo {
-    Undo::To(previous.map(|record| Value::Subscription(Box::new(record))))
 }
 
 /// The row of a subscription.

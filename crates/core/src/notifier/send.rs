@@ -3,7 +3,7 @@
 use super::subscription::{EndReason, Subscription, Text};
 use crate::body::{EncodedBody, HoleValues, Style, Variant};
 use crate::flow::{Flow, Transport};
-use crate::journal::{Record, SubscriptionRecord};
+use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
@@ -89,8 +89,8 @@ impl Node {
     }
 
     /// Deletes a subscription's row.
-    pub(super) fn persist_end(&mut self, slot: u32, previous: Option<SubscriptionRecord>) -> Ticket {
-        self.persist(Record::Delete(super::subscription_key(slot)), super::undo_to(previous))
+    pub(super) fn persist_end(&mut self, slot: u32, undo: Undo) -> Ticket {
+        self.persist(Record::Delete(super::subscription_key(slot)), undo)
     }
 
     /// Writes one NOTIFY and puts it on its way; `false` where the way is not known yet.

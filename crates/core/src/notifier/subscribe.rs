@@ -182,20 +182,20 @@ impl Node {
         }
         let expires_s = self.granted(message)?;
         if expires_s == 0 {
-            let previous = self.subscription_record(slot);
+            let undo = self.undo_to(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.remote_cseq = cseq;
                 subscription.expires_at = now.wall;
                 subscription.granted_s = 0;
                 subscription.flow = request.flow;
             }
-            let ticket = self.persist_end(slot, previous);
+            let ticket = self.persist_end(slot, undo);
             self.answerable(ticket, request.petitioner());
             self.answer_subscribe(now, request, slot, Some(ticket));
             self.finish(now, slot, EndReason::Timeout, Some(ticket));
             return Ok(());
         }
-        let previous = self.subscription_record(slot);
+        let undo = self.undo_to(slot);
         let target = match contact_of(message) {
             Ok((target, _)) => target,
             Err(_) => self.subscriptions.get(slot).map_or("", |s| s.text(Text::Target)).to_owned(),
@@ -228,7 +228,7 @@ impl Node {
             subscription.failures = 0;
         }
         self.enter(now, slot);
-        let ticket = self.store_subscription(slot, super::undo_to(previous));
+        let ticket = self.store_subscription(slot, undo);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
