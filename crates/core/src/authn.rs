@@ -35,6 +35,7 @@ use crate::time::Instant;
 use lampyris_sip::digest::{self, Algorithm, Ha1};
 use lampyris_sip::{Credentials, Message, Name, Uri};
 use nonce::Nonces;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -57,9 +58,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// For people: the user part, or the URI of one from elsewhere.
-    pub(crate) fn name(&self) -> &str {
-        self.foreign.as_deref().unwrap_or(&self.user)
+    /// What tells it from everybody else, for people too: the name of a peer, else a URI.
+    ///
+    /// Why: peers have names of their own, but users of an `any_user` domain may be called as those of another.
+    pub(crate) fn name(&self, settings: &Settings) -> Cow<'_, str> {
+        match (&self.foreign, &self.peer) {
+            (Some(uri), _) => uri.into(),
+            (None, Some(peer)) => peer.into(),
+            (None, None) => {
+                let domain = settings.domains.get(self.domain).map_or("", |domain| domain.name.as_str());
+                format!("sip:{}@{domain}", self.user).into()
+            }
+        }
     }
 }
 

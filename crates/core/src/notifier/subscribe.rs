@@ -52,7 +52,8 @@ impl Node {
         }
         let (message, fetch) = (request.message, wish.expires_s == 0);
         let resource = self.resource(now, &wish.resource);
-        let replaced = self.same_subscription(request.identity.name(), resource, &wish);
+        let watcher = request.identity.name(&self.facts.settings).into_owned();
+        let replaced = self.same_subscription(&watcher, resource, &wish);
         let random = self.rng.next_u64();
         let slot = self.subscriptions.slots.insert(Subscription {
             resource,
@@ -93,7 +94,7 @@ impl Node {
             without_tag(message.header(Name::To).unwrap_or("")),
             without_tag(message.header(Name::From).unwrap_or("")),
             message.request_uri().unwrap_or(""),
-            request.identity.name(),
+            &watcher,
             &wish.target,
             &wish.instance,
             &wish.routes,
@@ -121,7 +122,7 @@ impl Node {
         let event = Event::Subscription {
             resource: message.request_uri().unwrap_or("").to_owned(),
             package: wish.package.name(),
-            watcher: request.identity.name().to_owned(),
+            watcher,
             state: "active",
         };
         self.tell(event);
@@ -162,7 +163,7 @@ impl Node {
             && subscription.text(Text::LocalTag) == tag
             && subscription.text(Text::CallId) == message.call_id()
             && subscription.text(Text::RemoteTag) == message.from_tag().unwrap_or("")
-            && subscription.text(Text::Watcher) == request.identity.name()
+            && subscription.text(Text::Watcher) == request.identity.name(&self.facts.settings)
             && PackageId::by_name(event.package) == Some(subscription.package)
             && subscription.text(Text::EventId) == event.id().unwrap_or("");
         if !same {
@@ -312,9 +313,10 @@ impl Node {
                     ResourceKey::Mailbox(name) => vec![name.clone()],
                     key => self.facts.peer_of(key).map(|peer| peer.mailboxes.clone()).unwrap_or_default(),
                 };
+                // Why: peers are named there, and a user of another domain may be called as one of them.
                 let named = |mailbox: &String| {
                     let names = settings.watch.mailbox_watchers.get(mailbox);
-                    names.is_some_and(|names| names.contains(&identity.user))
+                    names.zip(identity.peer.as_ref()).is_some_and(|(names, peer)| names.contains(peer))
                 };
                 !mailboxes.is_empty() && mailboxes.iter().all(named)
             }
