@@ -288,7 +288,7 @@ impl Node {
     fn drop_subscriptions(&mut self, now: Now, selector: &Selector) -> Reply {
         let slots = self.selected(selector);
         for slot in &slots {
-            self.end(now, *slot, EndReason::Deactivated, None);
+            self.end_by_command(now, *slot, EndReason::Deactivated);
         }
         Reply::Done { count: slots.len() }
     }

@@ -219,6 +219,16 @@ impl Node {
         }
     }
 
+    /// Ends a subscription because an administrator says so: its last NOTIFY leaves when that is durable.
+    pub(crate) fn end_by_command(&mut self, now: Now, slot: u32, reason: EndReason) {
+        if self.subscriptions.get(slot).is_none_or(|subscription| subscription.ending.is_some()) {
+            return;
+        }
+        let undo = self.undo_to(slot);
+        let ticket = self.persist_end(slot, undo);
+        self.finish(now, slot, reason, Some(ticket));
+    }
+
     /// Drops a subscription without a word: the watcher said it is not there.
     pub(crate) fn vanish(&mut self, slot: u32, why: &'static str) {
         if let Some(subscription) = self.subscriptions.get(slot)
