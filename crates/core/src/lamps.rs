@@ -309,6 +309,7 @@ impl Node {
             }
             let Some(state) = self.facts.resources.package_mut(id, package) else { return };
             state.forget();
+            state.after = state.after.max(self.tickets.cause());
             if !state.dirty && !state.watchers.is_empty() {
                 state.dirty = true;
                 self.dirty.push((id, package));

@@ -3,7 +3,7 @@
 use super::subscription::{EndReason, Subscription, Text};
 use crate::body::{EncodedBody, HoleValues, Style, Variant};
 use crate::flow::{Flow, Transport};
-use crate::journal::{Record, SubscriptionRecord};
+use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
@@ -51,7 +51,7 @@ impl Node {
             self.timers.cancel(token);
         }
         let state = format!("active;expires={expires_s}");
-        let after = after.or_else(|| self.store_cseq(slot));
+        let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
         self.send_notify(now, slot, &state, &body, Some(hash), after);
     }
 
@@ -74,6 +74,7 @@ impl Node {
             EndReason::NoResource | EndReason::Rejected => None,
             _ => self.body_for(slot).map(|(body, ..)| body),
         };
+        let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
             self.remove_subscription(slot);
         }
@@ -103,8 +104,8 @@ impl Node {
     }
 
     /// Deletes a subscription's row.
-    pub(super) fn persist_end(&mut self, slot: u32, previous: Option<SubscriptionRecord>) -> Ticket {
-        self.persist(Record::Delete(super::subscription_key(slot)), super::undo_to(previous))
+    pub(super) fn persist_end(&mut self, slot: u32, undo: Undo) -> Ticket {
+        self.persist(Record::Delete(super::subscription_key(slot)), undo)
     }
 
     /// Writes one NOTIFY and puts it on its way; `false` where the way is not known yet.
@@ -144,12 +145,20 @@ impl Node {
         transmit.after = after;
         self.transmit(transmit);
         if let Some(ticket) = after {
-            self.tickets.sends_notify(ticket, client);
+            self.transactions.hold(client, ticket);
+            self.tickets.sends_notify(ticket, slot, client);
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.in_flight = told.is_some().then_some(client);
         }
         true
+    }
+
+    /// The undecided record that what a watcher is shown rests on.
+    fn shown_after(&self, slot: u32) -> Option<Ticket> {
+        let subscription = self.subscriptions.get(slot)?;
+        let state = self.facts.resources.package(subscription.resource, subscription.package)?;
+        self.tickets.undecided(state.after)
     }
 
     /// Whether the CSeq is so far ahead of the stored one that a restart might send it again.

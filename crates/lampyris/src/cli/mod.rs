@@ -394,7 +394,10 @@ mod tests {
         type Row = (&'static [&'static str], &'static str, &'static str, u8, &'static str);
         let done = r#"{"reply":{"count":1}}"#;
         let none = r#"{"reply":{"count":0}}"#;
-        let rows: [Row; 9] = [
+        let reloaded = r#"{"reloaded":{"text":"","diagnostics":[]}}"#;
+        let bad = r#"{"misconfigured":{"text":"error: x","diagnostics":[]}}"#;
+        let off = r#"{"sip_debug":{"on":false}}"#;
+        let rows: [Row; 11] = [
             (
                 &["devstate", "set", "Custom:night", "inuse", "--for", "10m"],
                 r#"{"command":{"SetDevice":{"device":"Custom:night","state":"INUSE","for_s":600}}}"#,
@@ -441,8 +444,10 @@ mod tests {
                 "no subscription matches",
             ),
             (&["why", "7"], r#"{"command":{"Why":"7"}}"#, r#"{"reply":[]}"#, 1, "nothing is known of `7`"),
-            (&["sip", "reload"], r#""reload""#, r#"{"done":{"text":""}}"#, 0, " Reloading SIP\n"),
-            (&["dialplan", "reload"], r#""reload""#, r#"{"error":{"text":"error: x"}}"#, 4, "error: x\n"),
+            (&["sip", "reload"], r#""reload""#, reloaded, 0, " Reloading SIP\n"),
+            (&["dialplan", "reload"], r#""reload""#, bad, 4, "error: x\n"),
+            (&["sip", "debug", "off"], off, done, 0, "1 `sip debug on` ended\n"),
+            (&["-rx", "sip set debug off"], off, none, 0, "SIP Debugging Disabled\n"),
         ];
         for (index, (args, asked, answer, code, expected)) in rows.into_iter().enumerate() {
             let fake = client::tests::Fake::answering(&format!("order-{index}"), &[answer]);
