@@ -32,6 +32,7 @@ impl Node {
             Command::Devices => Reply::Devices(self.view_devices(now)),
             Command::Peers => Reply::Peers(self.view_peers()),
             Command::Mailboxes => Reply::Mailboxes(self.view_mailboxes()),
+            Command::Profiles => Reply::Profiles(self.view_profiles()),
             Command::SetDevice { device, state, for_s } => self.set_device(now, &device, &state, for_s),
             Command::ClearDevice { device } => self.clear_device(now, &device),
             Command::SetMailbox { mailbox, counts } => self.set_mailbox(now, &mailbox, counts),
@@ -90,8 +91,8 @@ impl Node {
         };
         let manual = Manual { state, until, set_at: now.wall, slot, timer: None };
         let record = Value::Device(device_record(&name, &manual));
-        self.enter_manual(now, id, manual);
-        self.persist(Record::Upsert(device_key(slot), record), Undo::To(previous));
+        let ticket = self.persist(Record::Upsert(device_key(slot), record), Undo::To(previous));
+        self.told_after(ticket, |node| node.enter_manual(now, id, manual));
         Reply::Done { count: 1 }
     }
 
@@ -112,8 +113,8 @@ impl Node {
         let (value, previous) = (record(&state), old.as_ref().map(|(state, _)| record(state)));
         let slot = old.map_or_else(|| self.device_rows.insert(name.as_typed().to_owned()), |(_, slot)| slot);
         self.facts.presence_states.insert(key.clone(), (state, slot));
-        self.persist(Record::Upsert(device_key(slot), value), Undo::To(previous));
-        self.presence_changed(&key);
+        let ticket = self.persist(Record::Upsert(device_key(slot), value), Undo::To(previous));
+        self.told_after(ticket, |node| node.presence_changed(&key));
         Reply::Done { count: 1 }
     }
 
@@ -141,8 +142,8 @@ impl Node {
             self.device_rows.remove(slot);
             let (device, state) = (name.as_typed().to_owned(), print_presence(&state));
             let previous = Value::Device(DeviceRecord { device, state, until: None, set_at: now.wall });
-            self.persist(Record::Delete(device_key(slot)), Undo::To(Some(previous)));
-            self.presence_changed(&name.key());
+            let ticket = self.persist(Record::Delete(device_key(slot)), Undo::To(Some(previous)));
+            self.told_after(ticket, |node| node.presence_changed(&name.key()));
             return Reply::Done { count: 1 };
         }
         let id = name.and_then(|name| self.facts.devices.find(&name));
@@ -174,8 +175,8 @@ impl Node {
             self.timers.cancel(timer);
         }
         self.device_rows.remove(manual.slot);
-        self.persist(Record::Delete(device_key(manual.slot)), Undo::To(Some(previous)));
-        self.refresh_device(now, id);
+        let ticket = self.persist(Record::Delete(device_key(manual.slot)), Undo::To(Some(previous)));
+        self.told_after(ticket, |node| node.refresh_device(now, id));
     }
 
     /// A state set `--for` a time is over.
@@ -235,9 +236,11 @@ impl Node {
         let previous = self.facts.mailboxes.find(&name).map(value);
         let slot = self.facts.mailboxes.set(&name, counts);
         let key = Key { kind: Kind::Mailbox, slot: u64::from(slot) };
-        self.persist(Record::Upsert(key, value(counts)), Undo::To(previous));
-        self.end_counts_published(now, &name);
-        self.mailbox_changed_at(now, &name);
+        let ticket = self.persist(Record::Upsert(key, value(counts)), Undo::To(previous));
+        self.told_after(ticket, |node| {
+            node.end_counts_published(now, &name);
+            node.mailbox_changed_at(now, &name);
+        });
         Reply::Done { count: 1 }
     }
 
@@ -295,7 +298,7 @@ impl Node {
     fn drop_subscriptions(&mut self, now: Now, selector: &Selector) -> Reply {
         let slots = self.selected(selector);
         for slot in &slots {
-            self.end(now, *slot, EndReason::Deactivated, None);
+            self.end_by_command(now, *slot, EndReason::Deactivated);
         }
         Reply::Done { count: slots.len() }
     }
@@ -304,7 +307,7 @@ impl Node {
     fn reload(&mut self, now: Now, settings: Arc<Settings>) -> Reply {
         let old = std::mem::replace(&mut self.facts.settings, settings);
         self.authenticator.configure(&self.facts.settings);
-        self.look_up_peers();
+        self.look_up_peers(now);
         self.subscriptions_follow(&old);
         self.build_lamps(now);
         self.tell_all_owners();

@@ -18,6 +18,7 @@
 //! answer challenges of others.
 
 mod challenge;
+mod index;
 mod nonce;
 mod ownership;
 
@@ -27,16 +28,17 @@ pub(crate) use ownership::owns;
 use crate::bucket::Buckets;
 use crate::flow::{Flow, Listener};
 use crate::limits;
-use crate::map::{Map, Maps};
+use crate::map::Maps;
 use crate::names::domain_of;
 use crate::rng::Rng;
-use crate::settings::{Authentication, Host, Peer, Role, Settings};
+use crate::settings::{Authentication, Peer, Role, Settings};
 use crate::time::Instant;
+use index::Index;
 use lampyris_sip::digest::{self, Algorithm, Ha1};
 use lampyris_sip::{Credentials, Message, Name, Uri};
 use nonce::Nonces;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
@@ -57,9 +59,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// For people: the user part, or the URI of one from elsewhere.
-    pub(crate) fn name(&self) -> &str {
-        self.foreign.as_deref().unwrap_or(&self.user)
+    /// What tells it from everybody else, for people too: the name of a peer, else a URI.
+    ///
+    /// Why: peers have names of their own, but users of an `any_user` domain may be called as those of another.
+    pub(crate) fn name(&self, settings: &Settings) -> Cow<'_, str> {
+        match (&self.foreign, &self.peer) {
+            (Some(uri), _) => uri.into(),
+            (None, Some(peer)) => peer.into(),
+            (None, None) => {
+                let domain = settings.domains.get(self.domain).map_or("", |domain| domain.name.as_str());
+                format!("sip:{}@{domain}", self.user).into()
+            }
+        }
     }
 }
 
@@ -105,6 +116,7 @@ struct Asked<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Answer<'a> {
     credentials: Credentials<'a>,
+    /// As the phone names it, with a session key or without.
     algorithm: Algorithm,
     /// qop, nonce count as sent and as a number, cnonce; `None` without qop (RFC 2069 style).
     counted: Option<(digest::Qop<'a>, u32)>,
@@ -117,13 +129,6 @@ enum Outcome {
     Wrong,
 }
 
-/// Peers found by something else than their name, as configured.
-#[derive(Debug)]
-struct Index {
-    by_alias: Map<(usize, String), String>,
-    by_address: BTreeMap<IpAddr, Vec<(Option<u16>, String)>>,
-}
-
 /// Authenticates requests.
 pub(crate) struct Authenticator {
     nonces: Nonces,
@@ -131,7 +136,6 @@ pub(crate) struct Authenticator {
     answers: Buckets,
     dummies: Vec<Ha1>,
     index: Index,
-    maps: Maps,
 }
 
 impl Authenticator {
@@ -153,38 +157,18 @@ impl Authenticator {
         );
         let secret = format!("{:032x}", fork().next_u128());
         let dummies = ALGORITHMS.iter().map(|a| digest::ha1(*a, "", "", &secret)).collect();
-        let index = Index { by_alias: maps.map(), by_address: BTreeMap::new() };
-        Self { nonces, answers, dummies, index, maps }
+        let index = Index::new(maps);
+        Self { nonces, answers, dummies, index }
     }
 
-    /// Takes the aliases and addresses of the peers from (new) settings.
+    /// Takes the peers from (new) settings.
     pub(crate) fn configure(&mut self, settings: &Settings) {
-        self.index = Index { by_alias: self.maps.map(), by_address: BTreeMap::new() };
-        for peer in settings.peers.values() {
-            for alias in &peer.aliases {
-                self.index.by_alias.insert((peer.domain, alias.clone()), peer.name.clone());
-            }
-            if let Host::Fixed { address, any_port } = &peer.host {
-                self.add_address(peer, *address, *any_port);
-            }
-        }
+        self.index.configure(settings);
     }
 
-    /// DNS said where a peer with a host name is; it holds until the next [`Self::configure`].
-    pub(crate) fn resolved(&mut self, peer: &Peer, addresses: &[SocketAddr]) {
-        for address in addresses {
-            self.add_address(peer, *address, false);
-        }
-    }
-
-    fn add_address(&mut self, peer: &Peer, address: SocketAddr, any_port: bool) {
-        if peer.authentication == Authentication::Address {
-            let port = (!any_port).then_some(address.port());
-            let list = self.index.by_address.entry(address.ip().to_canonical()).or_default();
-            if !list.iter().any(|(p, name)| *p == port && *name == peer.name) {
-                list.push((port, peer.name.clone()));
-            }
-        }
+    /// DNS said where a host is that peers are configured with; it holds until DNS says otherwise.
+    pub(crate) fn resolved(&mut self, settings: &Settings, host: &str, ips: Vec<IpAddr>) {
+        self.index.resolved(settings, host, ips);
     }
 
     /// Says who a request at our domain `domain` is from.
@@ -250,10 +234,7 @@ impl Authenticator {
 
     fn peer_of<'s>(&self, settings: &'s Settings, domain: usize, user: &str) -> Option<&'s Peer> {
         let named = settings.peers.get(user).filter(|peer| peer.domain == domain);
-        named.or_else(|| {
-            let name = self.index.by_alias.get(&(domain, user.to_owned()))?;
-            settings.peers.get(name)
-        })
+        named.or_else(|| settings.peers.get(self.index.alias(domain, user)?))
     }
 
     /// Who may come from this address without a digest: the peer the claim names, else the first one configured there.
@@ -264,8 +245,7 @@ impl Authenticator {
         let remote = flow.remote();
         let mut peers = self
             .index
-            .by_address
-            .get(&remote.ip().to_canonical())?
+            .at(remote.ip())
             .iter()
             // Why: a stream's source port is never the configured one.
             .filter(|(port, _)| flow.is_reliable() || port.is_none_or(|port| port == remote.port()))
@@ -294,13 +274,17 @@ impl Authenticator {
         let Some(realm) = settings.domains.get(domain).map(|d| d.realm.as_str()) else {
             return Outcome::Wrong;
         };
-        let algorithm = answer.algorithm;
+        let algorithm = answer.algorithm.base();
         let Some(dummy) = self.dummies.iter().find(|ha1| ha1.algorithm() == algorithm) else {
             return Outcome::Wrong;
         };
-        let Credentials { username, nonce, uri, response, .. } = answer.credentials;
-        let peer =
-            settings.peers.get(username).filter(|peer| peer.domain == domain && peer.permits(asked.source));
+        let Credentials { username, userhash, nonce, uri, response, .. } = answer.credentials;
+        let named = if userhash {
+            self.index.hashed(username).and_then(|name| settings.peers.get(name))
+        } else {
+            settings.peers.get(username)
+        };
+        let peer = named.filter(|peer| peer.domain == domain && peer.permits(asked.source));
         let ha1 = peer.and_then(|peer| match &peer.authentication {
             Authentication::Digest(ha1s) => ha1s.iter().find(|ha1| ha1.algorithm() == algorithm),
             Authentication::Address | Authentication::Open => None,
@@ -308,6 +292,11 @@ impl Authenticator {
         // Why: somebody unknown costs the same hashes as somebody known.
         let used = ha1.unwrap_or(dummy);
         let qop = answer.counted.map(|(qop, _)| qop);
+        // Why: RFC 7616 §3.4.2 has the cnonce of the first answer in the key. Phones put that of this one; only one that
+        // changes its cnonce while it keeps the nonce could tell, and it is challenged once more.
+        let session =
+            qop.filter(|_| answer.algorithm.is_session()).map(|qop| used.session(nonce, qop.cnonce));
+        let used = session.as_ref().unwrap_or(used);
         let want = digest::response(used, nonce, qop, asked.method, uri, asked.body);
         let equal = bool::from(want.as_str().as_bytes().ct_eq(response.to_ascii_lowercase().as_bytes()));
         let Some(peer) = peer.filter(|_| equal & ha1.is_some() & uri_fits) else { return Outcome::Wrong };
@@ -348,6 +337,10 @@ fn answers<'m>(message: &'m Message, realm: &str) -> impl Iterator<Item = Answer
 
 fn answer(credentials: Credentials<'_>) -> Option<Answer<'_>> {
     let algorithm = credentials.digest_algorithm()?;
+    // RFC 7616 §3.4.2: a session key is made with a cnonce, which comes with qop.
+    if algorithm.is_session() && credentials.qop.is_none() {
+        return None;
+    }
     let counted = match credentials.qop {
         None => None,
         Some(qop) => {

@@ -28,6 +28,8 @@ pub enum Command {
     Peers,
     /// All mailboxes known.
     Mailboxes,
+    /// All phone profiles, in the order they are tried.
+    Profiles,
     /// Set a device's state: `Custom:` and other devices without a provider are simply stored, others overridden.
     SetDevice {
         /// As in `Custom:night`.
@@ -115,6 +117,8 @@ pub enum Reply {
     Mailboxes(Vec<view::Mailbox>),
     /// For `Features`.
     Features(Vec<view::Feature>),
+    /// For `Profiles`.
+    Profiles(Vec<view::Profile>),
     /// For `Status`.
     Status(view::Status),
     /// For `Why`.

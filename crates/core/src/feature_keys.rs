@@ -118,7 +118,9 @@ impl Node {
             Err(reason) => Reply::Refused { reason: reason.to_owned() },
             Ok(features) => {
                 let ticket = self.set_features(now, &key, (change.feature, features), "command".to_owned());
-                self.features_changed(&key);
+                if let Some(ticket) = ticket {
+                    self.told_after(ticket, |node| node.features_changed(&key));
+                }
                 Reply::Done { count: usize::from(ticket.is_some()) }
             }
         }

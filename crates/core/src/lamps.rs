@@ -256,7 +256,6 @@ impl Node {
 
     /// Marks everybody who watches a mailbox, or whose owner has it.
     pub(crate) fn mailbox_changed(&mut self, name: &str) {
-        self.tell_owners(name);
         let owners =
             self.facts.settings.peers.values().filter(|peer| peer.mailboxes.iter().any(|m| m == name));
         let keys =
@@ -312,6 +311,7 @@ impl Node {
             }
             let Some(state) = self.facts.resources.package_mut(id, package) else { return };
             state.forget();
+            state.after = state.after.max(self.tickets.cause());
             if !state.dirty && !state.watchers.is_empty() {
                 state.dirty = true;
                 self.dirty.push((id, package));

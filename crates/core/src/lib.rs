@@ -12,6 +12,7 @@ pub mod composition;
 mod connections;
 pub mod device_state;
 mod devices;
+mod dns;
 mod feature_keys;
 pub mod features;
 mod fingerprint;
@@ -29,6 +30,7 @@ mod notifier;
 pub mod output;
 mod packages;
 mod pattern;
+mod peer_hosts;
 mod publication;
 mod publish;
 mod qualify;
@@ -49,6 +51,7 @@ pub(crate) mod timers;
 pub(crate) mod transaction;
 pub mod view;
 mod view_of;
+mod ways;
 mod who;
 
 /// The event packages as a page of the manual: names, sources, formats, defaults.

@@ -108,6 +108,10 @@ pub const CSEQ_STORED_EVERY: u32 = 1 << 15;
 
 /// Seconds after which an unanswered DNS query is given up.
 pub const DNS_WAIT_S: u64 = 5;
+/// How often peers configured by host name are looked up again; what DNS says carries no TTL here.
+pub const PEER_LOOKUP_EVERY: Duration = Duration::from_secs(300);
+/// The first wait after such a lookup failed, doubled each time, up to [`PEER_LOOKUP_EVERY`].
+pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);

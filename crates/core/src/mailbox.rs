@@ -27,6 +27,11 @@ impl Mailboxes {
         self.by_name.get(name).and_then(|slot| self.slots.get(*slot)).map(|(_, counts)| *counts)
     }
 
+    /// The mailbox in a slot.
+    pub(crate) fn name(&self, slot: u32) -> Option<&str> {
+        self.slots.get(slot).map(|(name, _)| name.as_str())
+    }
+
     /// Sets the counts; the mailbox's slot.
     pub(crate) fn set(&mut self, name: &str, counts: Counts) -> u32 {
         if let Some(slot) = self.by_name.get(name) {

@@ -21,15 +21,17 @@ use crate::authn::Authenticator;
 use crate::connections::Connections;
 use crate::device_state::DeviceState;
 use crate::devices::Devices;
+use crate::dns::Questions;
 use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
-use crate::input::Input;
+use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
 use crate::mailbox::Mailboxes;
 use crate::map::Maps;
 use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
 use crate::packages::PackageId;
+use crate::peer_hosts::PeerHosts;
 use crate::publication::Publications;
 use crate::qualify::Qualifier;
 use crate::registrar::Registrar;
@@ -42,6 +44,7 @@ use crate::time::{Instant, Now};
 use crate::timers::Timers;
 use crate::transaction::{Action, Answer, ResponseParts, Transactions, Transmit, ack::ack};
 use crate::view_of::Facts;
+use crate::ways::Ways;
 use bytes::Bytes;
 use lampyris_sip::{Message, Name};
 use std::collections::VecDeque;
@@ -67,7 +70,9 @@ pub(crate) enum Timer {
     /// Peers are asked whether they are there.
     Qualify(u32),
     /// A DNS query is given up.
-    DnsGivenUp(u64),
+    DnsGivenUp(QueryId),
+    /// A host that peers are configured with is looked up again.
+    PeerHostDue(u32),
 }
 
 /// Who waits for the answer to a request of ours.
@@ -107,6 +112,9 @@ pub struct Node {
     pub(crate) transactions: Transactions<Requester>,
     pub(crate) authenticator: Authenticator,
     pub(crate) connections: Connections,
+    pub(crate) ways: Ways,
+    pub(crate) questions: Questions,
+    pub(crate) peer_hosts: PeerHosts,
     pub(crate) qualifier: Qualifier,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) tickets: Tickets,
@@ -149,6 +157,9 @@ impl Node {
             transactions,
             authenticator,
             connections: Connections::default(),
+            ways: Ways::default(),
+            questions: Questions::default(),
+            peer_hosts: PeerHosts::default(),
             qualifier: Qualifier::default(),
             unsolicited: Unsolicited::default(),
             tickets: Tickets::default(),
@@ -166,7 +177,7 @@ impl Node {
         node.build_lamps(now);
         node.schedule_qualify(now);
         node.outputs.clear();
-        node.look_up_peers();
+        node.look_up_peers(now);
         node
     }
 
@@ -179,6 +190,8 @@ impl Node {
     /// After the last [`Self::restore`]: lamps are computed, and watchers told what may have changed while we were gone.
     pub fn restored(&mut self, now: Now) {
         self.facts.registrar.restored();
+        // Why: all streams closed with the process before.
+        self.grant_grace(now, StreamId::GONE);
         self.facts.publications.restored();
         self.facts.mailboxes.restored();
         self.facts.feature_keys.restored();
@@ -273,6 +286,7 @@ impl Node {
                 Timer::FlowLost(stream) => self.on_flow_lost(now, stream),
                 Timer::Qualify(round) => self.on_qualify_due(now, round),
                 Timer::DnsGivenUp(query) => self.on_dns_given_up(now, query),
+                Timer::PeerHostDue(id) => self.on_peer_host_due(now, id),
             }
         }
     }

@@ -104,9 +104,10 @@ impl Node {
         }
         let slot = parse_etag(etag).and_then(|etag| self.facts.publications.find(etag));
         let slot = slot.ok_or(Reject::ConditionalRequestFailed)?;
+        let publisher = request.identity.name(&self.facts.settings);
         let same = self.facts.publications.get(slot).is_some_and(|publication| {
             publication.package == package
-                && publication.publisher == request.identity.name()
+                && publication.publisher == publisher
                 && self.facts.resources.get(publication.resource).is_some_and(|resource| resource.key == *key)
         });
         if same { Ok(slot) } else { Err(Reject::ConditionalRequestFailed) }
@@ -148,7 +149,7 @@ impl Node {
             resource,
             package,
             etag,
-            publisher: request.identity.name().to_owned(),
+            publisher: request.identity.name(&self.facts.settings).into_owned(),
             flow: request.flow,
             content_type,
             body: message.body().to_vec(),
@@ -183,9 +184,10 @@ impl Node {
         content: &Content,
     ) -> Vec<u32> {
         let Some(state) = self.facts.resources.package(resource, package) else { return Vec::new() };
+        let publisher = request.identity.name(&self.facts.settings);
         let same = |slot: &u32| {
             self.facts.publications.get(*slot).is_some_and(|old| {
-                old.publisher == request.identity.name()
+                old.publisher == publisher
                     && old.flow.remote() == request.flow.remote()
                     && package.get().replaces(&old.content, content)
             })

@@ -9,7 +9,7 @@ use crate::node::{Node, Put, Timer};
 use crate::notifier::user_agent_of;
 use crate::output::{Event, Ticket};
 use crate::packages::{PackageId, StateKind};
-use crate::registrar::{Change, Refusal, Update, first_expiry};
+use crate::registrar::{Change, Refusal, Update, first_expiry, streams_of};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::router::Request;
@@ -269,6 +269,21 @@ impl Node {
         if let Some(aor) = self.facts.registrar.revert(slot, record) {
             self.arm_bindings(now, slot);
             self.bindings_changed(now, &aor);
+            let streams: Vec<_> = streams_of(self.facts.registrar.bindings(&aor)).collect();
+            for stream in streams {
+                if !self.connections.is_open(stream) {
+                    self.grant_grace(now, stream);
+                }
+            }
+        }
+    }
+
+    /// A stream is closed: its bindings have the grace time to be made again on another.
+    pub(crate) fn grant_grace(&mut self, now: Now, stream: StreamId) {
+        if self.facts.registrar.on_stream(stream).is_empty() {
+            self.facts.registrar.forget_stream(stream);
+        } else {
+            self.timers.insert(now.mono + self.facts.settings.flow_grace, Timer::FlowLost(stream));
         }
     }
 }

@@ -238,6 +238,7 @@ impl Registrar {
 
     /// Puts a row back as it was stored.
     pub(crate) fn restore(&mut self, slot: u32, record: BindingsRecord) {
+        self.streams.extend(streams_of(&record.bindings));
         self.by_aor.insert(record.aor.clone(), slot);
         self.slots.restore(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
     }
@@ -257,6 +258,7 @@ impl Registrar {
         }
         let record = record?;
         let aor = record.aor.clone();
+        self.streams.extend(streams_of(&record.bindings));
         self.by_aor.insert(aor.clone(), slot);
         self.slots.put(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
         Some(aor)
@@ -283,7 +285,7 @@ impl Registrar {
 }
 
 /// The streams these bindings were made on.
-fn streams_of(bindings: &[BindingRecord]) -> impl Iterator<Item = StreamId> {
+pub(crate) fn streams_of(bindings: &[BindingRecord]) -> impl Iterator<Item = StreamId> {
     bindings.iter().filter_map(|binding| match binding.flow {
         Flow::Stream { id, .. } => Some(id),
         Flow::Udp { .. } => None,

@@ -7,6 +7,7 @@ use crate::body::{EncodedBody, Style};
 use crate::device_state::ExtensionState;
 use crate::devices::DeviceId;
 use crate::map::{Map, Maps};
+use crate::output::Ticket;
 use crate::packages;
 use crate::slots::Slots;
 use crate::time::UnixTime;
@@ -91,6 +92,8 @@ pub(crate) struct PackageState {
     pub(crate) dirty: bool,
     /// The stored mark of what watchers were shown: its slot and the hash in it.
     pub(crate) mark: Option<(u32, u64)>,
+    /// What is shown rests on this record; nobody is told before it is durable.
+    pub(crate) after: Option<Ticket>,
 }
 
 impl PackageState {

@@ -202,7 +202,7 @@ impl Node {
                 "{} {} by {}: {}",
                 request.message.method().map_or("", |method| method.as_str()),
                 request.message.request_uri().unwrap_or(""),
-                request.identity.name(),
+                request.identity.name(&self.facts.settings),
                 reject.reason()
             ),
         });

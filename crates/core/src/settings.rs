@@ -220,8 +220,11 @@ impl Profile {
     /// Whether this profile is for a phone that says this of itself.
     pub fn matches(&self, user_agent: &str) -> bool {
         let user_agent = user_agent.to_ascii_lowercase();
-        self.user_agents.is_empty()
-            || self.user_agents.iter().any(|part| user_agent.contains(&part.to_ascii_lowercase()))
+        let selects = |part: &String| match part.to_ascii_lowercase() {
+            part if part.starts_with('^') => user_agent.starts_with(&part[1..]),
+            part => user_agent.contains(&part),
+        };
+        self.user_agents.is_empty() || self.user_agents.iter().any(selects)
     }
 
     /// The profile of phones that do as the RFCs say; it matches every User-Agent.
@@ -234,6 +237,14 @@ impl Profile {
             on_timeout: OnTimeout::Remove,
             buggy_mwi: false,
             retry_statuses: Vec::new(),
+            idle_dialog: true,
+            single_dialog: false,
+            partial_dialogs: false,
+            digium: false,
+            auto_answer: Vec::new(),
+            pickup: Pickup::Replaces,
+            end_notify: true,
+            reason: String::new(),
         }
     }
 }
@@ -351,7 +362,8 @@ pub enum WatchScope {
 pub struct Profile {
     /// Its name, as in `polycom`.
     pub name: String,
-    /// Case-insensitive substrings of the User-Agent, any of which selects it; empty matches all.
+    /// Case-insensitive parts of the User-Agent, any of which selects it; one that begins with `^` stands at the start.
+    /// No part at all matches everything.
     pub user_agents: Vec<String>,
     /// Which shape of body it gets.
     pub variant: crate::body::Variant,
@@ -363,6 +375,43 @@ pub struct Profile {
     pub buggy_mwi: bool,
     /// Statuses that do not end the subscription but are tried again (Polycom's 450).
     pub retry_statuses: Vec<u16>,
+    /// An idle lamp is a terminated `<dialog>`; otherwise dialog-info in the RFC's variant has no dialog then.
+    pub idle_dialog: bool,
+    /// dialog-info holds at most one `<dialog>`: of several the one that tells most, in the order early, confirmed,
+    /// proceeding, trying, terminated, and of equals the newest. Such a document is always `state="full"`.
+    pub single_dialog: bool,
+    /// After the first, dialog-info may hold only the dialogs that changed, with `state="partial"` (RFC 4235 §3.4).
+    pub partial_dialogs: bool,
+    /// pidf has the tuple `digium-presence`.
+    pub digium: bool,
+    /// Headers (name, value) of an INVITE that the phone is to answer by itself.
+    pub auto_answer: Vec<(String, String)>,
+    /// How a person at this phone takes a call that rings elsewhere.
+    pub pickup: Pickup,
+    /// It is told when its subscription ran out, was ended by itself or was replaced; without it a fetch is still answered
+    /// and an end of our making still told.
+    pub end_notify: bool,
+    /// Why the profile is as it is, for people.
+    pub reason: String,
+}
+
+/// How a phone takes a call that rings elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pickup {
+    /// An INVITE with Replaces (RFC 3891), from the Call-ID and tags in dialog-info.
+    Replaces,
+    /// An INVITE to a feature code and the extension, as in `**6001`.
+    Code,
+}
+
+impl Pickup {
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replaces => "replaces",
+            Self::Code => "code",
+        }
+    }
 }
 
 /// What an unanswered NOTIFY means.
@@ -377,6 +426,25 @@ pub enum OnTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_the_user_agent_selects_a_profile() {
+        let matches = |parts: &[&str], user_agent| {
+            let user_agents = parts.iter().map(|part| (*part).to_owned()).collect();
+            Profile { user_agents, ..Profile::rfc() }.matches(user_agent)
+        };
+        let zoiper: &[&str] = &["^Z ", "zoiper"];
+        for (parts, user_agent, selected) in [
+            (zoiper, "Z 3.2.21357 r21103", true),
+            (zoiper, "z 5.6.1", true),
+            (zoiper, "Zoiper rv2.10", true),
+            (zoiper, "Blitz 3.2", false),
+            (&[], "anything", true),
+            (&[Profile::BY_NAME_ONLY], "", false),
+        ] {
+            assert_eq!(matches(parts, user_agent), selected, "{user_agent}");
+        }
+    }
 
     #[test]
     fn the_last_rule_that_contains_the_source_decides() {

@@ -8,7 +8,7 @@ use crate::notifier::subscription::{Subscription, Text};
 use crate::packages::{PackageId, Watched};
 use crate::publication::print_etag;
 use crate::resource::{Resource, ResourceKey};
-use crate::settings::Host;
+use crate::settings::{Host, OnTimeout, Profile};
 use crate::time::{Now, seconds_until};
 use crate::view;
 
@@ -189,6 +189,37 @@ impl Node {
                 }
             })
             .collect()
+    }
+
+    pub(crate) fn view_profiles(&self) -> Vec<view::Profile> {
+        let row = |profile: &Profile| {
+            let selects = |part: &&String| *part != Profile::BY_NAME_ONLY;
+            view::Profile {
+                name: profile.name.clone(),
+                user_agents: profile.user_agents.iter().filter(selects).cloned().collect(),
+                variant: profile.variant.name().to_owned(),
+                prefer: profile.prefer.clone(),
+                retry_after_s: match profile.on_timeout {
+                    OnTimeout::Remove => None,
+                    OnTimeout::Retry(after) => Some(after.as_secs()),
+                },
+                retry_statuses: profile.retry_statuses.clone(),
+                buggy_mwi: profile.buggy_mwi,
+                idle_dialog: profile.idle_dialog,
+                single_dialog: profile.single_dialog,
+                partial_dialogs: profile.partial_dialogs,
+                digium: profile.digium,
+                auto_answer: profile
+                    .auto_answer
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect(),
+                pickup: profile.pickup.name().to_owned(),
+                end_notify: profile.end_notify,
+                reason: profile.reason.clone(),
+            }
+        };
+        self.facts.settings.profiles.iter().map(row).collect()
     }
 
     pub(crate) fn view_mailboxes(&self) -> Vec<view::Mailbox> {

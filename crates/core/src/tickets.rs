@@ -5,6 +5,7 @@ use crate::flow::Flow;
 use crate::input::StoreError;
 use crate::journal::{Key, Kind, Record, Value};
 use crate::node::{Node, Put};
+use crate::notifier::subscription::Before;
 use crate::output::{Output, Ticket};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
@@ -29,6 +30,8 @@ pub(crate) struct Petitioner {
 pub(crate) enum Undo {
     /// The row goes back to this, in memory too; `None`: there was none.
     To(Option<Value>),
+    /// The row of a subscription goes back to how it stood.
+    Subscription(Box<Before>),
     /// It has happened, whatever the disk says: time ran out, a watcher went.
     No,
 }
@@ -45,8 +48,9 @@ struct Pending {
     key: Key,
     undo: Undo,
     petitioner: Option<Petitioner>,
-    /// The NOTIFY that leaves with the answer.
-    notify: Option<ClientId>,
+    /// The NOTIFYs that leave when it is durable: subscription and transaction.
+    notifies: Vec<(u32, ClientId)>,
+    /// What goes on when it is durable.
     resumes: Option<Resume>,
 }
 
@@ -55,6 +59,8 @@ struct Pending {
 pub(crate) struct Tickets {
     next: u64,
     pending: BTreeMap<Ticket, Pending>,
+    /// The record of the command that is being done.
+    cause: Option<Ticket>,
 }
 
 impl Tickets {
@@ -63,10 +69,10 @@ impl Tickets {
         self.pending.len()
     }
 
-    /// A NOTIFY leaves with the answer that waits for this ticket, or never.
-    pub(crate) fn sends_notify(&mut self, ticket: Ticket, client: ClientId) {
+    /// A subscription's NOTIFY leaves when this ticket is durable, or never.
+    pub(crate) fn sends_notify(&mut self, ticket: Ticket, slot: u32, client: ClientId) {
         if let Some(pending) = self.pending.get_mut(&ticket) {
-            pending.notify = Some(client);
+            pending.notifies.push((slot, client));
         }
     }
 
@@ -76,6 +82,16 @@ impl Tickets {
             pending.resumes = Some(rest);
         }
     }
+
+    /// The record of the command that is being done.
+    pub(crate) const fn cause(&self) -> Option<Ticket> {
+        self.cause
+    }
+
+    /// A ticket, if it is undecided.
+    pub(crate) fn undecided(&self, ticket: Option<Ticket>) -> Option<Ticket> {
+        ticket.filter(|ticket| self.pending.contains_key(ticket))
+    }
 }
 
 impl Node {
@@ -83,10 +99,21 @@ impl Node {
     pub(crate) fn persist(&mut self, record: Record, undo: Undo) -> Ticket {
         let ticket = Ticket(self.tickets.next);
         self.tickets.next += 1;
-        let pending = Pending { key: record.key(), undo, petitioner: None, notify: None, resumes: None };
+        let pending =
+            Pending { key: record.key(), undo, petitioner: None, notifies: Vec::new(), resumes: None };
         self.tickets.pending.insert(ticket, pending);
         self.outputs.push_back(Output::Persist(ticket, record));
         ticket
+    }
+
+    /// Makes the change that a record is about: who watches what it changes is told when the record is durable.
+    ///
+    /// Why: unlike a phone, which publishes again what was lost, nobody repeats an administrator's command after a crash,
+    /// so nobody may have seen what is not true afterwards.
+    pub(crate) fn told_after(&mut self, ticket: Ticket, change: impl FnOnce(&mut Self)) {
+        let outer = self.tickets.cause.replace(ticket);
+        change(self);
+        self.tickets.cause = outer;
     }
 
     /// Names the request that waits for a ticket.
@@ -103,30 +130,32 @@ impl Node {
             if let (Some(rest), Some(petitioner)) = (pending.resumes, &pending.petitioner) {
                 self.resume_subscribe(now, rest, petitioner);
             }
-            if let (Kind::Bindings, Ok(slot)) = (pending.key.kind, u32::try_from(pending.key.slot)) {
-                self.on_bindings_stored(slot);
+            match (pending.key.kind, u32::try_from(pending.key.slot)) {
+                (Kind::Bindings, Ok(slot)) => self.on_bindings_stored(slot),
+                (Kind::Mailbox, Ok(slot)) => self.on_counts_stored(slot),
+                _ => {}
             }
             return;
         }
+        for (slot, client) in pending.notifies {
+            self.transactions.abandon(client);
+            self.unsend(slot, client);
+        }
         if let Ok(slot) = u32::try_from(pending.key.slot) {
-            if let Some(client) = pending.notify {
-                self.transactions.abandon(client);
-                self.unsend(slot, client);
-            }
             // Why: a newer change of the row stands on this one, perhaps by another owner of the slot. If it is stored,
             // memory is as the store is; if it is not, it is what goes back, and then to before both.
             let newer = (Bound::Excluded(ticket), Bound::Unbounded);
             let newer = self.tickets.pending.range_mut(newer).find(|(_, newer)| newer.key == pending.key);
             match (newer, pending.undo) {
-                (Some((_, newer)), undo @ Undo::To(_)) => {
-                    if matches!(newer.undo, Undo::To(_)) {
-                        newer.undo = undo;
-                    }
-                }
+                (_, Undo::No) | (Some((_, Pending { undo: Undo::No, .. })), _) => {}
+                (Some((_, newer)), undo) => newer.undo = undo,
                 (None, Undo::To(previous)) => {
                     self.put_row(now, pending.key.kind, slot, previous, Put::Undo);
                 }
-                (_, Undo::No) => {}
+                (None, Undo::Subscription(before)) => {
+                    let previous = Value::Subscription(Box::new(before.record()));
+                    self.put_row(now, pending.key.kind, slot, Some(previous), Put::Undo);
+                }
             }
         }
         if let Some(Petitioner { message, server, flow }) = pending.petitioner {
@@ -149,6 +178,8 @@ mod tests {
     use crate::input::Input;
     use crate::settings::{Authentication, Peer, Settings};
     use crate::time::{Instant, UnixTime};
+    use bytes::Bytes;
+    use lampyris_sip::{ResponseWriter, StatusCode};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -157,6 +188,8 @@ mod tests {
         now: Now,
         sent: u32,
         undecided: Vec<Ticket>,
+        /// NOTIFYs handed to the shell since this was last looked at, and what they wait for.
+        notifies: Vec<(Bytes, Option<Ticket>)>,
     }
 
     impl Stage {
@@ -173,21 +206,29 @@ mod tests {
             let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_000_000) };
             let mut node = Node::new(Arc::new(settings), listeners, [0; 32], now);
             while !matches!(node.poll_output(now), Output::Timeout(_)) {}
-            Self { node, now, sent: 0, undecided: Vec::new() }
+            Self { node, now, sent: 0, undecided: Vec::new(), notifies: Vec::new() }
         }
 
         fn drain(&mut self) {
             loop {
                 match self.node.poll_output(self.now) {
                     Output::Persist(ticket, _) => self.undecided.push(ticket),
+                    Output::Transmit { bytes, after, .. } if bytes.starts_with(b"NOTIFY") => {
+                        self.notifies.push((bytes, after));
+                    }
                     Output::Timeout(_) => return,
                     _ => {}
                 }
             }
         }
 
+        fn receive(&mut self, message: Result<Message, lampyris_sip::ParseError>) {
+            let flow = Flow::Udp { listener: ListenerId(0), remote: "192.0.2.9:5060".parse().unwrap() };
+            self.node.handle_input(self.now, Input::Received { flow, message });
+        }
+
         /// `REGISTER Alice a1 60`: user, Contact host, Expires; `SUBSCRIBE Alice Bob 60`; `100s`; `ok`, `failed`: what
-        /// the store says of the oldest undecided record; `stop`.
+        /// the store says of the oldest undecided record; `stop`; `devstate STATE` of Bob's phone; `answer` the last NOTIFY.
         fn step(&mut self, step: &str) {
             let words: Vec<_> = step.split(' ').collect();
             match words[..] {
@@ -195,6 +236,16 @@ mod tests {
                     let wait = Duration::from_secs(time.trim_end_matches('s').parse().unwrap());
                     self.now = Now { mono: self.now.mono + wait, wall: self.now.wall + wait };
                     self.node.handle_input(self.now, Input::Timeout);
+                }
+                ["devstate", state] => {
+                    let (device, state) = ("SIP/Bob".to_owned(), state.to_owned());
+                    self.node.handle_command(self.now, Command::SetDevice { device, state, for_s: None });
+                }
+                ["answer"] => {
+                    let (bytes, _) = self.notifies.last().unwrap();
+                    let notify = Message::parse(bytes.clone()).unwrap();
+                    let answer = ResponseWriter::reply_to(&notify, StatusCode(200), None, None).finish();
+                    self.receive(Message::parse(answer));
                 }
                 ["stop"] => {
                     self.node.handle_command(self.now, Command::Stop);
@@ -218,15 +269,39 @@ mod tests {
                          Call-ID: {n}\r\nCSeq: {n} {method}\r\nContact: <sip:{user}@{contact}>\r\n{event}\
                          Expires: {expires}\r\nContent-Length: 0\r\n\r\n"
                     );
-                    let flow =
-                        Flow::Udp { listener: ListenerId(0), remote: "192.0.2.9:5060".parse().unwrap() };
-                    let message = Message::parse(text.into());
-                    self.node.handle_input(self.now, Input::Received { flow, message });
+                    self.receive(Message::parse(text.into()));
                 }
                 _ => panic!("{step}"),
             }
             self.drain();
         }
+    }
+
+    #[test]
+    fn what_a_command_changed_is_told_when_it_is_durable() {
+        let mut stage = Stage::new();
+        // What is undecided and which NOTIFYs went out, with what they wait for, since the step before.
+        let mut play = |steps: &str| {
+            let (decided, sent) = (stage.undecided.last().copied(), stage.notifies.len());
+            steps.split(", ").for_each(|step| stage.step(step));
+            let record = stage.undecided.iter().find(|ticket| Some(**ticket) > decided).copied();
+            let told = stage.notifies[sent..].iter();
+            let told: Vec<_> = told
+                .map(|(bytes, after)| (String::from_utf8_lossy(bytes).contains("On the phone"), *after))
+                .collect();
+            (record, told)
+        };
+        play("SUBSCRIBE Alice Bob 600, answer, ok");
+        let (first, told) = play("devstate INUSE");
+        assert!(first.is_some());
+        assert_eq!(told, [(true, first)]);
+        assert_eq!(play("1s").1, [(true, first)], "so do retransmissions");
+        let (second, told) = play("devstate NOT_INUSE");
+        assert!(second > first && told.is_empty(), "one is in flight");
+        assert_eq!(play("answer").1, [(false, second)]);
+        assert_eq!(play("ok, ok").1, []);
+        assert_eq!(play("failed").1, [(true, None)], "the command is undone");
+        assert_eq!(play("answer, 100s").1, []);
     }
 
     #[test]

@@ -175,6 +175,41 @@ pub struct Feature {
     pub since_s: u64,
 }
 
+/// One phone profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// As in `polycom`.
+    pub name: String,
+    /// Parts of the User-Agent that select it; empty where it is chosen by name only or takes what is left.
+    pub user_agents: Vec<String>,
+    /// As in `rfc`.
+    pub variant: String,
+    /// Body formats it prefers.
+    pub prefer: Vec<String>,
+    /// Seconds until an unanswered NOTIFY is tried again; `None` ends the subscription instead.
+    pub retry_after_s: Option<u64>,
+    /// Answers after which a NOTIFY is tried again.
+    pub retry_statuses: Vec<u16>,
+    /// Whether message summaries leave out the urgent counts.
+    pub buggy_mwi: bool,
+    /// Whether an idle lamp is a terminated dialog.
+    pub idle_dialog: bool,
+    /// Whether dialog-info holds one dialog at most.
+    pub single_dialog: bool,
+    /// Whether dialog-info may be partial.
+    pub partial_dialogs: bool,
+    /// Whether pidf has the tuple `digium-presence`.
+    pub digium: bool,
+    /// Header lines of a call it answers by itself.
+    pub auto_answer: Vec<String>,
+    /// As in `replaces`.
+    pub pickup: String,
+    /// Whether it gets the last NOTIFY of a subscription.
+    pub end_notify: bool,
+    /// Why it is so.
+    pub reason: String,
+}
+
 /// How the node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {

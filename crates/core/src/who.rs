@@ -56,7 +56,7 @@ impl Node {
         self.tell(Event::Rejected {
             from: flow.remote(),
             status: 403,
-            why: format!("{} authenticated, but speaks as {speaks}", identity.name()),
+            why: format!("{} authenticated, but speaks as {speaks}", identity.name(&settings)),
         });
         Err(Reject::Forbidden)
     }

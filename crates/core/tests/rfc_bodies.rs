@@ -328,7 +328,7 @@ fn nothing_a_name_holds_can_break_a_document() {
     let mut count = 0;
     for entity in NASTY {
         let values = HoleValues { entity, watcher: entity, call_id: entity, ..VALUES };
-        for variant in [Variant::Rfc, Variant::ChanSip, Variant::Pjsip] {
+        for variant in Variant::ALL {
             for extension in NASTY {
                 let message = extension.to_owned();
                 let presence =
@@ -339,7 +339,7 @@ fn nothing_a_name_holds_can_break_a_document() {
                     published: vec![Arc::new(everything())],
                     ..Presence::default()
                 };
-                let style = Style { digium: true, pickup: true, ringing: None, variant, buggy_mwi: false };
+                let style = Style { digium: true, pickup: true, ..Style::of(variant) };
                 let bodies = [
                     Pidf::encode(&presence, extension, style),
                     Xpidf::encode(&presence, extension, style),
@@ -361,7 +361,7 @@ fn nothing_a_name_holds_can_break_a_document() {
             }
         }
     }
-    assert_eq!(count, NASTY.len() * 3 * NASTY.len() * 4);
+    assert_eq!(count, NASTY.len() * Variant::ALL.len() * NASTY.len() * 4);
 }
 
 fn rfc(lamp: Option<LampState>, published: Vec<PresenceDocument>) -> PresenceDocument {
@@ -488,6 +488,11 @@ fn do_not_disturb_is_laid_over_and_hides_neither_offline_nor_a_call() {
             assert!(busy || basic == "closed" || note == "On the phone", "{body}");
             assert!(!is_rfc || busy && body.contains("<dm:note>Do not disturb</dm:note>"), "{body}");
         }
+        let cisco = text(Pidf::encode(&presence, "6001", Style::of(Variant::Cisco)));
+        assert!(cisco.contains("<ce:dnd/>") && cisco.contains(&format!("<basic>{basic}</basic>")), "{cisco}");
+        let freeswitch = text(Pidf::encode(&presence, "6001", Style::of(Variant::FreeSwitch)));
+        assert_eq!(freeswitch.contains("<dm:note>Busy</dm:note>"), note == "Do not disturb", "{freeswitch}");
+        assert!(freeswitch.contains(&format!("<basic>{basic}</basic>")), "{freeswitch}");
         let xpidf = text(Xpidf::encode(&presence, "6001", Style::default()));
         assert_eq!(xpidf.contains("status=\"closed\""), basic == "closed", "{xpidf}");
     }

@@ -197,6 +197,12 @@ fn a_running_server_is_found_asked_reloaded_and_stopped() {
     write(&config.join("sip.conf"), &SIP_CONF.replace("subscribecontext", "subscribecontxt"));
     let (code, _, errors) = asked(&["reload"]);
     assert!(code == 4 && errors.contains("sip.conf:6:1"), "{code} {errors}");
+    let (_, out, errors) = asked(&["reload", "--json"]);
+    let refused: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{errors}"));
+    let found = &refused["error"]["diagnostics"][0];
+    assert_eq!((&found["line"], &found["column"]), (&6.into(), &1.into()), "{refused}");
+    assert!(found["file"].as_str().is_some_and(|file| file.ends_with("sip.conf")), "{refused}");
+    assert!(found["cause"].is_string() && found["fix"].is_string(), "{refused}");
     assert!(asked(&["core", "show", "hints"]).1.contains(hint), "a bad file changed something");
 
     assert_eq!(asked(&["stop"]), (0, "stopped\n".to_owned(), String::new()));

@@ -15,7 +15,8 @@ impl Authenticator {
     /// has drawn too many of those: then nothing is sent.
     ///
     /// One challenge per algorithm of the realm, most preferred first (RFC 8760 §2.3). Over UDP the last ones are left
-    /// out where the answer would outgrow the request.
+    /// out where the answer would outgrow the request. Accepted, but not offered, are qop `auth-int`, the `-sess` forms
+    /// of the algorithms (RFC 7616 §3.4.2) and a hashed user name (§3.4.4).
     pub(crate) fn challenge(
         &mut self,
         now: Instant,
@@ -33,8 +34,8 @@ impl Authenticator {
         let offers: Vec<String> = domain
             .algorithms
             .iter()
-            // Why: `auth` alone is offered, as everywhere: phones that take the list for one word exist. auth-int is
-            // accepted.
+            // Why: `auth` alone is offered, as everywhere: phones that take the list for one word exist. One challenge
+            // more per `-sess` form would only make the answer larger, and `userhash=true` would hide from us who asks.
             .map(|a| {
                 format!(
                     "Digest realm=\"{realm}\",nonce=\"{nonce}\",algorithm={},qop=\"auth\"{stale}",

@@ -3,8 +3,9 @@
 use super::*;
 use crate::device_state::DeviceName;
 use crate::flow::{ListenerId, StreamId};
-use crate::settings::{AccessRule, Domain};
+use crate::settings::{AccessRule, Domain, Host};
 use bytes::Bytes;
+use std::net::SocketAddr;
 
 const REALM: &str = "office";
 const URI: &str = "sip:6001@example.com";
@@ -95,6 +96,7 @@ struct Phone<'a> {
     algorithm: &'a str,
     nonce: &'a str,
     qop: Option<&'a str>,
+    userhash: bool,
     nc: u32,
     uri: &'a str,
     body: &'a str,
@@ -105,6 +107,9 @@ impl Phone<'_> {
         let Self { user, realm, algorithm, nonce, uri, .. } = self;
         let known = Algorithm::parse(algorithm).unwrap_or(md5());
         let ha1 = digest::ha1(known, user, realm, self.secret);
+        let ha1 = if known.is_session() { ha1.session(nonce, "0a4f113b") } else { ha1 };
+        let hash = digest::userhash(known, user, realm);
+        let user = if self.userhash { hash.as_str() } else { user };
         let nc = format!("{:08x}", self.nc);
         let qop = self.qop.map(|qop| digest::Qop { nc: &nc, cnonce: "0a4f113b", qop });
         let response = digest::response(&ha1, nonce, qop, "SUBSCRIBE", uri, self.body.as_bytes());
@@ -113,6 +118,9 @@ impl Phone<'_> {
              response=\"{}\", algorithm={algorithm}",
             response.as_str()
         );
+        if self.userhash {
+            text += ", userhash=true";
+        }
         if let Some(qop) = self.qop {
             text += &format!(", qop={qop}, nc={nc}, cnonce=\"0a4f113b\"");
         }
@@ -128,6 +136,7 @@ fn alice(nonce: &str) -> Phone<'_> {
         algorithm: "SHA-256",
         nonce,
         qop: Some("auth"),
+        userhash: false,
         nc: 1,
         uri: URI,
         body: "",
@@ -194,7 +203,31 @@ fn every_way_to_answer_a_challenge() {
             |p| (p.user, p.secret, p.algorithm) = ("modern", "modern-secret", "MD5"),
             FRESH,
         ),
-        ("unknown algorithm", |p| p.algorithm = "MD5-sess", FRESH),
+        ("MD5-sess", |p| p.algorithm = "MD5-sess", accepted("alice")),
+        ("SHA-256-sess", |p| p.algorithm = "SHA-256-sess", accepted("alice")),
+        (
+            "SHA-256-sess auth-int",
+            |p| (p.algorithm, p.qop) = ("SHA-256-sess", Some("auth-int")),
+            accepted("alice"),
+        ),
+        ("a session without qop", |p| (p.algorithm, p.qop) = ("MD5-sess", None), FRESH),
+        ("a session and a wrong password", |p| (p.algorithm, p.secret) = ("MD5-sess", "guess"), FRESH),
+        (
+            "MD5-sess of one who may not MD5",
+            |p| (p.user, p.secret, p.algorithm) = ("modern", "modern-secret", "MD5-sess"),
+            FRESH,
+        ),
+        ("SHA-512-256-sess, which nobody here has", |p| p.algorithm = "SHA-512-256-sess", FRESH),
+        ("unknown algorithm", |p| p.algorithm = "SHA-1", FRESH),
+        ("hashed user", |p| p.userhash = true, accepted("alice")),
+        ("hashed user, MD5-sess", |p| (p.userhash, p.algorithm) = (true, "MD5-sess"), accepted("alice")),
+        ("hashed user, wrong password", |p| (p.userhash, p.secret) = (true, "guess"), FRESH),
+        ("hash of nobody", |p| (p.userhash, p.user) = (true, "nobody"), FRESH),
+        (
+            "hashed user of another domain",
+            |p| (p.userhash, p.user, p.secret, p.algorithm) = (true, "stranger", "stranger-secret", "MD5"),
+            FRESH,
+        ),
         ("unknown qop", |p| p.qop = Some("token"), FRESH),
         ("wrong password", |p| p.secret = "guess", FRESH),
         ("unknown user", |p| p.user = "nobody", FRESH),

@@ -1,18 +1,18 @@
-//! How a presence looks in the documents Asterisk writes: its tables, one row per extension state.
+//! How a presence looks in the documents Asterisk and FreeSWITCH write: their tables, one row per extension state.
 //!
-//! In: a composed [`Presence`]. Out: the words the chan_sip and pjsip variants put into pidf and xpidf. Where something
+//! In: a composed [`Presence`]. Out: the words the chan_sip, pjsip and freeswitch variants put into pidf and xpidf. Where something
 //! was published and there is no call, the publication is brought into the same few words.
 
 use super::Variant;
 use super::presence_document::{Basic, PresenceDocument};
 use super::rpid::{Activity, Values};
 use crate::composition::extension::Presence;
-use crate::device_state::ExtensionState;
+use crate::device_state::{ExtensionState, PresenceState, PresenceValue};
 
 /// The note of one who wants no calls.
 pub(crate) const DO_NOT_DISTURB: &str = "Do not disturb";
 
-/// What a document in Asterisk's manner says.
+/// What a document in their manner says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Appearance<'p> {
     /// Whether the presentity can be reached.
@@ -27,12 +27,19 @@ pub(crate) struct Appearance<'p> {
     pub substatus: &'static str,
 }
 
-/// The row of `variant`'s table for `presence` (the RFC variant reads the pjsip table: its words are the RFC's).
+/// The row of `variant`'s table for `presence` (the RFC and Cisco variants read the pjsip table: its words are the RFC's).
 pub(crate) fn appearance(presence: &Presence, variant: Variant) -> Appearance<'_> {
     let row = row(presence, variant);
     let in_call = presence.lamp.as_ref().is_some_and(|lamp| lamp.extension.is_in_call());
     if presence.do_not_disturb && row.basic != Basic::Closed && !in_call {
-        return Appearance { note: DO_NOT_DISTURB, activity: Some(Activity::Busy), ..row };
+        let activity = Some(Activity::Busy);
+        return match variant {
+            // Its word for whoever is not to be called.
+            Variant::FreeSwitch => {
+                Appearance { note: "Busy", activity, substatus: substatus(activity), ..row }
+            }
+            _ => Appearance { note: DO_NOT_DISTURB, activity, ..row },
+        };
     }
     row
 }
@@ -45,7 +52,11 @@ fn row(presence: &Presence, variant: Variant) -> Appearance<'_> {
         return of_published(presence, variant);
     }
     let state = shown.unwrap_or(ExtensionState::Unavailable);
-    if variant == Variant::ChanSip { chan_sip(state, all_unavailable) } else { pjsip(state) }
+    match variant {
+        Variant::ChanSip => chan_sip(state, all_unavailable),
+        Variant::FreeSwitch => freeswitch(state, lamp.and_then(|lamp| lamp.presence.as_ref())),
+        Variant::Rfc | Variant::Pjsip | Variant::Cisco => pjsip(state),
+    }
 }
 
 fn chan_sip(state: ExtensionState, all_unavailable: bool) -> Appearance<'static> {
@@ -80,6 +91,39 @@ fn pjsip(state: ExtensionState) -> Appearance<'static> {
     Appearance { basic, note, activity, status, substatus }
 }
 
+/// Interop: mod_sofia. A lamp does not tell who calls whom, so the notes are the ones it writes when numbers are hidden.
+fn freeswitch(state: ExtensionState, said: Option<&PresenceState>) -> Appearance<'_> {
+    use {ExtensionState as E, PresenceValue as P};
+    let on = |note| (Basic::Open, note, Some(Activity::OnThePhone), "inuse");
+    let said = said.filter(|said| said.value > P::NotSet);
+    let (basic, note, activity, status) = match state {
+        E::Ringing | E::InUseRinging => on("Ring"),
+        E::InUse | E::Busy => on("On The Phone"),
+        E::Hold | E::InUseHold => on("Hold"),
+        E::Unavailable | E::Deactivated | E::Removed => (Basic::Closed, "Unregistered", None, "closed"),
+        E::Idle => {
+            let (note, activity) = match said.map(|said| said.value) {
+                Some(P::DoNotDisturb) => ("Busy", Some(Activity::Busy)),
+                Some(P::Away | P::ExtendedAway | P::Unavailable) => ("Idle", Some(Activity::Away)),
+                _ => ("Available", None),
+            };
+            let message = said.map(|said| said.message.as_str()).filter(|message| !message.is_empty());
+            (Basic::Open, message.unwrap_or(note), activity, "open")
+        }
+    };
+    Appearance { basic, note, activity, status, substatus: substatus(activity) }
+}
+
+/// mod_sofia's `msnsubstatus`: the activity, written in one word.
+const fn substatus(activity: Option<Activity>) -> &'static str {
+    match activity {
+        Some(Activity::OnThePhone) => "onthephone",
+        Some(Activity::Busy) => "busy",
+        Some(Activity::Away) => "away",
+        _ => "online",
+    }
+}
+
 fn of_published(presence: &Presence, variant: Variant) -> Appearance<'_> {
     let documents = || presence.published.iter().map(AsRef::as_ref);
     let open = documents().filter_map(PresenceDocument::is_open).reduce(|any, next| any || next);
@@ -89,9 +133,15 @@ fn of_published(presence: &Presence, variant: Variant) -> Appearance<'_> {
         (_, Some(Activity::OnThePhone)) => ExtensionState::InUse,
         _ => ExtensionState::Idle,
     };
-    let row = if variant == Variant::ChanSip { chan_sip(state, false) } else { pjsip(state) };
+    let row = match variant {
+        Variant::ChanSip => chan_sip(state, false),
+        Variant::FreeSwitch => freeswitch(state, None),
+        Variant::Rfc | Variant::Pjsip | Variant::Cisco => pjsip(state),
+    };
     let note = documents().find_map(PresenceDocument::first_note).unwrap_or(row.note);
-    Appearance { note, activity: activity.or(row.activity), ..row }
+    let activity = activity.or(row.activity);
+    let substatus = if variant == Variant::FreeSwitch { substatus(activity) } else { row.substatus };
+    Appearance { note, activity, substatus, ..row }
 }
 
 fn first_activity(document: &PresenceDocument) -> Option<Activity> {

@@ -20,7 +20,7 @@ impl CpimPidf {
     /// The document for `presence` of the extension `extension`.
     pub fn encode(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
         match style.variant {
-            Variant::Rfc => Pidf::encode(presence, extension, style),
+            Variant::Rfc | Variant::FreeSwitch | Variant::Cisco => Pidf::encode(presence, extension, style),
             Variant::ChanSip | Variant::Pjsip => Xpidf::encode(presence, extension, style),
         }
     }

@@ -6,7 +6,7 @@
 use super::foreign::{Foreign, Keeper};
 use super::xml::{Document, Element};
 use super::xml_writer::{Part, XmlWriter};
-use super::{BodyError, EncodedBody, Hole, NotifyRinging, Style, Variant};
+use super::{BodyError, EncodedBody, Hole, NotifyRinging, Style, Variant, freeswitch};
 use crate::composition::extension::LampState;
 use crate::device_state::ExtensionState;
 use crate::limits;
@@ -338,7 +338,7 @@ fn decode_participant(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<P
     Ok(side)
 }
 
-fn start(mut w: XmlWriter, state: &'static str) -> XmlWriter {
+pub(super) fn start(mut w: XmlWriter, state: &'static str) -> XmlWriter {
     w.open("dialog-info").attr("xmlns", NAMESPACE).attr("version", Hole::Version).attr("state", state);
     w.attr("entity", Hole::Entity);
     w
@@ -405,10 +405,10 @@ fn encode_participant(w: &mut XmlWriter, name: &'static str, side: &Participant)
 }
 
 /// The state of the one dialog that stands for a lamp, and whether it is shown as a call coming in.
-fn lamp_dialog(lamp: ExtensionState, style: Style) -> (DialogState, bool) {
+pub(super) fn lamp_dialog(lamp: ExtensionState, style: Style) -> (DialogState, bool) {
     use ExtensionState as E;
     let default = match style.variant {
-        Variant::Rfc | Variant::ChanSip => NotifyRinging::Yes,
+        Variant::Rfc | Variant::ChanSip | Variant::FreeSwitch | Variant::Cisco => NotifyRinging::Yes,
         Variant::Pjsip => NotifyRinging::NotInUse,
     };
     let ringing = style.ringing.unwrap_or(default);
@@ -428,9 +428,16 @@ fn lamp_dialog(lamp: ExtensionState, style: Style) -> (DialogState, bool) {
 }
 
 fn encode_lamp(lamp: &LampState, extension: &str, style: Style) -> EncodedBody {
+    if style.variant == Variant::FreeSwitch {
+        return freeswitch::dialog_info(lamp, extension, style);
+    }
     let (state, incoming) = lamp_dialog(lamp.extension, style);
-    let writer = if style.variant == Variant::Rfc { XmlWriter::new() } else { XmlWriter::pretty() };
-    let mut w = start(writer, "full");
+    let by_rfc = matches!(style.variant, Variant::Rfc | Variant::Cisco);
+    let mut w = start(if by_rfc { XmlWriter::new() } else { XmlWriter::pretty() }, "full");
+    // RFC 4235 §3.5: full state with no dialog in it is how "no call" is said; Asterisk says it with a terminated one.
+    if by_rfc && style.empty_when_idle && state == DialogState::Terminated {
+        return w.finish();
+    }
     w.open("dialog").attr("id", extension);
     if incoming && style.pickup && style.variant != Variant::Pjsip {
         w.attr_parts("call-id", &[Part::Text("pickup-"), Part::Hole(Hole::CallId)]);
@@ -449,7 +456,7 @@ fn encode_lamp(lamp: &LampState, extension: &str, style: Style) -> EncodedBody {
     w.leaf("state", state.name());
     if lamp.extension == ExtensionState::Hold {
         // Interop: Asterisk's attribute is `pvalue`; the schema of RFC 4235 has `pval`.
-        let value = if style.variant == Variant::Rfc { "pval" } else { "pvalue" };
+        let value = if by_rfc { "pval" } else { "pvalue" };
         w.open("local").open("target").attr("uri", Hole::Entity);
         w.open("param").attr("pname", "+sip.rendering").attr(value, "no").close().close().close();
     }

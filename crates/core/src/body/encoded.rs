@@ -21,6 +21,8 @@ pub enum Hole {
     CallId,
     /// Whole seconds from when the document is sent until then, rounded up; 0 after it.
     SecondsUntil(UnixTime),
+    /// The presentity's URI with FreeSWITCH's pickup code before its user part: `sip:**6001@example.com`.
+    PickupCode,
 }
 
 /// One watcher's values.
@@ -99,7 +101,7 @@ impl EncodedBody {
     /// The body that `values` gives.
     pub fn fill(&self, values: &HoleValues<'_>) -> Vec<u8> {
         // Why: to know the length exactly, all values would have to be escaped twice.
-        let longest = values.entity.len().max(values.watcher.len()).max(values.call_id.len()).max(10);
+        let longest = (values.entity.len() + 2).max(values.watcher.len()).max(values.call_id.len()).max(10);
         let mut out = Vec::with_capacity(self.bytes.len() + self.holes.len() * longest);
         self.fill_into(values, &mut out);
         out
@@ -109,10 +111,18 @@ impl EncodedBody {
         let text = match hole {
             Hole::Version => return decimal(values.version, sink),
             Hole::SecondsUntil(then) => return decimal(seconds_until(values.now, then), sink),
+            Hole::PickupCode => {
+                let (scheme, rest) = values.entity.split_once(':').unwrap_or(("sip", values.entity));
+                return [scheme, ":**", rest].into_iter().for_each(|part| self.escaped(part, sink));
+            }
             Hole::Entity => values.entity,
             Hole::Watcher => values.watcher,
             Hole::CallId => values.call_id,
         };
+        self.escaped(text, sink);
+    }
+
+    fn escaped(&self, text: &str, sink: &mut dyn FnMut(&str)) {
         match self.syntax {
             Syntax::Xml => escape(text, Place::Attribute, false, sink),
             Syntax::XmlAscii => escape(text, Place::Attribute, true, sink),

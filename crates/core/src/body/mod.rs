@@ -4,11 +4,13 @@
 //! document, or a [`BodyError`]. Nothing here knows SIP, subscriptions or who may see what.
 
 mod appearance;
+mod cisco;
 pub mod cpim_pidf;
 pub mod dialog_info;
 pub mod encoded;
 pub mod feature_event;
 pub mod foreign;
+mod freeswitch;
 pub mod message_summary;
 pub mod pidf;
 pub mod presence_document;
@@ -33,6 +35,26 @@ pub enum Variant {
     ChanSip,
     /// Asterisk's res_pjsip, its wrong fields included (contact is the watcher).
     Pjsip,
+    /// FreeSWITCH's mod_sofia: its words, no dialog while idle, a pickup code in the remote target.
+    FreeSwitch,
+    /// What Cisco's own phones read: the RFC's, with activities in Cisco's and the drafts' namespaces.
+    Cisco,
+}
+
+impl Variant {
+    /// Every variant.
+    pub const ALL: [Self; 5] = [Self::Rfc, Self::ChanSip, Self::Pjsip, Self::FreeSwitch, Self::Cisco];
+
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rfc => "rfc",
+            Self::ChanSip => "chan_sip",
+            Self::Pjsip => "pjsip",
+            Self::FreeSwitch => "freeswitch",
+            Self::Cisco => "cisco",
+        }
+    }
 }
 
 /// Everything but the state that decides how a body looks; watchers with equal styles share one encoding.
@@ -48,12 +70,21 @@ pub struct Style {
     pub digium: bool,
     /// Leave the urgent counts out of message summaries, for Cisco phones that stumble over them (`buggymwi`).
     pub buggy_mwi: bool,
+    /// Write no dialog at all for an idle lamp, instead of a terminated one; the imitating variants do as their models.
+    pub empty_when_idle: bool,
 }
 
 impl Style {
     /// The style of `variant` with nothing else asked for.
     pub const fn of(variant: Variant) -> Self {
-        Self { variant, ringing: None, pickup: false, digium: false, buggy_mwi: false }
+        Self {
+            variant,
+            ringing: None,
+            pickup: false,
+            digium: false,
+            buggy_mwi: false,
+            empty_when_idle: false,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::presence_document::{
 use super::rpid::{self, Activity, Rpid, Token, decode_note, encode_note};
 use super::xml::{Document, Element, is_name};
 use super::xml_writer::{Part, XmlWriter, xml_id};
-use super::{BodyError, EncodedBody, Hole, Style, Variant};
+use super::{BodyError, EncodedBody, Hole, Style, Variant, cisco, freeswitch};
 use crate::composition::extension::{LampState, Presence};
 use crate::device_state::{ExtensionState, PresenceState, PresenceValue};
 
@@ -43,6 +43,8 @@ impl Pidf {
             Variant::Rfc => rfc(presence, extension, style),
             Variant::ChanSip => chan_sip(presence, extension, style),
             Variant::Pjsip => pjsip(presence, extension, style),
+            Variant::FreeSwitch => freeswitch::pidf(presence),
+            Variant::Cisco => cisco::pidf(presence, extension),
         }
     }
 

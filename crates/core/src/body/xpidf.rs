@@ -5,7 +5,7 @@
 
 use super::appearance::appearance;
 use super::xml_writer::{Part, XmlWriter, xml_id};
-use super::{EncodedBody, Hole, Style, Variant};
+use super::{EncodedBody, Hole, Style, Variant, freeswitch};
 use crate::composition::extension::Presence;
 
 /// The content type.
@@ -19,9 +19,12 @@ impl Xpidf {
     /// The document for `presence` of the extension `extension`.
     pub fn encode(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
         let shown = appearance(presence, style.variant);
+        if style.variant == Variant::FreeSwitch {
+            return freeswitch::xpidf(&shown, extension);
+        }
         // Why: Asterisk's address is not the presentity's in one of the two, and their priorities differ by a digit.
         let (presentity, address, priority) = match style.variant {
-            Variant::Rfc => (Hole::Entity, Hole::Entity, "0.8"),
+            Variant::Rfc | Variant::FreeSwitch | Variant::Cisco => (Hole::Entity, Hole::Entity, "0.8"),
             Variant::ChanSip => (Hole::Watcher, Hole::Entity, "0.800000"),
             Variant::Pjsip => (Hole::Entity, Hole::Watcher, "0.80000"),
         };

@@ -28,14 +28,23 @@ impl Node {
         subscription.in_flight = None;
         subscription.last_answer = Some(status);
         subscription.answered_at = now.wall;
-        let profile = usize::from(subscription.profile);
         if (200..300).contains(&status) {
             subscription.failures = 0;
             self.counters.notifies_ok += 1;
             return self.go_on(now, slot);
         }
         self.counters.notifies_failed += 1;
-        let profile = self.facts.settings.profiles.get(profile);
+        // RFC 3263 §4.3: what makes a hop's failure; the next hop is tried before the subscription is judged.
+        if matches!(status, 408 | 503) && self.notify_by_next_way(now, slot) {
+            return;
+        }
+        self.judge(now, slot, status, retry_after_s);
+    }
+
+    /// A NOTIFY has failed for good: the subscription ends, or it is tried again later.
+    fn judge(&mut self, now: Now, slot: u32, status: u16, retry_after_s: Option<u32>) {
+        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
         let keeps = profile.is_some_and(|profile| profile.retry_statuses.contains(&status));
         if ends_subscription(status) && !keeps {
             return self.vanish(slot, "gone");
@@ -58,6 +67,18 @@ impl Node {
         subscription.in_flight = None;
         subscription.pending = true;
         subscription.forced = true;
+        // Why: one more try at once, since a stream may just have been idle for too long; but a peer that takes every
+        // connection and closes it must not keep us busy.
+        let is_first = subscription.failures == 0;
+        if self.notify_by_next_way(now, slot) {
+            return;
+        }
+        if !is_first {
+            return self.try_later(now, slot, limits::NOTIFY_BACK_OFF_MIN, None);
+        }
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.failures = 1;
+        }
         self.go_on(now, slot);
     }
 
@@ -76,10 +97,12 @@ impl Node {
     /// There is no way to the watcher now; the state is kept for when there is one.
     pub(crate) fn on_unreachable(&mut self, now: Now, slot: u32) {
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
-        subscription.last_answer = Some(503);
+        // Why: where the last hop did not answer and there is no other, that is what is judged.
+        let status = if subscription.last_answer == Some(408) { 408 } else { 503 };
+        subscription.last_answer = Some(status);
         subscription.answered_at = now.wall;
         self.counters.notifies_failed += 1;
-        self.try_later(now, slot, limits::NOTIFY_BACK_OFF_MIN, None);
+        self.judge(now, slot, status, None);
     }
 
     /// The wait after a failure is over.

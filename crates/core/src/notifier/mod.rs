@@ -10,11 +10,12 @@
 //!   |-------------------------->|
 //! ```
 //!
-//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`answer`] takes what watchers answer; [`unsolicited`] is for
-//! phones that never ask. One NOTIFY is in flight
+//! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
+//! answer; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight
 //! per subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
+mod destination;
 mod send;
 mod subscribe;
 pub(crate) mod subscription;
@@ -32,9 +33,10 @@ use crate::resource::{ResourceId, ResourceKey};
 use crate::slots::Slots;
 use crate::tickets::Undo;
 use crate::time::{Now, UnixTime};
+use crate::ways::Traveller;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use subscription::{EndReason, Subscription, Text, texts_of};
+use subscription::{Before, EndReason, Subscription, Text, texts_of};
 
 /// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
 const UNSURE: Duration = Duration::from_secs(32);
@@ -173,8 +175,23 @@ impl Node {
         let subscription = self.subscriptions.get(slot)?;
         let resource = self.facts.resources.get(subscription.resource)?.key.to_string();
         let format = subscription.package.content_type(usize::from(subscription.format));
+        Some(subscription.record(resource, format, self.profile_name(subscription)))
+    }
+
+    /// Back to a subscription as it stands.
+    fn undo_to(&self, slot: u32) -> Undo {
+        let before = || {
+            let subscription = self.subscriptions.get(slot)?.clone();
+            let resource = self.facts.resources.get(subscription.resource)?.key.to_string();
+            let profile = self.profile_name(&subscription).to_owned();
+            Some(Box::new(Before { subscription, resource, profile }))
+        };
+        before().map_or(Undo::To(None), Undo::Subscription)
+    }
+
+    fn profile_name(&self, subscription: &Subscription) -> &str {
         let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
-        Some(subscription.record(resource, format, profile.map_or("", |profile| profile.name.as_str())))
+        profile.map_or("", |profile| profile.name.as_str())
     }
 
     /// Stores a subscription as it stands.
@@ -204,6 +221,16 @@ impl Node {
         }
     }
 
+    /// Ends a subscription because an administrator says so: its last NOTIFY leaves when that is durable.
+    pub(crate) fn end_by_command(&mut self, now: Now, slot: u32, reason: EndReason) {
+        if self.subscriptions.get(slot).is_none_or(|subscription| subscription.ending.is_some()) {
+            return;
+        }
+        let undo = self.undo_to(slot);
+        let ticket = self.persist_end(slot, undo);
+        self.finish(now, slot, reason, Some(ticket));
+    }
+
     /// Drops a subscription without a word: the watcher said it is not there.
     pub(crate) fn vanish(&mut self, slot: u32, why: &'static str) {
         if let Some(subscription) = self.subscriptions.get(slot)
@@ -218,7 +245,7 @@ impl Node {
 
     /// Frees the slot of a subscription that has left.
     fn remove_subscription(&mut self, slot: u32) {
-        self.connections.forget_way(slot);
+        self.forget_way(Traveller::Subscription(slot));
         if let Some(subscription) = self.subscriptions.slots.remove(slot) {
             self.release_resource(subscription.resource);
         }
@@ -440,11 +467,6 @@ impl Node {
         let index = profiles.iter().position(|profile| profile.name == name).unwrap_or(last);
         u16::try_from(index).unwrap_or(0)
     }
-}
-
-/// Back to this record.
-fn undo_to(previous: Option<SubscriptionRecord>) -> Undo {
-    Undo::To(previous.map(|record| Value::Subscription(Box::new(record))))
 }
 
 /// The row of a subscription.

@@ -4,7 +4,7 @@ use super::subscription::{EndReason, Subscription, Text};
 use crate::body::{EncodedBody, HoleValues, Style, Variant};
 use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Transport};
-use crate::journal::{Record, SubscriptionRecord};
+use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
@@ -52,7 +52,7 @@ impl Node {
             self.timers.cancel(token);
         }
         let state = format!("active;expires={expires_s}");
-        let after = after.or_else(|| self.store_cseq(slot));
+        let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
         self.send_notify(now, slot, &state, &body, Some(hash), after);
     }
 
@@ -61,6 +61,9 @@ impl Node {
         let Some(reason) = self.subscriptions.get(slot).and_then(|subscription| subscription.ending) else {
             return;
         };
+        if !self.is_told_of(slot, reason) {
+            return self.remove_subscription(slot);
+        }
         let state = match reason {
             EndReason::Probation => {
                 format!("terminated;reason={};retry-after={}", reason.as_str(), limits::RETRY_AFTER_S)
@@ -72,9 +75,22 @@ impl Node {
             EndReason::NoResource | EndReason::Rejected => None,
             _ => self.body_for(slot).map(|(body, ..)| body),
         };
+        let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
             self.remove_subscription(slot);
         }
+    }
+
+    /// Whether a watcher gets its last NOTIFY. One that was told nothing yet does: it is the answer to a fetch (RFC 6665
+    /// §4.4.3).
+    ///
+    /// Interop: Zoiper answers it with a new SUBSCRIBE, and so on for ever; its profile leaves it out, as FreeSWITCH does.
+    fn is_told_of(&self, slot: u32, reason: EndReason) -> bool {
+        let Some(subscription) = self.subscriptions.get(slot) else { return true };
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        let wants = profile.is_none_or(|profile| profile.end_notify);
+        let told_nothing = subscription.notifies == 0;
+        wants || told_nothing || !matches!(reason, EndReason::Timeout | EndReason::NoResource)
     }
 
     /// Ends a subscription whose row is deleted already: its last NOTIFY, after the one in flight.
@@ -89,8 +105,8 @@ impl Node {
     }
 
     /// Deletes a subscription's row.
-    pub(super) fn persist_end(&mut self, slot: u32, previous: Option<SubscriptionRecord>) -> Ticket {
-        self.persist(Record::Delete(super::subscription_key(slot)), super::undo_to(previous))
+    pub(super) fn persist_end(&mut self, slot: u32, undo: Undo) -> Ticket {
+        self.persist(Record::Delete(super::subscription_key(slot)), undo)
     }
 
     /// Writes one NOTIFY and puts it on its way; `false` where the way is not known yet.
@@ -138,12 +154,20 @@ impl Node {
         transmit.after = after;
         self.transmit(transmit);
         if let Some(ticket) = after {
-            self.tickets.sends_notify(ticket, client);
+            self.transactions.hold(client, ticket);
+            self.tickets.sends_notify(ticket, slot, client);
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.in_flight = told.is_some().then_some(client);
         }
         true
+    }
+
+    /// The undecided record that what a watcher is shown rests on.
+    fn shown_after(&self, slot: u32) -> Option<Ticket> {
+        let subscription = self.subscriptions.get(slot)?;
+        let state = self.facts.resources.package(subscription.resource, subscription.package)?;
+        self.tickets.undecided(state.after)
     }
 
     /// Whether the CSeq is so far ahead of the stored one that a restart might send it again.
@@ -178,7 +202,9 @@ impl Node {
         // Why: chan_pjsip has its own rule for ringing beside a call; `None` is the variant's own.
         let ringing = (variant != Variant::Pjsip).then_some(settings.notify_ringing);
         let buggy_mwi = profile.is_some_and(|profile| profile.buggy_mwi);
-        Style { ringing, buggy_mwi, ..Style::of(variant) }
+        let digium = profile.is_some_and(|profile| profile.digium);
+        let empty_when_idle = profile.is_some_and(|profile| !profile.idle_dialog);
+        Style { ringing, buggy_mwi, digium, empty_when_idle, ..Style::of(variant) }
     }
 
     /// The body of one format and style, encoded once.

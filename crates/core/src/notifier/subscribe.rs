@@ -17,6 +17,7 @@ use crate::router::Request;
 use crate::settings::WatchScope;
 use crate::tickets::{Petitioner, Resume, Undo};
 use crate::time::Now;
+use crate::ways::Traveller;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
 use std::time::Duration;
@@ -57,7 +58,8 @@ impl Node {
         }
         let (message, fetch) = (request.message, wish.expires_s == 0);
         let resource = self.resource(now, &wish.resource);
-        let replaced = self.same_subscription(request.identity.name(), resource, &wish);
+        let watcher = request.identity.name(&self.facts.settings).into_owned();
+        let replaced = self.same_subscription(&watcher, resource, &wish);
         let random = self.rng.next_u64();
         let slot = self.subscriptions.slots.insert(Subscription {
             resource,
@@ -98,7 +100,7 @@ impl Node {
             without_tag(message.header(Name::To).unwrap_or("")),
             without_tag(message.header(Name::From).unwrap_or("")),
             message.request_uri().unwrap_or(""),
-            request.identity.name(),
+            &watcher,
             &wish.target,
             &wish.instance,
             &wish.routes,
@@ -126,7 +128,7 @@ impl Node {
         let event = Event::Subscription {
             resource: message.request_uri().unwrap_or("").to_owned(),
             package: wish.package.name(),
-            watcher: request.identity.name().to_owned(),
+            watcher,
             state: "active",
         };
         self.tell(event);
@@ -167,7 +169,7 @@ impl Node {
             && subscription.text(Text::LocalTag) == tag
             && subscription.text(Text::CallId) == message.call_id()
             && subscription.text(Text::RemoteTag) == message.from_tag().unwrap_or("")
-            && subscription.text(Text::Watcher) == request.identity.name()
+            && subscription.text(Text::Watcher) == request.identity.name(&self.facts.settings)
             && PackageId::by_name(event.package) == Some(subscription.package)
             && subscription.text(Text::EventId) == event.id().unwrap_or("");
         if !same {
@@ -196,20 +198,20 @@ impl Node {
             return Ok(());
         }
         if expires_s == 0 {
-            let previous = self.subscription_record(slot);
+            let undo = self.undo_to(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.remote_cseq = subscription.remote_cseq.max(cseq);
                 subscription.expires_at = now.wall;
                 subscription.granted_s = 0;
                 subscription.flow = request.flow;
             }
-            let ticket = self.persist_end(slot, previous);
+            let ticket = self.persist_end(slot, undo);
             self.answerable(ticket, request.petitioner());
             self.answer_subscribe(now, request, slot, Some(ticket));
             self.finish(now, slot, EndReason::Timeout, Some(ticket));
             return Ok(());
         }
-        let previous = self.subscription_record(slot);
+        let undo = self.undo_to(slot);
         let target = match contact_of(message) {
             Ok((target, _)) => target,
             Err(_) => self.subscriptions.get(slot).map_or("", |s| s.text(Text::Target)).to_owned(),
@@ -220,7 +222,7 @@ impl Node {
         // Why: the way was to where the phone was before.
         if self.subscriptions.get(slot).is_some_and(|subscription| subscription.text(Text::Target) != target)
         {
-            self.connections.forget_way(slot);
+            self.forget_way(Traveller::Subscription(slot));
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             let branch = message.top_via().branch().unwrap_or("").to_owned();
@@ -242,7 +244,7 @@ impl Node {
             subscription.failures = 0;
         }
         self.enter(now, slot);
-        let ticket = self.store_subscription(slot, super::undo_to(previous));
+        let ticket = self.store_subscription(slot, undo);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
@@ -368,9 +370,10 @@ impl Node {
                     ResourceKey::Mailbox(name) => vec![name.clone()],
                     key => self.facts.peer_of(key).map(|peer| peer.mailboxes.clone()).unwrap_or_default(),
                 };
+                // Why: peers are named there, and a user of another domain may be called as one of them.
                 let named = |mailbox: &String| {
                     let names = settings.watch.mailbox_watchers.get(mailbox);
-                    names.is_some_and(|names| names.contains(&identity.user))
+                    names.zip(identity.peer.as_ref()).is_some_and(|(names, peer)| names.contains(peer))
                 };
                 !mailboxes.is_empty() && mailboxes.iter().all(named)
             }

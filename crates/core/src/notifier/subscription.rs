@@ -115,7 +115,7 @@ impl EndReason {
 }
 
 /// A subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     /// What is watched.
     pub(crate) resource: ResourceId,
@@ -217,6 +217,25 @@ impl Subscription {
             created_at: self.created_at,
             origin: Origin { cseq: self.origin_cseq, branch: own(Text::OriginBranch) },
         }
+    }
+}
+
+/// A subscription as it stood before a change that may not be stored. It becomes a record only if it has to.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    /// The subscription then.
+    pub(crate) subscription: Subscription,
+    /// The name of its resource, which may be gone with it.
+    pub(crate) resource: String,
+    /// The name of its profile; a reload may have given the index to another.
+    pub(crate) profile: String,
+}
+
+impl Before {
+    /// What the journal had of it.
+    pub(crate) fn record(self) -> SubscriptionRecord {
+        let format = self.subscription.package.content_type(usize::from(self.subscription.format));
+        self.subscription.record(self.resource, format, &self.profile)
     }
 }
 

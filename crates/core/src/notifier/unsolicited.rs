@@ -1,7 +1,8 @@
 //! Message counts for phones that never subscribe: a NOTIFY outside any dialog to each binding of a mailbox's owner.
 //!
 //! Interop: no RFC has it (RFC 6665 knows only NOTIFYs of subscriptions), but chan_sip does it and phones have taken it ever
-//! since. A peer is told when a binding of it is durable and when its counts change, unless it watches its mailbox itself.
+//! since. A peer is told when a binding of it is durable and when its counts change (those that a command sets: when they
+//! are durable), unless it watches its mailbox itself.
 //! One NOTIFY is in flight per binding and the newest counts win. A phone that says it knows no such thing is not told again
 //! until it registers anew; any other failure means the next try is at its next REGISTER or at the next change.
 //!
@@ -86,8 +87,15 @@ impl Node {
         }
     }
 
+    /// The counts of a mailbox that a command set are durable.
+    pub(crate) fn on_counts_stored(&mut self, slot: u32) {
+        if let Some(name) = self.facts.mailboxes.name(slot).map(str::to_owned) {
+            self.tell_owners(&name);
+        }
+    }
+
     /// The counts of a mailbox may have changed: its owners' phones are to be told.
-    pub(crate) fn tell_owners(&mut self, mailbox: &str) {
+    fn tell_owners(&mut self, mailbox: &str) {
         let peers = self.facts.settings.peers.values();
         let owners = peers.filter(|peer| is_meant(peer) && peer.mailboxes.iter().any(|own| own == mailbox));
         self.unsolicited.due.extend(owners.map(|peer| peer.name.clone()));
@@ -95,6 +103,9 @@ impl Node {
 
     /// What was published for a resource changed: where it is about mailboxes, their owners' phones are to be told.
     pub(crate) fn tell_owners_of(&mut self, key: &ResourceKey) {
+        if self.tickets.cause().is_some() {
+            return; // Why: a command ends what was published; what it says instead is told when it is durable.
+        }
         match key {
             ResourceKey::Mailbox(name) => self.tell_owners(name),
             key @ ResourceKey::User { .. } => {

@@ -6,6 +6,7 @@ use super::{
     Action, Answer, ClientId, ResponseParts, Timer, Transactions, Transmit, client, client_invite, rearm,
 };
 use crate::flow::{Flow, StreamId};
+use crate::output::Ticket;
 use crate::time::Instant;
 use crate::timers::TimerToken;
 use bytes::Bytes;
@@ -28,12 +29,18 @@ pub(super) struct Client<U> {
     /// Who waits for the answer; none once it was given.
     user: U,
     waiting: bool,
+    /// Nothing of it leaves before this ticket is durable.
+    after: Option<Ticket>,
     timer: Option<TimerToken>,
 }
 
 impl<U> Client<U> {
     fn transmit(&self) -> Option<Transmit> {
-        (!self.bytes.is_empty()).then(|| Transmit { flow: self.flow, bytes: self.bytes.clone(), after: None })
+        (!self.bytes.is_empty()).then(|| Transmit {
+            flow: self.flow,
+            bytes: self.bytes.clone(),
+            after: self.after,
+        })
     }
 
     fn due(&self) -> Option<Instant> {
@@ -68,9 +75,8 @@ impl<U: Copy> Transactions<U> {
         } else {
             ClientMachine::NonInvite(client::NonInvite::start(now, reliable))
         };
-        let (cancels, timer) = (None, None);
-        let client =
-            Client { random, machine, cancels, flow, bytes: Bytes::new(), user, waiting: true, timer };
+        let (bytes, cancels, after, timer) = (Bytes::new(), None, None, None);
+        let client = Client { random, machine, cancels, flow, bytes, user, waiting: true, after, timer };
         let slot = self.clients.insert(client);
         let bytes = write(&Branch::new(slot, random));
         if let Some(client) = self.clients.get_mut(slot) {
@@ -154,6 +160,13 @@ impl<U: Copy> Transactions<U> {
         let client = self.clients.get(slot).filter(|client| client.random == random)?;
         let invite = matches!(client.machine, ClientMachine::Invite(_));
         (client.cancels.is_none() && invite == (parts.method == "INVITE")).then_some(slot)
+    }
+
+    /// Nothing of a request leaves before this ticket is durable, its retransmissions neither.
+    pub(crate) fn hold(&mut self, id: ClientId, after: Ticket) {
+        if let Some(client) = self.clients.get_mut(id.slot).filter(|client| client.random == id.random) {
+            client.after = Some(after);
+        }
     }
 
     /// Gives up a request whose answer nobody waits for any more.

@@ -29,14 +29,15 @@ pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 pub enum Request {
     /// Ask the node; answered by [`Response::Reply`].
     Command(Command),
-    /// Stream SIP messages as they are sent and received, or stop doing so. A new one replaces this connection's old.
+    /// Stream SIP messages as they are sent and received; a new one replaces this connection's old. Switched off, it ends
+    /// the streams of all connections: each gets a last `Done`, and the answer is a reply that counts them.
     SipDebug(SipDebug),
     /// Stream the node's events (state changes, registrations, subscriptions), or stop doing so.
     Events {
         /// Start or stop.
         on: bool,
     },
-    /// Read the configuration again; answered by `Done` with warnings, or `Error` with all diagnostics.
+    /// Read the configuration again; answered by `Reloaded`, or by `Misconfigured` where it has errors.
     Reload,
     /// Stop gracefully; answered by `Done` before the server goes.
     Stop,
@@ -75,12 +76,25 @@ pub enum Response<R, E = serde_json::Value> {
         /// The cause and the fix, maybe several lines.
         text: String,
     },
+    /// The configuration was read again and holds now.
+    Reloaded(Remarks),
+    /// The configuration has errors; nothing was changed.
+    Misconfigured(Remarks),
     /// A SIP message went by.
     Message(SipMessage),
     /// Something happened in the node.
     Event(E),
     /// Who is there.
     Server(Server),
+}
+
+/// What is to be said of a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Remarks {
+    /// For people; maybe empty.
+    pub text: String,
+    /// Each for programs, with severity, file, line, column, text, cause and fix.
+    pub diagnostics: Vec<serde_json::Value>,
 }
 
 /// A SIP message that went by.

@@ -6,7 +6,7 @@
 use super::protocol::{REQUEST_BYTES_MAX, Request, Response, Server};
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{Filter, Seen, Tap};
-use crate::server::reload::Reloader;
+use crate::server::reload::{NotReloaded, Reloader};
 use bytes::{Buf as _, BytesMut};
 use lampyris_core::command::Reply;
 use lampyris_core::output::Event;
@@ -110,7 +110,11 @@ impl Connection {
             }
             tokio::select! {
                 read = self.stream.read_buf(&mut input) => if read? == 0 { return Ok(()) },
-                Some(seen) = next(&mut self.messages) => self.show(seen).await?,
+                seen = next(&mut self.messages) => match seen {
+                    Some(seen) => self.show(seen).await?,
+                    // Why: the queue was too full to say that the stream is over, or the server stops.
+                    None => return Ok(()),
+                },
                 Some(seen) = next(&mut self.events) => self.show(seen).await?,
             }
         }
@@ -128,16 +132,27 @@ impl Connection {
                 }
             }
             Request::SipDebug(debug) => {
-                self.messages = debug.on.then(|| self.tap(Filter::messages(&debug)));
-                done("")
+                if debug.on {
+                    self.messages = Some(self.tap(Filter::messages(&debug)));
+                    return done("");
+                }
+                let (answer, ended) = oneshot::channel();
+                self.admin.mailbox.put(Happening::DebugOff(answer));
+                let ended = ended.await;
+                self.messages = None;
+                match ended {
+                    Ok(count) => Answer::Reply(Reply::Done { count }),
+                    Err(_) => Answer::Error { text: "the server is stopping".into() },
+                }
             }
             Request::Events { on } => {
                 self.events = on.then(|| self.tap(Filter::Events));
                 done("")
             }
             Request::Reload => match self.admin.reloader.reload().await {
-                Ok(text) => Answer::Done { text },
-                Err(text) => Answer::Error { text },
+                Ok(warnings) => Answer::Reloaded(warnings),
+                Err(NotReloaded::Misconfigured(errors)) => Answer::Misconfigured(errors),
+                Err(NotReloaded::Refused(text)) => Answer::Error { text },
             },
             Request::Stop => {
                 self.admin.mailbox.put(Happening::Stop);
@@ -164,6 +179,10 @@ impl Connection {
         let item = match seen {
             Seen::Message(message) => Answer::Message(message),
             Seen::Event(event) => Answer::Event(event),
+            Seen::Off => {
+                self.messages = None;
+                Answer::Done { text: "switched off".to_owned() }
+            }
         };
         self.write(&item).await
     }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::{Context, Verb, text};
+use crate::admin::protocol::Remarks;
 use crate::config::{self, Diagnostic, Ignored, Loaded, Severity};
 use clap::{Args, FromArgMatches};
 use lampyris_core::settings::{Authentication, Host, Settings};
@@ -37,7 +38,15 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// The configuration, or all its errors.
     pub(crate) fn load(&self) -> Result<Loaded, Failure> {
-        config::load(&self.config, self.beside.as_deref()).map_err(|found| refused(&found))
+        self.read().map_err(|found| {
+            let Remarks { text, diagnostics } = errors(&found);
+            Failure::Configuration { rendered: text, diagnostics: diagnostics.into() }
+        })
+    }
+
+    /// The configuration, or all that was found wrong.
+    pub(crate) fn read(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        config::load(&self.config, self.beside.as_deref())
     }
 }
 
@@ -76,7 +85,7 @@ fn run(args: &ConfigArgs, context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 /// Warnings, and keys that mean nothing here, for people; empty where there are none.
-pub(crate) fn remarks(loaded: &Loaded) -> String {
+fn remarks(loaded: &Loaded) -> String {
     let mut out = String::new();
     for warning in &loaded.warnings {
         out.push_str(&format!("{}\n\n", text::lines(&warning.to_string())));
@@ -119,8 +128,13 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// All errors, and the warnings beside them, as one failure.
-fn refused(found: &[Diagnostic]) -> Failure {
+/// What a configuration that holds is to be warned of.
+pub(crate) fn warnings(loaded: &Loaded) -> Remarks {
+    Remarks { text: remarks(loaded), diagnostics: loaded.warnings.iter().map(to_json).collect() }
+}
+
+/// All errors, and the warnings beside them.
+pub(crate) fn errors(found: &[Diagnostic]) -> Remarks {
     let mut rendered = String::new();
     for diagnostic in found {
         rendered.push_str(&format!("{diagnostic}\n\n"));
@@ -131,7 +145,7 @@ fn refused(found: &[Diagnostic]) -> Failure {
         count => format!(", {}", counted(count, "warning")),
     };
     rendered.push_str(&format!("{}{warnings}; nothing was loaded", counted(errors, "error")));
-    Failure::Configuration { rendered, diagnostics: found.iter().map(to_json).collect() }
+    Remarks { text: rendered, diagnostics: found.iter().map(to_json).collect() }
 }
 
 fn to_json(diagnostic: &Diagnostic) -> Value {
@@ -173,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn all_errors_are_one_failure() {
+    fn all_errors_are_told_together() {
         let error = |line: usize| Diagnostic {
             severity: Severity::Error,
             file: "sip.conf".into(),
@@ -184,16 +198,13 @@ mod tests {
             cause: "unknown key `contxt`".to_owned(),
             fix: "did you mean `context`?".to_owned(),
         };
-        let failure = refused(&[error(2), error(7)]);
-        let text = failure.to_string();
+        let said = errors(&[error(2), error(7)]);
+        let text = &said.text;
         assert!(text.contains("sip.conf:2:1") && text.contains("sip.conf:7:1"), "{text}");
         assert!(text.ends_with("\n2 errors; nothing was loaded"), "{text}");
         let warning = Diagnostic { severity: Severity::Warning, ..error(9) };
-        assert!(
-            refused(&[error(2), warning]).to_string().ends_with("\n1 error, 1 warning; nothing was loaded")
-        );
-        let json = failure.to_json();
-        assert_eq!(json["error"]["diagnostics"][1]["line"], 7);
-        assert_eq!(json["error"]["diagnostics"][0]["fix"], "did you mean `context`?");
+        assert!(errors(&[error(2), warning]).text.ends_with("\n1 error, 1 warning; nothing was loaded"));
+        assert_eq!(said.diagnostics[1]["line"], 7);
+        assert_eq!(said.diagnostics[0]["fix"], "did you mean `context`?");
     }
 }

@@ -1,8 +1,8 @@
 //! The command line: one verb per file, one table of verbs.
 //!
-//! Verbs of a running server speak to its admin socket (`client`); `run` and `check` read a configuration. Results go to
-//! standard output, as tables for people or, with `--json`, for programs; errors and progress go to standard error.
-//! Help, the reference in `docs/cli.md` and the table-wide tests all read [`VERBS`]. Nothing here keeps state.
+//! Verbs of a running server speak to its admin socket (`client`); `run` and `check` read a configuration; `phone` needs
+//! neither. Results go to standard output, as tables for people or, with `--json`, for programs; errors and progress go to
+//! standard error. Help, the reference in `docs/cli.md` and the table-wide tests all read [`VERBS`]. Nothing here keeps state.
 
 mod asterisk;
 mod check;
@@ -15,6 +15,7 @@ mod failure;
 mod feature;
 mod mailbox;
 mod nudge;
+mod phone;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -58,6 +59,7 @@ pub(crate) static VERBS: &[Verb] = &[
     run::VERB,
     check::VERB,
     demo::VERB,
+    phone::VERB,
     show::VERB,
     why::VERB,
     status::VERB,
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 31] = [
+        let rows: [(&[&str], u8); 34] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -339,6 +341,9 @@ mod tests {
             (&["core", "show", "hints", "--layout", "13"], 3),
             (&["-rx", "sip show subscriptions"], 3),
             (&["sip", "debug", "on", "--peer", "Alice"], 3),
+            (&["phone"], 0),
+            (&["phone", "yealink", "--ext", "6001"], 0),
+            (&["phone", "yealnik"], 2),
             (&["help"], 0),
             (&["help", "show"], 0),
             (&["--version"], 0),
@@ -396,7 +401,10 @@ mod tests {
         type Row = (&'static [&'static str], &'static str, &'static str, u8, &'static str);
         let done = r#"{"reply":{"count":1}}"#;
         let none = r#"{"reply":{"count":0}}"#;
-        let rows: [Row; 11] = [
+        let reloaded = r#"{"reloaded":{"text":"","diagnostics":[]}}"#;
+        let bad = r#"{"misconfigured":{"text":"error: x","diagnostics":[]}}"#;
+        let off = r#"{"sip_debug":{"on":false}}"#;
+        let rows: [Row; 13] = [
             (
                 &["devstate", "set", "Custom:night", "inuse", "--for", "10m"],
                 r#"{"command":{"SetDevice":{"device":"Custom:night","state":"INUSE","for_s":600}}}"#,
@@ -460,8 +468,10 @@ mod tests {
                 "no subscription matches",
             ),
             (&["why", "7"], r#"{"command":{"Why":"7"}}"#, r#"{"reply":[]}"#, 1, "nothing is known of `7`"),
-            (&["sip", "reload"], r#""reload""#, r#"{"done":{"text":""}}"#, 0, " Reloading SIP\n"),
-            (&["dialplan", "reload"], r#""reload""#, r#"{"error":{"text":"error: x"}}"#, 4, "error: x\n"),
+            (&["sip", "reload"], r#""reload""#, reloaded, 0, " Reloading SIP\n"),
+            (&["dialplan", "reload"], r#""reload""#, bad, 4, "error: x\n"),
+            (&["sip", "debug", "off"], off, done, 0, "1 `sip debug on` ended\n"),
+            (&["-rx", "sip set debug off"], off, none, 0, "SIP Debugging Disabled\n"),
         ];
         for (index, (args, asked, answer, code, expected)) in rows.into_iter().enumerate() {
             let fake = client::tests::Fake::answering(&format!("order-{index}"), &[answer]);

@@ -15,20 +15,20 @@ pub(crate) const VERB: Verb = Verb {
     run: |_, context| run(context, "configuration reloaded\n"),
 };
 
-/// Reloads; `said` is what a person is told.
-pub(crate) fn run(context: &mut Context<'_>, said: &str) -> Result<(), Failure> {
+/// Reloads; `done` is what a person is told.
+pub(crate) fn run(context: &mut Context<'_>, done: &str) -> Result<(), Failure> {
     let mut client = Client::connect(&context.data)?;
     match client.request(&Request::Reload)? {
-        Response::Done { text } if context.json => {
-            context.print_json(&json!({ "done": true, "warnings": text }))
+        Response::Reloaded(said) if context.json => {
+            context.print_json(&json!({ "done": true, "warnings": said.diagnostics, "remarks": said.text }))
         }
-        Response::Done { text } => {
-            let warnings = text::lines(&text);
+        Response::Reloaded(said) => {
+            let warnings = text::lines(&said.text);
             let end = if warnings.is_empty() || warnings.ends_with('\n') { "" } else { "\n" };
-            context.print(&format!("{warnings}{end}{said}"))
+            context.print(&format!("{warnings}{end}{done}"))
         }
-        Response::Error { text } => {
-            Err(Failure::Configuration { diagnostics: json!([{ "text": text }]), rendered: text })
+        Response::Misconfigured(said) => {
+            Err(Failure::Configuration { diagnostics: said.diagnostics.into(), rendered: said.text })
         }
         other => Err(unexpected(&other)),
     }
@@ -42,9 +42,14 @@ mod tests {
     #[test]
     fn good_and_bad_configurations() {
         let rows = [
-            ("good", r#"{"done":{"text":""}}"#, Ok("reloaded\n")),
-            ("warned", r#"{"done":{"text":"warning: x"}}"#, Ok("warning: x\nreloaded\n")),
-            ("bad", r#"{"error":{"text":"error: y"}}"#, Err(4)),
+            ("good", r#"{"reloaded":{"text":"","diagnostics":[]}}"#, Ok("reloaded\n")),
+            (
+                "warned",
+                r#"{"reloaded":{"text":"warning: x","diagnostics":[]}}"#,
+                Ok("warning: x\nreloaded\n"),
+            ),
+            ("bad", r#"{"misconfigured":{"text":"error: y","diagnostics":[]}}"#, Err(4)),
+            ("refused", r#"{"error":{"text":"stopping"}}"#, Err(1)),
         ];
         for (name, answer, expected) in rows {
             let fake = Fake::answering(&format!("reload-{name}"), &[answer]);

@@ -10,12 +10,13 @@ use lampyris_core::view;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "show",
-    about: "Show hints, subscriptions, publications, registrations, devices, peers or mailboxes",
+    about: "Show hints, subscriptions, publications, registrations, devices, peers, mailboxes or phone profiles",
     examples: &[
         ("show hints", "every lamp and its state"),
         ("show hint 60", "the lamps whose extension starts with 60"),
         ("show subscriptions", "who watches what, and how each answered its last NOTIFY"),
         ("show registrations --json", "for programs"),
+        ("show profiles", "how each kind of phone is treated, and why"),
     ],
     args: ShowArgs::augment_args,
     run: |matches, context| run(&ShowArgs::from_arg_matches(matches)?.what, context),
@@ -49,6 +50,8 @@ enum What {
     Peers,
     /// Every mailbox
     Mailboxes,
+    /// Every phone profile in the order they are tried, with its reason
+    Profiles,
 }
 
 fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -61,6 +64,7 @@ fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
         What::Devices => context.query(Command::Devices, devices),
         What::Peers => context.query(Command::Peers, peers),
         What::Mailboxes => context.query(Command::Mailboxes, mailboxes),
+        What::Profiles => context.query(Command::Profiles, profiles),
     }
 }
 
@@ -255,6 +259,50 @@ pub(super) fn mailboxes(rows: &[view::Mailbox], width: Option<usize>) -> String 
     listed("mailboxe", &columns, &rows, width).replace("1 mailboxe\n", "1 mailbox\n")
 }
 
+fn profiles(rows: &[view::Profile], width: Option<usize>) -> String {
+    let columns = [
+        Column::Text("Profile"),
+        Column::Long("User-Agent"),
+        Column::Text("Documents"),
+        Column::Long("Special"),
+        Column::Long("Reason"),
+    ];
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|p| {
+            let agents = p.user_agents.join(", ");
+            let agents = if agents.is_empty() { "-".to_owned() } else { agents };
+            vec![p.name.clone(), agents, p.variant.clone(), special(p), p.reason.clone()]
+        })
+        .collect();
+    listed("profile", &columns, &rows, width)
+}
+
+/// What a profile does otherwise than the default one, in a few words.
+fn special(profile: &view::Profile) -> String {
+    let short = |name: &String| name.trim_start_matches("application/").trim_end_matches("+xml").to_owned();
+    let mut words = Vec::new();
+    if !profile.prefer.is_empty() {
+        words.push(format!("prefers {}", profile.prefer.iter().map(short).collect::<Vec<_>>().join(" ")));
+    }
+    words.extend(
+        profile.retry_after_s.map(|seconds| format!("unanswered again after {}", span::show(seconds))),
+    );
+    words.extend(profile.retry_statuses.iter().map(|status| format!("{status} tried again")));
+    let flags = [
+        (profile.buggy_mwi, "no urgent counts"),
+        (!profile.idle_dialog, "no idle dialog"),
+        (profile.single_dialog, "one dialog"),
+        (profile.partial_dialogs, "partial dialogs"),
+        (profile.digium, "digium tuple"),
+        (!profile.end_notify, "no last NOTIFY"),
+        (profile.pickup == "code", "pickup by code"),
+        (!profile.auto_answer.is_empty(), "auto-answer"),
+    ];
+    words.extend(flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word.to_owned()));
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,6 +421,29 @@ mod tests {
             counts: Counts { new: 3, old: 1, urgent_new: 0, urgent_old: 0 },
             watchers: 2,
         };
+        let profile = view::Profile {
+            name: "polycom".into(),
+            user_agents: vec!["Polycom".into(), "VVX".into()],
+            variant: "rfc".into(),
+            prefer: vec!["application/xpidf+xml".into()],
+            retry_after_s: Some(32),
+            retry_statuses: vec![450],
+            buggy_mwi: false,
+            idle_dialog: true,
+            single_dialog: true,
+            partial_dialogs: false,
+            digium: false,
+            auto_answer: Vec::new(),
+            pickup: "code".into(),
+            end_notify: false,
+            reason: "seen".into(),
+        };
+        assert_eq!(
+            profiles(&[profile], None),
+            "Profile  User-Agent    Documents  Special                                                                                                 Reason\n\
+             polycom  Polycom, VVX  rfc        prefers xpidf, unanswered again after 32s, 450 tried again, one dialog, no last NOTIFY, pickup by code  seen\n\
+             \n1 profile\n"
+        );
         let text = mailboxes(std::slice::from_ref(&mailbox), None);
         assert_eq!(
             text,

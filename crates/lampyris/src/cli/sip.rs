@@ -1,10 +1,10 @@
-//! `sip debug on`: the SIP messages of the running server, live, until Ctrl-C.
+//! `sip debug on`: the SIP messages of the running server, live, until Ctrl-C or `sip debug off`.
 //!
 //! The phrases that lead here are in the table of `asterisk`. A message is whatever its sender wrote: it is shown
 //! without control characters, and in the plain form indented, so that it cannot look like the line above it.
 
 use super::asterisk;
-use super::client::{Client, unexpected};
+use super::client::{Client, touched, unexpected};
 use super::failure::Failure;
 use super::{Context, text};
 use crate::admin::protocol::{Direction, Request, Response, SipDebug, SipMessage};
@@ -54,6 +54,13 @@ pub(crate) fn debug_on(context: &mut Context<'_>, filter: &Filter, framing: Fram
         let message = match client.next()? {
             Response::Message(message) => message,
             Response::Event(_) => continue,
+            Response::Done { .. } if context.json => return Ok(()),
+            Response::Done { .. } => {
+                return context.print(match framing {
+                    Framing::Native => "switched off by `sip debug off`\n",
+                    Framing::Asterisk => "SIP Debugging Disabled\n",
+                });
+            }
             other => return Err(unexpected(&other)),
         };
         let shown = match (context.json, framing) {
@@ -68,15 +75,20 @@ pub(crate) fn debug_on(context: &mut Context<'_>, filter: &Filter, framing: Fram
     }
 }
 
-/// Debugging belongs to the terminal that asked for it, so there is nothing left to switch off here.
+/// Ends every `sip debug on` of the server, in whichever terminal it runs.
 pub(crate) fn debug_off(context: &mut Context<'_>, framing: Framing) -> Result<(), Failure> {
-    Client::connect(&context.data)?.done(&Request::SipDebug(SipDebug::default()))?;
+    let ended = match Client::connect(&context.data)?.request(&Request::SipDebug(SipDebug::default()))? {
+        Response::Reply(answer) => touched(&answer)?,
+        other => return Err(unexpected(&other)),
+    };
     if context.json {
-        return context.print_json(&serde_json::json!({ "done": true }));
+        return context.print_json(&serde_json::json!({ "done": true, "count": ended }));
     }
-    context.print(match framing {
-        Framing::Native => "nothing is left on: each `sip debug on` ends with its own Ctrl-C\n",
-        Framing::Asterisk => "SIP Debugging Disabled\n",
+    context.print(&match (framing, ended) {
+        (Framing::Asterisk, _) => "SIP Debugging Disabled\n".to_owned(),
+        (Framing::Native, 0) => "no `sip debug on` was running\n".to_owned(),
+        (Framing::Native, 1) => "1 `sip debug on` ended\n".to_owned(),
+        (Framing::Native, count) => format!("{count} `sip debug on` ended\n"),
     })
 }
 
@@ -164,9 +176,38 @@ mod tests {
             width: None,
             out: &mut out,
         };
-        let failure = debug_on(&mut context, filter, framing).expect_err("the server ends the stream");
+        let failure = debug_on(&mut context, filter, framing).expect_err("the server is gone");
         assert_eq!(failure.exit_code(), 3, "{failure}");
         (String::from_utf8(out).expect("UTF-8"), fake.asked())
+    }
+
+    #[test]
+    fn a_stream_that_was_switched_off_ends_well() {
+        let rows = [
+            (
+                false,
+                Framing::Native,
+                "SIP messages from now on; Ctrl-C ends\nswitched off by `sip debug off`\n",
+            ),
+            (false, Framing::Asterisk, "SIP Debugging enabled\nSIP Debugging Disabled\n"),
+            (true, Framing::Native, ""),
+        ];
+        for (number, (json, framing, expected)) in rows.into_iter().enumerate() {
+            let on = r#"{"done":{"text":""}}"#;
+            let off = r#"{"done":{"text":"switched off"}}"#;
+            let fake = Fake::answering(&format!("off-{number}"), &[&format!("{on}\n{off}")]);
+            let mut out = Vec::new();
+            let mut context = Context {
+                data: fake.data.clone(),
+                json,
+                data_is_default: false,
+                asterisk: false,
+                width: None,
+                out: &mut out,
+            };
+            debug_on(&mut context, &Filter::default(), framing).expect("ended");
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+        }
     }
 
     #[test]

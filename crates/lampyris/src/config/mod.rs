@@ -17,6 +17,7 @@ mod shell;
 mod source;
 mod toml;
 
+pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::document;
 pub use raw::Ignored;
@@ -26,7 +27,7 @@ pub use shell::{Advertised, Durability, Listen, LogFormat, ShellSettings};
 mod tests;
 
 use diagnostic::Report;
-use lampyris_core::settings::Settings;
+use lampyris_core::settings::{Profile, Settings};
 use lampyris_sip::digest::Algorithm;
 use raw::Raw;
 use std::path::Path;
@@ -69,6 +70,13 @@ pub fn load(path: &Path, beside: Option<&Path>) -> Result<Loaded, Vec<Diagnostic
     }
     errors.extend(warnings);
     Err(errors)
+}
+
+/// The phone profiles of a configuration that changes none.
+pub(crate) fn built_in_profiles() -> Vec<Profile> {
+    let (mut report, mut raw) = (Report::default(), Raw::default());
+    profiles::read(&mut report, &mut raw);
+    resolve::profile_list(raw.profiles)
 }
 
 /// The digest algorithm of this name (RFC 8760 §2.1), in any case.

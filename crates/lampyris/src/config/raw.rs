@@ -7,7 +7,7 @@ use super::diagnostic::Report;
 use super::source::{Span, Typed};
 use ipnet::IpNet;
 use lampyris_core::hint::{Dialplan, Hint};
-use lampyris_core::settings::{AccessRule, Nat, NoHint, NotifyRinging, Role, StopPolicy, WatchScope};
+use lampyris_core::settings::{AccessRule, Nat, NoHint, NotifyRinging, Pickup, Role, StopPolicy, WatchScope};
 use lampyris_sip::digest::Algorithm;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -212,6 +212,14 @@ overlaid!(
         retry_after_s: u64,
         buggy_mwi: bool,
         retry_statuses: Vec<u16>,
+        idle_dialog: bool,
+        single_dialog: bool,
+        partial_dialogs: bool,
+        digium: bool,
+        auto_answer: Vec<(String, String)>,
+        pickup: Pickup,
+        end_notify: bool,
+        reason: String,
     }
 );
 

@@ -124,7 +124,7 @@ fn one_bounds(
 }
 
 /// New profiles in their order, then the built-in ones, `default` last.
-fn profile_list(typed: Vec<raw::Profile>) -> Vec<Profile> {
+pub(super) fn profile_list(typed: Vec<raw::Profile>) -> Vec<Profile> {
     let (built_in, own): (Vec<_>, Vec<_>) =
         typed.into_iter().partition(|profile| profiles::is_built_in(profile.name.span));
     own.into_iter().chain(built_in).map(profile).collect()
@@ -139,6 +139,14 @@ fn profile(typed: raw::Profile) -> Profile {
         retry_after_s,
         buggy_mwi,
         retry_statuses,
+        idle_dialog,
+        single_dialog,
+        partial_dialogs,
+        digium,
+        auto_answer,
+        pickup,
+        end_notify,
+        reason,
     } = typed.fields;
     let mut profile = Profile::rfc();
     profile.name = typed.name.value;
@@ -152,6 +160,14 @@ fn profile(typed: raw::Profile) -> Profile {
     set(&mut profile.prefer, &prefer);
     set(&mut profile.buggy_mwi, &buggy_mwi);
     set(&mut profile.retry_statuses, &retry_statuses);
+    set(&mut profile.idle_dialog, &idle_dialog);
+    set(&mut profile.single_dialog, &single_dialog);
+    set(&mut profile.partial_dialogs, &partial_dialogs);
+    set(&mut profile.digium, &digium);
+    set(&mut profile.auto_answer, &auto_answer);
+    set(&mut profile.pickup, &pickup);
+    set(&mut profile.end_notify, &end_notify);
+    set(&mut profile.reason, &reason);
     if on_timeout_retry.is_some_and(|retry| retry.value) {
         let after = retry_after_s.map_or(RETRY_AFTER_S, |seconds| seconds.value);
         profile.on_timeout = OnTimeout::Retry(Duration::from_secs(after));

@@ -43,6 +43,8 @@ pub(crate) enum Happening {
     Command(Command, oneshot::Sender<Reply>),
     /// An administrator wants to see messages or events.
     Tap(Tap),
+    /// An administrator wants nobody to see messages any more; how many did?
+    DebugOff(oneshot::Sender<usize>),
     /// What was counted?
     Counters(oneshot::Sender<Counters>),
     /// Stop gracefully.

@@ -235,6 +235,9 @@ impl<C: Core> Engine<C> {
                 }
             }
             Happening::Tap(tap) => self.wire.taps.add(tap),
+            Happening::DebugOff(answer) => {
+                let _ = answer.send(self.wire.taps.end_messages());
+            }
             Happening::Counters(answer) => {
                 let _ = answer.send(self.counters());
             }

@@ -28,6 +28,8 @@ pub(crate) enum Seen {
     Message(SipMessage),
     /// An event.
     Event(Event),
+    /// Somebody switched this stream off: nothing follows.
+    Off,
 }
 
 /// What a tap shows.
@@ -100,6 +102,21 @@ impl Taps {
     /// One more.
     pub(crate) fn add(&mut self, tap: Tap) {
         self.taps.push(tap);
+    }
+
+    /// Ends all streams of messages; how many there were.
+    pub(crate) fn end_messages(&mut self) -> usize {
+        let mut ended = 0;
+        self.taps.retain(|tap| {
+            if tap.filter == Filter::Events || tap.queue.is_closed() {
+                return tap.filter == Filter::Events;
+            }
+            ended += 1;
+            // Why: a queue that is full has no room for the word; its reader finds that nothing more comes.
+            let _ = tap.queue.try_send(Seen::Off);
+            false
+        });
+        ended
     }
 
     /// Whether nobody watches.
@@ -201,6 +218,24 @@ mod tests {
             let request = SipDebug { on: true, peer: peer.map(Into::into), method: method.map(Into::into) };
             assert_eq!(Filter::messages(&request).shows(remote, text), shown, "{peer:?} {method:?} {text}");
         }
+    }
+
+    #[test]
+    fn all_streams_of_messages_end_at_once() {
+        let mut taps = Taps::default();
+        let mut readers = Vec::new();
+        let all = Filter::Messages { peer: None, method: None };
+        for filter in [all.clone(), Filter::Events, all.clone(), all] {
+            let (tap, reader) = Tap::new(filter);
+            taps.add(tap);
+            readers.push(reader);
+        }
+        drop(readers.pop());
+        assert_eq!(taps.end_messages(), 2, "one has gone by itself");
+        assert_eq!(taps.end_messages(), 0);
+        let off = |reader: &mut mpsc::Receiver<Seen>| matches!(reader.try_recv(), Ok(Seen::Off));
+        assert_eq!(readers.iter_mut().map(off).collect::<Vec<_>>(), [true, false, true]);
+        assert!(!taps.is_empty(), "events go on");
     }
 
     #[test]

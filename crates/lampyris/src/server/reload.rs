@@ -1,8 +1,9 @@
 //! Reading the configuration again: off the engine's thread, and all or nothing.
 //!
-//! In: an administrator's request or SIGHUP. Out: `Command::Reload` for the node, or every diagnostic as text; a bad file
-//! changes nothing. How files become settings is the caller's closure.
+//! In: an administrator's request or SIGHUP. Out: `Command::Reload` for the node, or every diagnostic; a bad file changes
+//! nothing. How files become settings is the caller's closure.
 
+use crate::admin::protocol::Remarks;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::systemd::{self, Notice};
 use lampyris_core::command::{Command, Reply};
@@ -14,12 +15,21 @@ use tokio::sync::{Mutex, oneshot};
 pub struct Reloaded {
     /// The new settings, whole.
     pub settings: Arc<Settings>,
-    /// Diagnostics that do not forbid it, for people; may be empty.
-    pub warnings: String,
+    /// What does not forbid it; maybe nothing.
+    pub warnings: Remarks,
 }
 
-/// Reads the configuration again; `Err` is the rendered diagnostics.
-pub type Reload = Arc<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
+/// Reads the configuration again; `Err` is what is wrong with it.
+pub type Reload = Arc<dyn Fn() -> Result<Reloaded, Remarks> + Send + Sync>;
+
+/// Why a configuration is not used.
+#[derive(Debug)]
+pub(crate) enum NotReloaded {
+    /// It has errors.
+    Misconfigured(Remarks),
+    /// Something else stands in the way.
+    Refused(String),
+}
 
 /// Carries out reloads, one at a time.
 #[derive(Clone)]
@@ -36,32 +46,37 @@ impl Reloader {
     }
 
     /// Reads and applies; returns the warnings, or why nothing changed.
-    pub(crate) async fn reload(&self) -> Result<String, String> {
+    pub(crate) async fn reload(&self) -> Result<Remarks, NotReloaded> {
         let Some(reload) = self.reload.clone() else {
-            return Err("this server has no configuration file to read again".into());
+            let reason = "this server has no configuration file to read again".to_owned();
+            return Err(NotReloaded::Refused(reason));
         };
         let _turn = self.turn.lock().await;
         systemd::notify(Notice::Reloading);
         let outcome = self.apply(reload).await;
         systemd::notify(Notice::Ready);
         match &outcome {
-            Ok(warnings) if warnings.is_empty() => tracing::info!("the configuration is read again"),
-            Ok(warnings) => tracing::warn!(warnings, "the configuration is read again"),
-            Err(errors) => tracing::error!(errors, "the configuration is not used; the old one stays"),
+            Ok(warnings) if warnings.text.is_empty() => tracing::info!("the configuration is read again"),
+            Ok(Remarks { text, .. }) => tracing::warn!(warnings = text, "the configuration is read again"),
+            Err(NotReloaded::Misconfigured(Remarks { text, .. }) | NotReloaded::Refused(text)) => {
+                tracing::error!(errors = text, "the configuration is not used; the old one stays");
+            }
         }
         outcome
     }
 
-    async fn apply(&self, reload: Reload) -> Result<String, String> {
-        let reloaded = tokio::task::spawn_blocking(move || reload()).await.map_err(|_| {
-            "reading the configuration failed in an unforeseen way; the old one stays".to_owned()
-        })??;
+    async fn apply(&self, reload: Reload) -> Result<Remarks, NotReloaded> {
+        let unforeseen = "reading the configuration failed in an unforeseen way; the old one stays";
+        let reloaded = tokio::task::spawn_blocking(move || reload())
+            .await
+            .map_err(|_| NotReloaded::Refused(unforeseen.to_owned()))?
+            .map_err(NotReloaded::Misconfigured)?;
         let (answer, reply) = oneshot::channel();
         self.mailbox.put(Happening::Command(Command::Reload(reloaded.settings), answer));
         match reply.await {
-            Ok(Reply::Refused { reason }) => Err(reason),
+            Ok(Reply::Refused { reason }) => Err(NotReloaded::Refused(reason)),
             Ok(_) => Ok(reloaded.warnings),
-            Err(_) => Err("the server is stopping".into()),
+            Err(_) => Err(NotReloaded::Refused("the server is stopping".to_owned())),
         }
     }
 }

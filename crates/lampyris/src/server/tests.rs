@@ -1,7 +1,7 @@
 //! Servers on port 0 around a double of the node: what the shell promises whatever the node does.
 
 use super::{Options, Reload, Reloaded, Running, StartError, StoreFault, start_limited};
-use crate::admin::protocol::{Direction, Response, Server, SipMessage};
+use crate::admin::protocol::{Direction, Remarks, Response, Server, SipMessage};
 use crate::config::{Listen, ShellSettings};
 use crate::engine::Core;
 use crate::store::tests::TempDir;
@@ -413,7 +413,11 @@ impl Client {
 #[test]
 fn administrators_ask_watch_reload_and_stop() {
     let temp = TempDir::new();
-    let reload: Reload = std::sync::Arc::new(|| Err("sip.conf:3:1: unknown key".to_owned()));
+    let wrong = |text: &str| {
+        let diagnostics = vec![serde_json::json!({ "file": "sip.conf", "line": 3 })];
+        Remarks { text: text.to_owned(), diagnostics }
+    };
+    let reload: Reload = std::sync::Arc::new(move || Err(wrong("sip.conf:3:1: unknown key")));
     let shell = ShellSettings { data: Some(temp.path().into()), ..shell() };
     let options = Options { reload: Some(reload), ..Options::default() };
     let lab = Setup { shell, options, ..Setup::default() }.start().expect("starts");
@@ -426,7 +430,7 @@ fn administrators_ask_watch_reload_and_stop() {
     let refused = client.ask(r#"{"command":{"SetDevice":{"device":"SIP/a","state":"INUSE","for_s":null}}}"#);
     assert_eq!(refused, Response::Reply(serde_json::json!({ "reason": "a double has no devices" })));
     assert!(matches!(client.ask("nonsense"), Response::Error { text } if text.contains("not understood")));
-    assert_eq!(client.ask(r#""reload""#), Response::Error { text: "sip.conf:3:1: unknown key".into() });
+    assert_eq!(client.ask(r#""reload""#), Response::Misconfigured(wrong("sip.conf:3:1: unknown key")));
     match client.ask(r#""server""#) {
         Response::Server(Server { pid, listeners, durability, .. }) => {
             assert_eq!((pid, durability.as_str()), (std::process::id(), "power"));
@@ -449,7 +453,12 @@ fn administrators_ask_watch_reload_and_stop() {
         other => panic!("{other:?}"),
     }
     assert_eq!(receive(&phone), "SIP/2.0 200 OK");
-    assert_eq!(client.ask(r#"{"sip_debug":{"on":false}}"#), done);
+    let mut other = Client::connect(&temp);
+    assert_eq!(
+        other.ask(r#"{"sip_debug":{"on":false}}"#),
+        Response::Reply(serde_json::json!({ "count": 1 }))
+    );
+    assert_eq!(client.read(), Response::Done { text: "switched off".into() });
 
     assert_eq!(client.ask(r#""stop""#), Response::Done { text: "stopping".into() });
     lab.running.wait().expect("stopped");
@@ -460,13 +469,17 @@ fn a_reload_without_errors_reaches_the_node() {
     let temp = TempDir::new();
     let settings = std::sync::Arc::new(lampyris_core::settings::Settings::empty());
     let reload: Reload = std::sync::Arc::new(move || {
-        Ok(Reloaded { settings: settings.clone(), warnings: "sip.conf:9: ignored".into() })
+        let warnings = Remarks { text: "sip.conf:9: ignored".into(), ..Remarks::default() };
+        Ok(Reloaded { settings: settings.clone(), warnings })
     });
     let shell = ShellSettings { data: Some(temp.path().into()), ..shell() };
     let options = Options { reload: Some(reload), ..Options::default() };
     let _lab = Setup { shell, options, ..Setup::default() }.start().expect("starts");
     let mut client = Client::connect(&temp);
-    assert_eq!(client.ask(r#""reload""#), Response::Done { text: "sip.conf:9: ignored".into() });
+    assert_eq!(
+        client.ask(r#""reload""#),
+        Response::Reloaded(Remarks { text: "sip.conf:9: ignored".into(), ..Remarks::default() })
+    );
 }
 
 #[test]
@@ -485,7 +498,7 @@ fn signals_child() {
     let reloaded = format!("{path}/reloaded");
     let reload: Reload = std::sync::Arc::new(move || {
         std::fs::write(&reloaded, "").expect("note");
-        Err("nothing changes".to_owned())
+        Err(Remarks { text: "nothing changes".to_owned(), ..Remarks::default() })
     });
     let options = Options { reload: Some(reload), signals: true, ..Options::default() };
     let shell = ShellSettings { data: Some(path.clone().into()), ..shell() };

@@ -20,6 +20,10 @@
 //!     ...
 //! lampyris crashes and restarts
 //! Alice's flow closes
+//! DNS has:
+//!     _sip._udp.proxy.example SRV 1 0 5070 first.proxy.example
+//!     first.proxy.example A 192.0.2.11
+//! DNS is down
 //! ```
 //!
 //! The first line cites the clause. What belongs to a step is indented by four spaces, an empty line ends a head. In what
@@ -36,6 +40,7 @@ pub mod parse;
 mod pattern;
 mod run;
 pub mod virtual_stage;
+pub mod zone;
 
 pub use parse::{Script, Transport};
 pub use run::{Outcome, Stage, run};

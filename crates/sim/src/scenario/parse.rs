@@ -1,5 +1,6 @@
 //! Reading a scenario: text to steps, with the line of each for messages.
 
+use super::zone::Zone;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub enum Action {
     Reload(String),
     /// The store fails the next commit.
     StoreFails,
+    /// From now on DNS has these records and no others.
+    Dns(Zone),
     /// The server holds so many of these (`subscriptions`, `publications`, `bindings`).
     Holds(usize, String),
 }
@@ -124,7 +127,7 @@ pub fn parse(text: &str) -> Result<Script, String> {
             script.settings = Setup { base: (!base.is_empty()).then(|| base.to_owned()), toml: block };
         } else if let Some(address) = line.strip_prefix("lampyris is ") {
             script.server = address.trim().parse().map_err(|_| error("not an address"))?;
-        } else if let Some((name, rest)) = line.split_once(" is ") {
+        } else if let Some((name, rest)) = line.split_once(" is ").filter(|_| line != "DNS is down") {
             script.parties.push(party(name, rest).ok_or_else(|| error("not a party"))?);
         } else {
             let action = action(line, block).ok_or_else(|| error("not a step"))?;
@@ -162,6 +165,8 @@ fn action(line: &str, block: String) -> Option<Action> {
         "lampyris crashes and restarts" => return Some(Action::Crash),
         "the store fails" => return Some(Action::StoreFails),
         "reload:" => return Some(Action::Reload(block)),
+        "DNS has:" => return Zone::parse(&block).map(Action::Dns),
+        "DNS is down" => return Some(Action::Dns(Zone::down())),
         _ => {}
     }
     if let Some(words) = line.strip_prefix("admin: ") {
@@ -216,6 +221,7 @@ impl Action {
             | Self::Crash
             | Self::Reload(_)
             | Self::StoreFails
+            | Self::Dns(_)
             | Self::Holds(..) => None,
         }
     }

@@ -6,6 +6,7 @@
 use super::expect::differs;
 use super::parse::{Action, Script, Transport};
 use super::pattern::{Values, fill};
+use super::zone::Zone;
 use crate::authorize::{Request, authorize};
 use bytes::Bytes;
 use lampyris_sip::{Message, Method, Name, ResponseWriter, StatusCode};
@@ -46,6 +47,8 @@ pub trait Stage {
     fn reload(&mut self, toml: &str) -> Result<(), String>;
     /// The next commit of the store fails; `false` where that cannot be done.
     fn fail_store(&mut self) -> bool;
+    /// What DNS has changes; `false` where that cannot be done.
+    fn set_dns(&mut self, zone: &Zone) -> bool;
     /// How many of these the server holds, as `status` says.
     fn count(&mut self, what: &str) -> Option<usize>;
 }
@@ -171,6 +174,7 @@ impl Player<'_> {
             Action::Close(name) => self.stage.close(name),
             Action::Reload(toml) => self.stage.reload(toml)?,
             Action::StoreFails => return Ok(self.stage.fail_store()),
+            Action::Dns(zone) => return Ok(self.stage.set_dns(zone)),
             Action::Holds(count, what) => {
                 let held = self.stage.count(what).ok_or_else(|| format!("`{what}` cannot be counted"))?;
                 if held != *count {

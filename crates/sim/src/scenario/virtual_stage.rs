@@ -2,12 +2,13 @@
 
 use super::parse::{Party, Script, Transport};
 use super::run::Stage;
+use super::zone::Zone;
 use crate::host::{Effect, Host};
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply, Selector};
 use lampyris_core::features::Feature;
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
-use lampyris_core::input::{DnsAnswer, Input};
+use lampyris_core::input::Input;
 use lampyris_core::journal::Counts;
 use lampyris_core::settings::Settings;
 use lampyris_core::time::{Instant, Now, UnixTime};
@@ -35,6 +36,7 @@ pub struct VirtualStage<'l> {
     inboxes: BTreeMap<SocketAddr, VecDeque<Bytes>>,
     streams: BTreeMap<SocketAddr, StreamId>,
     accepted: u64,
+    zone: Zone,
 }
 
 impl<'l> VirtualStage<'l> {
@@ -66,6 +68,8 @@ impl<'l> VirtualStage<'l> {
             inboxes: BTreeMap::new(),
             streams: BTreeMap::new(),
             accepted: 0,
+            // Why: most scenarios name hosts by address; a name is one that nobody knows.
+            zone: Zone::down(),
         };
         stage.carry();
         Ok(stage)
@@ -100,9 +104,9 @@ impl<'l> VirtualStage<'l> {
                         };
                         self.host.input(self.now, input);
                     }
-                    // Why: scenarios name hosts by address; a name is one that nobody knows.
-                    Effect::Resolve(query, _) => {
-                        self.host.input(self.now, Input::Resolved { query, answer: DnsAnswer::Failed });
+                    Effect::Resolve(query, question) => {
+                        let answer = self.zone.answer(&question);
+                        self.host.input(self.now, Input::Resolved { query, answer });
                     }
                     Effect::Told(_) => {}
                 }
@@ -208,6 +212,11 @@ impl Stage for VirtualStage<'_> {
 
     fn fail_store(&mut self) -> bool {
         self.host.store.commits_to_fail += 1;
+        true
+    }
+
+    fn set_dns(&mut self, zone: &Zone) -> bool {
+        self.zone = zone.clone();
         true
     }
 

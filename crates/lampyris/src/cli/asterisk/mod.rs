@@ -86,9 +86,11 @@ pub(crate) static PHRASES: &[Phrase] = &[
         "print SIP messages as they come and go, until Ctrl-C",
         |_, options, context| sip::debug_on(context, &options.filter, Framing::Asterisk),
     ),
-    phrase("sip set debug off", "nothing to do: debugging ends with its own Ctrl-C", |_, _, context| {
-        sip::debug_off(context, Framing::Asterisk)
-    }),
+    phrase(
+        "sip set debug off",
+        "end every `sip debug on`, in whichever terminal it runs",
+        |_, _, context| sip::debug_off(context, Framing::Asterisk),
+    ),
     phrase("sip set debug ip|peer X", "the same for one address or peer", |words, options, context| {
         let filter = Filter { peer: Some(word(words, 0)), ..options.filter.clone() };
         sip::debug_on(context, &filter, Framing::Asterisk)
@@ -96,7 +98,7 @@ pub(crate) static PHRASES: &[Phrase] = &[
     phrase("sip debug on", "the same in a plainer form, with times", |_, options, context| {
         sip::debug_on(context, &options.filter, Framing::Native)
     }),
-    phrase("sip debug off", "nothing to do: debugging ends with its own Ctrl-C", |_, _, context| {
+    phrase("sip debug off", "end every `sip debug on`, in whichever terminal it runs", |_, _, context| {
         sip::debug_off(context, Framing::Native)
     }),
     phrase("pjsip show subscriptions inbound", "show all subscriptions", |_, _, context| {

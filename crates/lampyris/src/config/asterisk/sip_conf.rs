@@ -128,7 +128,8 @@ pub(crate) fn read(report: &mut Report, raw: &mut Raw, sections: &[Section]) {
 #[derive(Default)]
 struct General {
     peers: PeerFields,
-    bind_address: Option<Typed<String>>,
+    /// `bindaddr` and `udpbindaddr`, each as last said; the last of both is bound.
+    bind_addresses: Vec<(String, Typed<String>)>,
     bind_port: Option<Typed<u16>>,
     tcp_address: Option<Typed<String>>,
     tcp_enabled: Option<Typed<bool>>,
@@ -141,7 +142,10 @@ impl General {
         let server = &mut raw.server;
         let seconds = 1..=i32::MAX.cast_unsigned();
         match entry.key.value.to_ascii_lowercase().as_str() {
-            "bindaddr" | "udpbindaddr" => self.bind_address = value::name(entry),
+            key @ ("bindaddr" | "udpbindaddr") => {
+                self.bind_addresses.retain(|(known, _)| known != key);
+                self.bind_addresses.extend(value::name(entry).map(|address| (key.to_owned(), address)));
+            }
             "bindport" => self.bind_port = value::number(report, entry, 0..=u16::MAX),
             "tcpbindaddr" => self.tcp_address = value::name(entry),
             "tcpenable" => self.tcp_enabled = value::boolean(report, entry),
@@ -199,7 +203,7 @@ impl General {
             .bind_port
             .as_ref()
             .map_or(SIP_PORT, |port| if port.value == 0 { SIP_PORT } else { port.value });
-        let mut address = |typed: &Option<Typed<String>>, default: SocketAddr| -> Typed<SocketAddr> {
+        let mut address = |typed: Option<&Typed<String>>, default: SocketAddr| -> Typed<SocketAddr> {
             let Some(typed) = typed else { return Typed::new(default, Span::default()) };
             let found = socket_address(&typed.value, default.port());
             if found.is_none() {
@@ -208,10 +212,12 @@ impl General {
             }
             Typed::new(found.unwrap_or(default), typed.span)
         };
-        let udp = address(&self.bind_address, SocketAddr::new(any, port));
+        let any = SocketAddr::new(any, port);
+        let all = self.bind_addresses.iter().map(|(_, typed)| address(Some(typed), any)).collect::<Vec<_>>();
+        let udp = all.into_iter().next_back().unwrap_or(Typed::new(any, Span::default()));
         let mut listen = vec![Typed::new(Listen { transport: Transport::Udp, address: udp.value }, udp.span)];
         if self.tcp_enabled.as_ref().is_some_and(|enabled| enabled.value) {
-            let tcp = address(&self.tcp_address, SocketAddr::new(udp.value.ip(), SIP_PORT));
+            let tcp = address(self.tcp_address.as_ref(), SocketAddr::new(udp.value.ip(), SIP_PORT));
             listen.push(Typed::new(Listen { transport: Transport::Tcp, address: tcp.value }, tcp.span));
         }
         raw.server.listen = Some(Typed::new(listen, udp.span));

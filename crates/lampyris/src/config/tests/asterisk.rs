@@ -84,11 +84,13 @@ fn general_keys_are_the_peers_defaults_and_templates_are_inherited() {
 
 #[test]
 fn addresses_to_listen_on_are_chan_sips() {
-    let rows: [(&str, &[&str]); 7] = [
+    let rows: [(&str, &[&str]); 9] = [
         ("", &["udp:0.0.0.0:5060"]),
         ("bindport=5070", &["udp:0.0.0.0:5070"]),
         ("bindaddr=127.0.0.1\nbindport=5070", &["udp:127.0.0.1:5070"]),
         ("udpbindaddr=127.0.0.1:5080\nbindport=5070", &["udp:127.0.0.1:5080"]),
+        ("bindaddr=127.0.0.1\nudpbindaddr=127.0.0.2", &["udp:127.0.0.2:5060"]),
+        ("udpbindaddr=127.0.0.2\nbindaddr=127.0.0.1", &["udp:127.0.0.1:5060"]),
         ("udpbindaddr=::", &["udp:[::]:5060"]),
         ("udpbindaddr=127.0.0.1:5080\ntcpenable=yes", &["udp:127.0.0.1:5080", "tcp:127.0.0.1:5060"]),
         ("tcpenable=yes\ntcpbindaddr=127.0.0.2:5090", &["udp:0.0.0.0:5060", "tcp:127.0.0.2:5090"]),

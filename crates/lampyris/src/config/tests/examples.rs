@@ -139,10 +139,10 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
     };
     let mut checked = 0;
     for option in OPTIONS {
-        // What `reason` says is for people; the retry's time and the period of OPTIONS need the other option; a port
+        // The retry's time and the period of OPTIONS need the other option; a port
         // needs a host; and passwords are compared by the tests of HA1s.
         let value = match option.name {
-            "reason" | "secret" | "secret_file" | "ha1" => continue,
+            "secret" | "secret_file" | "ha1" => continue,
             "retry_after_s" => "60\non_timeout = \"retry\"".to_owned(),
             "qualify_every_s" => "30\nqualify = true".to_owned(),
             "any_port" => "true\nhost = \"192.0.2.7\"".to_owned(),

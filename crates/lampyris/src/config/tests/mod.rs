@@ -4,6 +4,7 @@ mod asterisk;
 mod broken;
 mod examples;
 mod own;
+mod profiles;
 
 use super::{Diagnostic, Loaded, load};
 use std::path::{Path, PathBuf};

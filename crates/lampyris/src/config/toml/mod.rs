@@ -14,7 +14,7 @@ use super::{algorithm_named, asterisk};
 use ::toml::de::{DeTable, DeValue};
 use ipnet::IpNet;
 use lampyris_core::body::Variant;
-use lampyris_core::settings::{Nat, NoHint, NotifyRinging, Role, StopPolicy, WatchScope};
+use lampyris_core::settings::{Nat, NoHint, NotifyRinging, Pickup, Role, StopPolicy, WatchScope};
 use lampyris_sip::digest::Algorithm;
 use std::path::{Path, PathBuf};
 use values::Values;
@@ -460,23 +460,57 @@ impl Reader<'_> {
         }
     }
 
+    /// Header lines as names and values; one that could not stand in a message is an error.
+    fn header_lines(&mut self, values: &Values, name: &str) -> Option<Typed<Vec<(String, String)>>> {
+        let lines = values.texts(name)?;
+        let mut headers = Vec::new();
+        for line in &lines.value {
+            let parts = line.value.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+            let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
+            match parts {
+                Some((name, value))
+                    if is_token(name) && !value.is_empty() && !value.contains(char::is_control) =>
+                {
+                    headers.push((name.to_owned(), value.to_owned()));
+                }
+                _ => self.report.error(
+                    line.span,
+                    "this is no header line",
+                    "write its name, a colon and its value, as in \"Alert-Info: info=alert-autoanswer\"",
+                ),
+            }
+        }
+        Some(lines.map(|_| headers))
+    }
+
     fn profile(&mut self, name: Typed<String>, table: &DeTable<'_>) {
         let values = self.values(Table::Profile, table);
         let own = ProfileFields {
             user_agents: values.plain_texts("user_agents"),
-            variant: values.choice(
-                "variant",
-                &[("rfc", Variant::Rfc), ("chan_sip", Variant::ChanSip), ("pjsip", Variant::Pjsip)],
-            ),
+            variant: values.choice("variant", &Variant::ALL.map(|variant| (variant.name(), variant))),
             prefer: values.plain_texts("prefer"),
             on_timeout_retry: values.choice("on_timeout", &[("remove", false), ("retry", true)]),
             retry_after_s: values.number("retry_after_s"),
             buggy_mwi: values.boolean("buggy_mwi"),
             retry_statuses: values.numbers("retry_statuses"),
+            idle_dialog: values.boolean("idle_dialog"),
+            single_dialog: values.boolean("single_dialog"),
+            partial_dialogs: values.boolean("partial_dialogs"),
+            digium: values.boolean("digium"),
+            auto_answer: self.header_lines(&values, "auto_answer"),
+            pickup: values
+                .choice("pickup", &[Pickup::Replaces, Pickup::Code].map(|pickup| (pickup.name(), pickup))),
+            end_notify: values.boolean("end_notify"),
+            reason: values.text("reason"),
         };
         match self.raw.profiles.iter_mut().find(|known| known.name.value == name.value) {
             Some(known) => known.fields.overlay(own),
             None => self.raw.profiles.push(super::raw::Profile { name, fields: own }),
         }
     }
+}
+
+/// What a header's name is made of (RFC 3261 §25.1, `token`).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
 }
