@@ -357,7 +357,7 @@ fn documents(c: &mut Criterion) {
         entity: "sip:6001@bench.example",
         watcher: "sip:watcher@bench.example",
         call_id: "3c26700a0-jh2b7tq8@127.0.0.1",
-        now: UnixTime::default(),
+        now: UnixTime::from_millis(0),
     };
     group.bench_function("dialog/fill", |b| b.iter(|| body.fill(black_box(&values))));
     group.finish();

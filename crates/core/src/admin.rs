@@ -30,6 +30,7 @@ impl Node {
             Command::Publications => Reply::Publications(self.view_publications(now)),
             Command::Registrations => Reply::Registrations(self.view_registrations(now)),
             Command::Devices => Reply::Devices(self.view_devices(now)),
+            Command::Calls => Reply::Calls(self.view_calls(now)),
             Command::Peers => Reply::Peers(self.view_peers()),
             Command::Mailboxes => Reply::Mailboxes(self.view_mailboxes()),
             Command::Profiles => Reply::Profiles(self.view_profiles()),

@@ -74,6 +74,25 @@ impl Identity {
     }
 }
 
+/// As what we ask who it is (RFC 3261 §22.2, §22.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// A server the request is for: 401.
+    Server,
+    /// A proxy that is to pass it on: 407.
+    Proxy,
+}
+
+impl Asks {
+    /// The header of the answer to our challenge.
+    const fn credentials(self) -> Name {
+        match self {
+            Self::Server => Name::Authorization,
+            Self::Proxy => Name::ProxyAuthorization,
+        }
+    }
+}
+
 /// Whom a request says it is from: From, or in trusted networks P-Asserted-Identity (RFC 3325 §9.1).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim<'a> {
@@ -171,14 +190,14 @@ impl Authenticator {
         self.index.resolved(settings, host, ips);
     }
 
-    /// Says who a request at our domain `domain` is from.
+    /// Says who a request is from, asked as what we are to it at our domain with this index.
     ///
     /// Invariant: nothing is stored but for a digest that is right.
     pub(crate) fn check(
         &mut self,
         now: Instant,
         home: Home<'_>,
-        domain: usize,
+        (asks, domain): (Asks, usize),
         flow: Flow,
         message: &Message,
         claim: &Claim<'_>,
@@ -199,7 +218,7 @@ impl Authenticator {
         };
         let asked = Asked { method: method.as_str(), body: message.body_bytes(), source };
         let mut stale = false;
-        for answer in answers(message, realm) {
+        for answer in answers(message, asks, realm) {
             let uri_fits = fits(home, answer.credentials.uri, uri);
             match self.verify(now, settings, domain, uri_fits, &asked, &answer) {
                 Outcome::Right(name) => {
@@ -329,9 +348,9 @@ impl Authenticator {
 
 /// The well-formed answers for our realm; headers for other realms, other schemes and algorithms we do not know are
 /// passed over (RFC 3261 §22.3, security row 28).
-fn answers<'m>(message: &'m Message, realm: &str) -> impl Iterator<Item = Answer<'m>> {
+fn answers<'m>(message: &'m Message, asks: Asks, realm: &str) -> impl Iterator<Item = Answer<'m>> {
     let realm = challenge::quoted(realm);
-    let credentials = message.headers(Name::Authorization).filter_map(|value| Credentials::parse(value).ok());
+    let credentials = message.headers(asks.credentials()).filter_map(|value| Credentials::parse(value).ok());
     credentials.filter(move |c| c.realm == realm).filter_map(answer).take(limits::CREDENTIALS_MAX)
 }
 

@@ -26,6 +26,8 @@ pub enum Command {
     Devices,
     /// All peers.
     Peers,
+    /// All calls that pass through.
+    Calls,
     /// All mailboxes known.
     Mailboxes,
     /// All phone profiles, in the order they are tried.
@@ -111,6 +113,8 @@ pub enum Reply {
     Registrations(Vec<view::Registration>),
     /// For `Devices`.
     Devices(Vec<view::Device>),
+    /// For `Calls`.
+    Calls(Vec<view::Call>),
     /// For `Peers`.
     Peers(Vec<view::Peer>),
     /// For `Mailboxes`.

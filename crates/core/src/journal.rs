@@ -23,17 +23,20 @@ pub enum Kind {
     Mailbox,
     /// [`ResourceRecord`].
     Resource,
+    /// [`CallRecord`].
+    Call,
     /// [`FeaturesRecord`].
     Features,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Device,
         Self::Mailbox,
         Self::Features,
         Self::Bindings,
+        Self::Call,
         Self::Publication,
         Self::Resource,
         Self::Subscription,
@@ -82,6 +85,8 @@ pub enum Value {
     Mailbox(MailboxRecord),
     /// What a resource's watchers were last shown.
     Resource(ResourceRecord),
+    /// A call that rings or is up.
+    Call(Box<CallRecord>),
     /// What a user has set.
     Features(FeaturesRecord),
 }
@@ -94,7 +99,7 @@ impl Value {
             Self::Publication(p) => Some(p.expires_at),
             Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
             Self::Device(d) => d.until,
-            Self::Mailbox(_) | Self::Resource(_) | Self::Features(_) => None,
+            Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) => None,
         }
     }
 
@@ -107,6 +112,7 @@ impl Value {
             Self::Device(_) => Kind::Device,
             Self::Mailbox(_) => Kind::Mailbox,
             Self::Resource(_) => Kind::Resource,
+            Self::Call(_) => Kind::Call,
             Self::Features(_) => Kind::Features,
         }
     }
@@ -130,6 +136,8 @@ pub struct SubscriptionRecord {
     pub package: String,
     /// The `id` parameter of Event, as it was.
     pub event_id: Option<String>,
+    /// The parameters of Event that the package keeps, as in `;call-id="a";to-tag=b`; mostly empty.
+    pub event_params: String,
     /// Dialog: Call-ID.
     pub call_id: String,
     /// Dialog: our tag.
@@ -307,4 +315,91 @@ pub struct ResourceRecord {
     pub hash: u64,
     /// When it changed.
     pub changed_at: UnixTime,
+}
+
+/// A call with its dialogs, as much as is needed to show it and to ask its phones whether it is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// What its ids in documents are made of.
+    pub serial: u64,
+    /// Call-ID.
+    pub call_id: String,
+    /// The caller's tag.
+    pub from_tag: String,
+    /// From of the INVITE.
+    pub from: IdentityRecord,
+    /// To of the INVITE.
+    pub to: IdentityRecord,
+    /// The caller asked for privacy.
+    pub private: bool,
+    /// Replaces of the INVITE.
+    pub replaces: Option<CallReplacesRecord>,
+    /// Referred-By of the INVITE.
+    pub referred_by: Option<IdentityRecord>,
+    /// When the INVITE came.
+    pub began_at: UnixTime,
+    /// It had no final answer yet.
+    pub pending: bool,
+    /// Those that ring or are up, in order of beginning.
+    pub dialogs: Vec<CallDialogRecord>,
+}
+
+/// Who takes part in a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityRecord {
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// The URI.
+    pub uri: String,
+}
+
+/// A dialog that another was to replace (RFC 3891).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallReplacesRecord {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// `to-tag`.
+    pub to_tag: String,
+    /// `from-tag`.
+    pub from_tag: String,
+}
+
+/// One dialog of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDialogRecord {
+    /// Its number in the call.
+    pub number: u32,
+    /// The callee's tag.
+    pub to_tag: String,
+    /// What the caller dialled.
+    pub asked: String,
+    /// When it was forwarded to this callee.
+    pub began_at: UnixTime,
+    /// It is up; else it rings.
+    pub is_up: bool,
+    /// The callee asked for privacy.
+    pub private: bool,
+    /// The caller's end and the callee's.
+    pub ends: [CallEndRecord; 2],
+    /// When its session ends unless it is refreshed (RFC 4028).
+    pub session_until: Option<UnixTime>,
+}
+
+/// One side of a dialog of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEndRecord {
+    /// The peer it is, if one of ours.
+    pub peer: Option<String>,
+    /// Its Contact URI.
+    pub target: String,
+    /// Where it was last heard.
+    pub flow: Option<Flow>,
+    /// Call-ID of the REGISTER that made its binding.
+    pub registered_by: Option<String>,
+    /// Route set towards it, in the order of use.
+    pub routes: Vec<String>,
+    /// CSeq of its last request when this was stored.
+    pub cseq: Option<u32>,
+    /// It holds the call.
+    pub holds: bool,
 }

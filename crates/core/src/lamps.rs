@@ -3,7 +3,9 @@
 //! Anything that changes calls [`Node::changed`]; [`Node::flush`] composes once per (resource, package) and hands every
 //! watcher to the notifier. Nothing else sends a NOTIFY.
 
-use crate::device_state::{DeviceName, DeviceState, PeerFacts, peer_state};
+use crate::device_state::{
+    Channel, ChannelState, DeviceName, DeviceState, PeerFacts, endpoint_state, peer_state,
+};
 use crate::devices::{DeviceId, Provider, unprovided};
 use crate::journal::{Key, Kind, Record, ResourceRecord, Value};
 use crate::mailbox::full_name;
@@ -25,6 +27,19 @@ pub(crate) struct PeerSources {
     pub(crate) calls: Calls,
     /// Publications that tell of calls.
     pub(crate) publications: usize,
+    /// Calls that pass through the proxy.
+    pub(crate) tracked: Calls,
+}
+
+impl PeerSources {
+    /// All its calls, each counted once.
+    fn all(&self) -> Calls {
+        Calls {
+            inuse: self.calls.inuse.saturating_add(self.tracked.inuse),
+            ringing: self.calls.ringing.saturating_add(self.tracked.ringing),
+            onhold: self.calls.onhold.saturating_add(self.tracked.onhold),
+        }
+    }
 }
 
 impl Node {
@@ -161,14 +176,18 @@ impl Node {
         }
     }
 
-    /// What the sources say of a peer: its bindings, and the calls that publications tell of.
+    /// What the sources say of a peer: its bindings, its calls here, and the calls that publications tell of.
     pub(crate) fn peer_sources(&self, peer: &Peer) -> PeerSources {
         let bindings = self.facts.registrar.bindings(&self.facts.aor(peer)).len();
-        let mut sources = PeerSources { bindings, ..PeerSources::default() };
+        let tracked = self.facts.calls.counts_of(&peer.name, self.facts.settings.calls.hold_shows);
+        let mut sources = PeerSources { bindings, tracked, ..PeerSources::default() };
         let own = self.facts.resources.find(&self.facts.user_key(peer));
         let Some(resource) = own.and_then(|id| self.facts.resources.get(id)) else { return sources };
         for publication in self.facts.publications_of(resource) {
-            if let Some(calls) = publication.package.get().calls(&publication.content) {
+            let is_tracked = |call_id: &str, local: Option<&str>, remote: Option<&str>| {
+                self.facts.calls.is_tracked(call_id, local, remote)
+            };
+            if let Some(calls) = publication.package.get().calls(&publication.content, &is_tracked) {
                 sources.publications += 1;
                 sources.calls.inuse = sources.calls.inuse.saturating_add(calls.inuse);
                 sources.calls.ringing = sources.calls.ringing.saturating_add(calls.ringing);
@@ -194,15 +213,25 @@ impl Node {
             Provider::Peer(name) => {
                 let Some(peer) = self.facts.settings.peers.get(name) else { return DeviceState::Invalid };
                 let sources = self.peer_sources(peer);
-                let onhold = if self.facts.settings.notify_hold { sources.calls.onhold } else { 0 };
+                let mut calls = sources.all();
+                if !self.facts.settings.notify_hold {
+                    calls.onhold = 0;
+                }
+                // Why: a phone that has calls is there, even where it registers elsewhere.
+                let registered = sources.bindings > 0 || peer.host != Host::Dynamic || calls.inuse > 0;
+                let reachable = self.qualifier.is_reachable(name);
+                if device.name.is_tech("PJSIP") {
+                    let online = registered && (peer.qualify.is_none() || reachable);
+                    let busy_at = usize::try_from(peer.busy_at).unwrap_or(usize::MAX);
+                    return endpoint_state(Some(online), &channels(calls), busy_at);
+                }
                 peer_state(Some(PeerFacts {
-                    // Why: a phone that publishes calls is there, even where it registers elsewhere.
-                    registered: sources.bindings > 0 || peer.host != Host::Dynamic || sources.calls.inuse > 0,
-                    reachable: self.qualifier.is_reachable(name),
+                    registered,
+                    reachable,
                     qualify: peer.qualify.is_some(),
-                    onhold,
-                    ringing: sources.calls.ringing,
-                    inuse: sources.calls.inuse,
+                    onhold: calls.onhold,
+                    ringing: calls.ringing,
+                    inuse: calls.inuse,
                     call_limit: peer.call_limit,
                     busylevel: peer.busy_level,
                 }))
@@ -360,4 +389,15 @@ impl Node {
         let key = Key { kind: Kind::Resource, slot: u64::from(slot) };
         self.persist(Record::Upsert(key, Value::Resource(record)), Undo::No);
     }
+}
+
+/// A peer's calls as chan_pjsip sees them: a channel each.
+fn channels(calls: Calls) -> Vec<Channel> {
+    (0..calls.inuse)
+        .map(|call| {
+            let is_ringing = call < calls.ringing;
+            let held = !is_ringing && call - calls.ringing < calls.onhold;
+            Channel { state: if is_ringing { ChannelState::Ringing } else { ChannelState::Up }, held }
+        })
+        .collect()
 }

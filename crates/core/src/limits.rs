@@ -34,6 +34,14 @@ pub const SUBSCRIPTIONS_MAX: usize = 4_000_000;
 pub const PUBLICATIONS_PER_RESOURCE_MAX: usize = 32;
 /// Most server transactions in flight; one more is 503.
 pub const TRANSACTIONS_MAX: usize = 1_000_000;
+/// Max-Forwards of a request that has none (RFC 3261 §16.6 step 3).
+pub const MAX_FORWARDS: u32 = 70;
+/// Most branches open at once beneath one request, where it does not ask for fewer (RFC 5393 §5.3).
+pub const BREADTH_MAX: u32 = 60;
+/// Most targets of one request.
+pub const TARGETS_MAX: usize = 60;
+/// Most 3xx answers followed for one request.
+pub const REDIRECTS_MAX: u32 = 5;
 /// Longest nonce we make, in characters (a challenge over UDP may not be larger than the request).
 pub const NONCE_CHARS_MAX: usize = 32;
 
@@ -78,6 +86,12 @@ pub const FOREIGN_BYTES_MAX: usize = 64 * 1024;
 pub const FOREIGNS_MAX: usize = 256;
 /// Most dialogs of one dialog-info document; more is 400.
 pub const DIALOGS_MAX: usize = 64;
+/// Most ended dialogs remembered of one resource, so that each watcher can be told of the end.
+pub const DIALOGS_ENDED_MAX: usize = 16;
+/// Most things remembered that publications said are over for good.
+pub const TOMBSTONES_MAX: usize = 65_536;
+/// Longest parameters of Event kept with a subscription, in bytes; longer ones are 400.
+pub const EVENT_PARAMS_BYTES_MAX: usize = 1024;
 /// Longest message summary read, in bytes.
 pub const MESSAGE_SUMMARY_BYTES_MAX: usize = 8 * 1024;
 /// Most Authorization headers of our realm that are looked at.
@@ -94,6 +108,25 @@ pub const TARGET_QUESTIONS_MAX: u32 = 24;
 pub const NOTIFY_BACK_OFF_MIN: Duration = Duration::from_secs(5);
 /// The longest wait after a NOTIFY failed.
 pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// Most calls tracked, those included that ended a moment ago; more pass untracked.
+pub const CALLS_MAX: usize = 200_000;
+/// Most dialogs of one call, over all its forks; more pass untracked.
+pub const DIALOGS_PER_CALL_MAX: usize = 32;
+/// Longest session description kept of a call, in bytes.
+pub const SDP_BYTES_MAX: usize = 4 * 1024;
+/// Most streams of a session description that are looked at.
+pub const SDP_STREAMS_MAX: usize = 16;
+/// How long an ended dialog of a call is still shown, as terminated.
+pub const ENDED_DIALOG_SHOWN: Duration = Duration::from_secs(5);
+/// How long after the last provisional response a call may go unanswered; beyond the proxy's own patience (Timer C, RFC 3261
+/// §16.6), so that this is the last word on a call that was forgotten.
+pub const CALL_UNANSWERED_MAX: Duration = Duration::from_secs(300);
+/// How long a call that rang before a restart may go unanswered after it.
+pub const CALL_RESTORED_UNANSWERED_MAX: Duration = Duration::from_secs(180);
+/// How soon after a restart the phones of a call are asked whether it is still there.
+pub const CALL_RESTORED_PROBE_MIN: Duration = Duration::from_secs(10);
+/// Over how much time after that the questions are spread.
+pub const CALL_RESTORED_PROBE_SPREAD: Duration = Duration::from_secs(60);
 /// Longest number or URI that calls are forwarded to, in bytes.
 pub const FORWARD_TARGET_BYTES_MAX: usize = 256;
 /// Longest device name taken, in bytes.
@@ -106,6 +139,10 @@ pub const CSEQ_JUMP_UNDO: u32 = 16;
 /// A subscription's record is rewritten before this many NOTIFYs went out since it was last stored.
 pub const CSEQ_STORED_EVERY: u32 = 1 << 15;
 
+/// How long a call rings whose user wants unanswered calls forwarded and did not say after how long.
+pub const NO_ANSWER: Duration = Duration::from_secs(20);
+/// How long a branch may ring (RFC 3261 §16.6 step 11: more than three minutes).
+pub const TIMER_C: Duration = Duration::from_secs(185);
 /// Seconds after which an unanswered DNS query is given up.
 pub const DNS_WAIT_S: u64 = 5;
 /// How often peers configured by host name are looked up again; what DNS says carries no TTL here.
@@ -115,6 +152,7 @@ pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
+const _: () = assert!(CALL_UNANSWERED_MAX.as_secs() > 180);
 const _: () = assert!(BINDINGS_PER_AOR_MAX <= CONTACTS_PER_REQUEST_MAX);
 
 // Offsets and counts of the XML tree have 16 and 8 bits.

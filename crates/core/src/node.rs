@@ -18,6 +18,7 @@
 //! - It cannot fail for I/O. A refused request is a `Reject` and is the response.
 
 use crate::authn::Authenticator;
+use crate::calls::{CallId, Calls, DialogId, Side};
 use crate::connections::Connections;
 use crate::device_state::DeviceState;
 use crate::devices::Devices;
@@ -32,6 +33,7 @@ use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
 use crate::packages::PackageId;
 use crate::peer_hosts::PeerHosts;
+use crate::proxy::{BranchId, Proxy};
 use crate::publication::Publications;
 use crate::qualify::Qualifier;
 use crate::registrar::Registrar;
@@ -69,10 +71,16 @@ pub(crate) enum Timer {
     FlowLost(StreamId),
     /// Peers are asked whether they are there.
     Qualify(u32),
+    /// A branch of a request has rung, or was cancelled, for long enough.
+    Branch(BranchId),
+    /// A call has rung for as long as its user wants it to.
+    NoAnswer(crate::transaction::ServerId),
     /// A DNS query is given up.
     DnsGivenUp(QueryId),
     /// A host that peers are configured with is looked up again.
     PeerHostDue(u32),
+    /// A call is looked at.
+    Call(CallId),
 }
 
 /// Who waits for the answer to a request of ours.
@@ -89,6 +97,17 @@ pub(crate) enum Requester {
     Farewell,
     /// A qualify OPTIONS.
     Qualify(u32),
+    /// A branch of a request that is passed on.
+    Branch(BranchId),
+    /// Nobody: whatever the answer is.
+    Nobody,
+    /// An OPTIONS inside a dialog of a call.
+    Probe {
+        /// The dialog.
+        dialog: DialogId,
+        /// Who is asked.
+        side: Side,
+    },
     /// Message counts for a phone that has no subscription.
     Unsolicited(u32),
 }
@@ -116,6 +135,7 @@ pub struct Node {
     pub(crate) questions: Questions,
     pub(crate) peer_hosts: PeerHosts,
     pub(crate) qualifier: Qualifier,
+    pub(crate) proxy: Proxy,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) tickets: Tickets,
     pub(crate) timers: Timers<Timer>,
@@ -150,6 +170,7 @@ impl Node {
                 publications: Publications::new(maps),
                 registrar: Registrar::new(maps),
                 mailboxes: Mailboxes::default(),
+                calls: Calls::new(maps),
                 feature_keys: FeatureKeys::default(),
                 presence_states: std::collections::BTreeMap::new(),
             },
@@ -161,6 +182,7 @@ impl Node {
             questions: Questions::default(),
             peer_hosts: PeerHosts::default(),
             qualifier: Qualifier::default(),
+            proxy: Proxy::default(),
             unsolicited: Unsolicited::default(),
             tickets: Tickets::default(),
             timers: Timers::default(),
@@ -196,6 +218,7 @@ impl Node {
         self.facts.mailboxes.restored();
         self.facts.feature_keys.restored();
         self.device_rows.rebuild_free();
+        self.calls_restored();
         self.subscriptions.restored();
         self.build_lamps(now);
         self.unsolicited.restored();
@@ -236,23 +259,29 @@ impl Node {
         if message.is_request() {
             self.on_request(now, flow, message);
         } else {
-            self.on_response(now, message);
+            self.on_response(now, flow, message);
         }
     }
 
-    fn on_response(&mut self, now: Now, message: &Message) {
-        // RFC 3261 §18.1.2, §8.1.3.3: a response with more than one Via is not for us, a UA core.
-        if message.vias().nth(1).is_some() {
-            return;
-        }
+    fn on_response(&mut self, now: Now, flow: Flow, message: &Message) {
         let Some(status) = message.status() else { return };
         let via = message.top_via();
         let cseq = message.cseq();
         let parts = ResponseParts { branch: via.branch(), method: cseq.method.as_str(), status: status.0 };
+        let passed_on = matches!(self.transactions.waiting(&parts), Some(Requester::Branch(_)));
+        // RFC 3261 §8.1.3.3, §16.7 step 3: what we asked for ourselves has our Via alone, what we passed on has more.
+        if passed_on != message.vias().nth(1).is_some() {
+            return;
+        }
         match self.transactions.on_response(now.mono, &parts, |invite| ack(invite, message)) {
+            Answer::Provisional(Requester::Branch(id)) => self.on_branch_progress(now, id, message, flow),
+            Answer::AnotherSuccess(Requester::Branch(id)) => self.on_branch_again(now, id, message, flow),
             Answer::Final(requester, ack) => {
                 if let Some(ack) = ack {
                     self.transmit(ack);
+                }
+                if let Requester::Branch(id) = requester {
+                    return self.on_branch_answer(now, id, message, flow);
                 }
                 let retry_after = message.header(Name::RetryAfter).and_then(leading_number);
                 self.on_answer(now, requester, status.0, retry_after);
@@ -267,7 +296,9 @@ impl Node {
             Requester::Notify { slot, cseq } => self.on_notify_answer(now, slot, cseq, status, retry_after),
             Requester::Qualify(probe) => self.on_qualify_answer(now, probe, status),
             Requester::Unsolicited(flight) => self.on_unsolicited_answer(flight, status),
-            Requester::Farewell => {}
+            Requester::Probe { dialog, side } => self.on_probe_answer(now, dialog, side, status),
+            Requester::Branch(id) => self.on_branch_failed(now, id, status),
+            Requester::Farewell | Requester::Nobody => {}
         }
     }
 
@@ -285,8 +316,11 @@ impl Node {
                 Timer::ManualExpires(device) => self.on_manual_expired(now, device),
                 Timer::FlowLost(stream) => self.on_flow_lost(now, stream),
                 Timer::Qualify(round) => self.on_qualify_due(now, round),
+                Timer::NoAnswer(server) => self.on_no_answer(now, server),
+                Timer::Branch(id) => self.on_branch_timer(now, id),
                 Timer::DnsGivenUp(query) => self.on_dns_given_up(now, query),
                 Timer::PeerHostDue(id) => self.on_peer_host_due(now, id),
+                Timer::Call(call) => self.on_call_due(now, call),
             }
         }
     }
@@ -307,6 +341,7 @@ impl Node {
     fn on_transport_failed(&mut self, now: Now, requester: Requester) {
         match requester {
             Requester::Notify { slot, cseq } => self.on_notify_lost(now, slot, cseq),
+            Requester::Probe { dialog, side } => self.on_probe_lost(now, dialog, side),
             other => self.on_answer(now, other, 503, None),
         }
     }
@@ -403,6 +438,7 @@ impl Node {
                     self.mailbox_changed_at(now, &name);
                 }
             }
+            (Kind::Call, Some(Value::Call(record))) => self.put_call(now, slot, *record),
             (Kind::Features, Some(Value::Features(record))) => self.put_features(slot, Some(record), put),
             (Kind::Features, None) => self.put_features(slot, None, put),
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
@@ -419,7 +455,7 @@ impl Node {
 }
 
 /// The number a header value begins with, as in `Retry-After: 30 (maintenance)`.
-fn leading_number(value: &str) -> Option<u32> {
+pub(crate) fn leading_number(value: &str) -> Option<u32> {
     let digits = value.trim_start();
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     digits[..end].parse().ok()

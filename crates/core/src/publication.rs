@@ -11,6 +11,7 @@ use crate::resource::ResourceId;
 use crate::slots::Slots;
 use crate::time::UnixTime;
 use crate::timers::TimerToken;
+use crate::tombstones::Tombstones;
 
 /// A live publication.
 #[derive(Clone)]
@@ -76,12 +77,14 @@ pub(crate) fn parse_etag(text: &str) -> Option<u128> {
 pub(crate) struct Publications {
     slots: Slots<Publication>,
     by_etag: Map<u128, u32>,
+    /// What publications said is over for good.
+    pub(crate) over: Tombstones,
 }
 
 impl Publications {
     /// None.
     pub(crate) fn new(maps: Maps) -> Self {
-        Self { slots: Slots::default(), by_etag: maps.map() }
+        Self { slots: Slots::default(), by_etag: maps.map(), over: Tombstones::new(maps) }
     }
 
     /// Adds one; its slot.

@@ -25,6 +25,13 @@ use lampyris_sip::headers::Event as EventHeader;
 use lampyris_sip::{Name, StatusCode};
 use std::time::Duration;
 
+/// A body as it is kept.
+struct Said {
+    content_type: String,
+    content: Content,
+    body: Vec<u8>,
+}
+
 impl Node {
     /// Takes an authenticated PUBLISH.
     ///
@@ -49,11 +56,12 @@ impl Node {
             None => None,
             Some(etag) => Some(self.matched(request, &key, package, etag.trim())?),
         };
-        let content = if body.is_empty() { None } else { Some(self.decoded(request, package)?) };
-        match (known, content) {
+        let said = if body.is_empty() { None } else { Some(self.decoded(request, package)?) };
+        let said = said.map(|said| self.merged(&key, package, known, said));
+        match (known, said) {
             // RFC 3903 §6 step 5: an initial publication without a body says nothing.
             (None, None) => Err(Reject::BadRequest("neither body nor SIP-If-Match".into())),
-            (None, Some(content)) => self.publish_new(now, request, &key, package, content, expires_s),
+            (None, Some(said)) => self.publish_new(now, request, &key, package, said, expires_s),
             (Some(slot), _) if expires_s == 0 => {
                 let Some(old) = self.facts.publications.get(slot) else { return Err(Reject::Internal) };
                 let (etag, previous) = (old.etag, self.publication_value(slot));
@@ -62,8 +70,8 @@ impl Node {
                 self.answer_publish(now, request, etag, 0, ticket);
                 Ok(())
             }
-            (Some(slot), content) => {
-                self.publish_again(now, request, slot, content, expires_s);
+            (Some(slot), said) => {
+                self.publish_again(now, request, slot, said, expires_s);
                 Ok(())
             }
         }
@@ -114,12 +122,27 @@ impl Node {
     }
 
     /// The body as the package understands it: 415 for a type it does not take, 400 with the place of the error.
-    fn decoded(&self, request: &Request<'_>, package: PackageId) -> Result<(String, Content), Reject> {
+    fn decoded(&self, request: &Request<'_>, package: PackageId) -> Result<Said, Reject> {
         let message = request.message;
         let content_type = media_type(message)?;
         let decoded = package.get().decode(content_type, &message.body());
         let content = read(decoded, &package.get().publish_types())?;
-        Ok((content_type.to_owned(), content))
+        Ok(Said { content_type: content_type.to_owned(), content, body: message.body().to_vec() })
+    }
+
+    /// What a publication says from now on: the body as it came, or merged with what stands. Remembers what is over.
+    fn merged(&mut self, key: &ResourceKey, package: PackageId, known: Option<u32>, said: Said) -> Said {
+        let (key, publications) = (key.to_string(), &mut self.facts.publications);
+        let old = known.and_then(|slot| publications.get(slot)).map(|publication| &publication.content);
+        let is_over = |name: &str| publications.over.has(&key, package, name);
+        let said = match package.get().merged(old, &said.content, &is_over) {
+            Some((content, body)) => Said { content, body, ..said },
+            None => said,
+        };
+        for name in package.get().over(&said.content) {
+            publications.over.add(&key, package, &name);
+        }
+        said
     }
 
     fn publish_new(
@@ -128,7 +151,7 @@ impl Node {
         request: &Request<'_>,
         key: &ResourceKey,
         package: PackageId,
-        (content_type, content): (String, Content),
+        said: Said,
         expires_s: u32,
     ) -> Result<(), Reject> {
         let etag = self.rng.next_u128();
@@ -143,7 +166,7 @@ impl Node {
         if held >= limits::PUBLICATIONS_PER_RESOURCE_MAX {
             return Err(Reject::Forbidden);
         }
-        let superseded = self.superseded(request, resource, package, &content);
+        let superseded = self.superseded(request, resource, package, &said.content);
         let message = request.message;
         let publication = Publication {
             resource,
@@ -151,9 +174,9 @@ impl Node {
             etag,
             publisher: request.identity.name(&self.facts.settings).into_owned(),
             flow: request.flow,
-            content_type,
-            body: message.body().to_vec(),
-            content,
+            content_type: said.content_type,
+            body: said.body,
+            content: said.content,
             expires_at: now.wall + Duration::from_secs(u64::from(expires_s)),
             modified_at: now.wall,
             call_id: message.call_id().to_owned(),
@@ -172,7 +195,8 @@ impl Node {
         Ok(())
     }
 
-    /// Older publications that a new one says again: by the same publisher from the same address, of the same things.
+    /// Older publications that a new one says again: by the same publisher, of the same things, and from the same address
+    /// where the things have no name of their own.
     ///
     /// Interop: baresip 1.0.0 publishes twice at its start and keeps one entity-tag; a phone that was switched off and
     /// on has lost its own. Nobody would ever take back what they said before.
@@ -188,8 +212,9 @@ impl Node {
         let same = |slot: &u32| {
             self.facts.publications.get(*slot).is_some_and(|old| {
                 old.publisher == publisher
-                    && old.flow.remote() == request.flow.remote()
-                    && package.get().replaces(&old.content, content)
+                    && (package.get().supersedes(&old.content, content)
+                        || old.flow.remote() == request.flow.remote()
+                            && package.get().replaces(&old.content, content))
             })
         };
         state.publications.iter().copied().filter(same).collect()
@@ -201,21 +226,21 @@ impl Node {
         now: Now,
         request: &Request<'_>,
         slot: u32,
-        content: Option<(String, Content)>,
+        said: Option<Said>,
         expires_s: u32,
     ) {
         let previous = self.publication_value(slot);
-        let modified = content.is_some();
+        let modified = said.is_some();
         // Why: a new tag for new content, so that a late retransmission of an older modify cannot match (RFC 3903 §6).
         if modified {
             let etag = self.rng.next_u128();
             self.facts.publications.retag(slot, etag);
         }
         let Some(publication) = self.facts.publications.get_mut(slot) else { return };
-        if let Some((content_type, content)) = content {
-            publication.content_type = content_type;
-            publication.content = content;
-            publication.body = request.message.body().to_vec();
+        if let Some(said) = said {
+            publication.content_type = said.content_type;
+            publication.content = said.content;
+            publication.body = said.body;
             publication.modified_at = now.wall;
         }
         publication.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));

@@ -155,6 +155,8 @@ impl Node {
         bindings: Vec<BindingRecord>,
         event: ContactEvent,
     ) -> Option<Ticket> {
+        // Why: copied only where somebody is on the phone.
+        let old = (self.facts.calls.len() > 0).then(|| self.facts.registrar.bindings(aor).to_vec());
         let before = self.facts.registrar.find(aor);
         let previous = before.and_then(|slot| self.facts.registrar.get(slot)).map(|entry| {
             if let Some(timer) = entry.timer {
@@ -174,7 +176,11 @@ impl Node {
         };
         self.arm_bindings(now, slot);
         self.bindings_changed(now, aor);
-        Some(self.persist(record, Undo::To(previous)))
+        let ticket = self.persist(record, Undo::To(previous));
+        if let Some(old) = old {
+            self.calls_follow_registration(now, aor, &old);
+        }
+        Some(ticket)
     }
 
     fn is_registration_watched(&self, aor: &str) -> bool {

@@ -16,6 +16,11 @@ pub(crate) type List = Cow<'static, str>;
 /// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reject {
+    /// 302 with Contact: to be called there instead (RFC 3261 §21.3.3).
+    MovedTemporarily {
+        /// Where.
+        contact: String,
+    },
     /// 400: malformed in this way (RFC 3261 §21.4.1).
     BadRequest(List),
     /// 403: understood and refused; asking again will not help (RFC 3261 §21.4.4).
@@ -53,7 +58,7 @@ pub(crate) enum Reject {
         unsupported: List,
     },
     /// 421 with Require: the request needs an extension its sender did not offer (RFC 3261 §21.4.16).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "resource lists will send it"))]
     ExtensionRequired {
         /// Which.
         require: &'static str,
@@ -64,18 +69,17 @@ pub(crate) enum Reject {
         min_expires_s: u32,
     },
     /// 480: the user exists and cannot be reached now (RFC 3261 §21.4.18).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
     TemporarilyUnavailable,
+    /// 440: more forks asked for than the request may have (RFC 5393 §5.3.3).
+    MaxBreadthExceeded,
     /// 481: no such dialog, subscription or transaction (RFC 3261 §12.2.2, §9.2, RFC 6665 §4.1.2.2).
     NoSuchDialog,
     /// 482: came in twice by different paths, or went in a circle (RFC 3261 §8.2.2.2, §16.3).
     LoopDetected,
     /// 483: Max-Forwards is used up (RFC 3261 §16.3).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
     TooManyHops,
-    /// 487: this INVITE was cancelled (RFC 3261 §9.2).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy and resource lists will send it"))]
-    RequestTerminated,
+    /// 486: has as many calls as it takes (RFC 3261 §21.4.24).
+    BusyHere,
     /// 489 with Allow-Events: a package we do not have (RFC 6665 §4.2.1.1, RFC 3903 §6).
     BadEvent {
         /// What we have.
@@ -114,6 +118,7 @@ impl Reject {
 
     const fn line(&self) -> (u16, &'static str) {
         match self {
+            Self::MovedTemporarily { .. } => (302, "Moved Temporarily"),
             Self::BadRequest(_) => (400, "Bad Request"),
             Self::Forbidden => (403, "Forbidden"),
             Self::NotFound => (404, "Not Found"),
@@ -131,7 +136,8 @@ impl Reject {
             Self::NoSuchDialog => (481, "Call/Transaction Does Not Exist"),
             Self::LoopDetected => (482, "Loop Detected"),
             Self::TooManyHops => (483, "Too Many Hops"),
-            Self::RequestTerminated => (487, "Request Terminated"),
+            Self::BusyHere => (486, "Busy Here"),
+            Self::MaxBreadthExceeded => (440, "Max-Breadth Exceeded"),
             Self::BadEvent { .. } => (489, "Bad Event"),
             Self::OutOfOrder | Self::Internal => (500, "Server Internal Error"),
             Self::NotImplemented { .. } => (501, "Not Implemented"),
@@ -145,6 +151,10 @@ impl Reject {
     pub(crate) fn headers(&self, write: &mut dyn FnMut(&'static str, &str)) {
         let mut text = String::new();
         match self {
+            Self::MovedTemporarily { contact } => {
+                let _ = write!(text, "<{contact}>");
+                write("Contact", &text);
+            }
             Self::BadRequest(why) => warn(why, write),
             Self::OutOfOrder => warn("CSeq out of order", write),
             Self::MethodNotAllowed { allow } | Self::NotImplemented { allow } => write("Allow", allow),
@@ -171,7 +181,8 @@ impl Reject {
             | Self::NoSuchDialog
             | Self::LoopDetected
             | Self::TooManyHops
-            | Self::RequestTerminated
+            | Self::BusyHere
+            | Self::MaxBreadthExceeded
             | Self::Internal
             | Self::VersionNotSupported
             | Self::MessageTooLarge => {}
@@ -213,6 +224,7 @@ mod tests {
         type Row = (Reject, u16, &'static [(&'static str, &'static str)]);
         let rows: Vec<Row> = vec![
             (Reject::BadRequest("no Contact".into()), 400, &[("Warning", "399 lampyris \"no Contact\"")]),
+            (Reject::MovedTemporarily { contact: "sip:a@b".into() }, 302, &[("Contact", "<sip:a@b>")]),
             (Reject::Forbidden, 403, &[]),
             (Reject::NotFound, 404, &[]),
             (Reject::MethodNotAllowed { allow: list("A, B") }, 405, &[("Allow", "A, B")]),
@@ -230,7 +242,8 @@ mod tests {
             (Reject::NoSuchDialog, 481, &[]),
             (Reject::LoopDetected, 482, &[]),
             (Reject::TooManyHops, 483, &[]),
-            (Reject::RequestTerminated, 487, &[]),
+            (Reject::BusyHere, 486, &[]),
+            (Reject::MaxBreadthExceeded, 440, &[]),
             (Reject::BadEvent { allow_events: list("presence") }, 489, &[("Allow-Events", "presence")]),
             (Reject::OutOfOrder, 500, &[("Warning", "399 lampyris \"CSeq out of order\"")]),
             (Reject::Internal, 500, &[]),

@@ -3,6 +3,7 @@
 //! A resource is an extension in a context, a user's AOR, or a mailbox. Its state is composed once per event package
 //! and shared by all its watchers. This is a table, not a machine: `notifier` drives it.
 
+use crate::body::dialog_info::shown::Reveal;
 use crate::body::{EncodedBody, Style};
 use crate::device_state::ExtensionState;
 use crate::devices::DeviceId;
@@ -65,15 +66,32 @@ impl fmt::Display for ResourceKey {
     }
 }
 
-/// A body encoded once for all watchers of one format and variant.
+impl ResourceKey {
+    /// The extension, the user part or the mailbox: what element ids are made of.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Extension { extension: name, .. } | Self::User { user: name, .. } | Self::Mailbox(name) => {
+                name
+            }
+        }
+    }
+}
+
+/// A body encoded once for all watchers of one format, style and class.
 pub(crate) struct SharedBody {
     /// Index into the package's formats.
     pub(crate) format: u8,
     /// Which shape.
     pub(crate) style: Style,
+    /// How much of other people's calls it shows.
+    pub(crate) reveal: Reveal,
+    /// What was known to its readers; `None` for the state as it is.
+    pub(crate) told: Option<u32>,
+    /// It may be partial.
+    pub(crate) partial: bool,
     /// The bytes with their holes.
     pub(crate) body: Arc<EncodedBody>,
-    /// Hash of the bytes, to drop identical documents.
+    /// Hash of the whole state in this shape, to drop identical documents.
     pub(crate) hash: u64,
 }
 
@@ -84,6 +102,8 @@ pub(crate) struct PackageState {
     pub(crate) watchers: Vec<u32>,
     /// Composed when somebody looked, until something changed.
     pub(crate) composed: Option<Arc<dyn Any + Send + Sync>>,
+    /// What was composed before that, until something is composed again.
+    pub(crate) before: Option<Arc<dyn Any + Send + Sync>>,
     /// Bodies of `composed`.
     pub(crate) bodies: SmallVec<[SharedBody; 2]>,
     /// Slots of the publications for it.
@@ -97,9 +117,9 @@ pub(crate) struct PackageState {
 }
 
 impl PackageState {
-    /// Forgets what was composed.
+    /// What was composed is old.
     pub(crate) fn forget(&mut self) {
-        self.composed = None;
+        self.before = self.composed.take().or_else(|| self.before.take());
         self.bodies.clear();
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Until a request is authenticated nothing is kept of it and it gets at most one answer, over UDP no larger than itself.
 
+use crate::authn::Asks;
 use crate::authn::{Authenticator, Identity};
 use crate::flow::Flow;
 use crate::limits;
@@ -57,9 +58,14 @@ impl Node {
         };
         match self.transactions.lookup(now.mono, flow, &parts) {
             Seen::Retransmission(Some(again)) => self.transmit(again),
-            Seen::Retransmission(None) | Seen::Ack | Seen::Acknowledged => {}
+            Seen::Retransmission(None) | Seen::Acknowledged => {}
+            Seen::Ack => self.on_ack(now, flow, message),
             Seen::Merged => self.refuse(now, flow, message, &Reject::LoopDetected),
-            Seen::Cancel { .. } => self.refuse(now, flow, message, &Reject::NoSuchDialog),
+            Seen::Cancel { of } => {
+                if let Err(reject) = self.on_cancel(now, flow, message, &parts, of) {
+                    self.refuse(now, flow, message, &reject);
+                }
+            }
             Seen::New => {
                 if let Err(reject) = self.on_new_request(now, flow, message, &parts) {
                     self.refuse(now, flow, message, &reject);
@@ -95,8 +101,13 @@ impl Node {
         let method = message.method().unwrap_or(Method::Options);
         let known =
             matches!(method, Method::Options | Method::Register | Method::Subscribe | Method::Publish);
+        let in_call = method != Method::Register && self.is_in_call(message);
         // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
         let ours = self.address(uri)?;
+        let for_us = ours.as_ref().is_some_and(|address| address.user.is_empty());
+        if in_call || (!known && !for_us && method != Method::Notify) {
+            return self.on_proxied(now, flow, message, parts);
+        }
         if !known {
             return Err(self.without_handler(method, message));
         }
@@ -114,7 +125,7 @@ impl Node {
             // Why: REGISTER's Request-URI names a domain only; the To is looked at after authentication.
             None => 0,
         };
-        let identity = match self.identify(now, flow, message, domain)? {
+        let identity = match self.identify(now, flow, message, domain, Asks::Server)? {
             Who::Known(identity) => identity,
             Who::Challenged => return Ok(()),
         };

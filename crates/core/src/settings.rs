@@ -35,8 +35,14 @@ pub struct Settings {
     pub registration_expires_s: Bounds,
     /// Body details of ringing (`notifyringing`).
     pub notify_ringing: NotifyRinging,
+    /// Whether chan_sip's documents name the caller and the call to pick up (`notifycid`).
+    pub notify_cid: NotifyCid,
     /// Whether a held call shows as on hold (`notifyhold`); otherwise it shows as the call it is.
     pub notify_hold: bool,
+    /// How calls become device states.
+    pub calls: CallSettings,
+    /// Where calls go, and how they are picked up.
+    pub routing: RoutingSettings,
     /// How long a binding outlives its closed stream.
     pub flow_grace: Duration,
     /// What a graceful stop does to subscriptions.
@@ -47,6 +53,42 @@ pub struct Settings {
     pub watch: WatchPolicy,
     /// Phone profiles, first match wins; the last one matches everything.
     pub profiles: Vec<Profile>,
+}
+
+/// Where calls go that name nobody here, and how a ringing one is picked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingSettings {
+    /// The peer that calls to numbers not ours go to, by name.
+    pub default_route: Option<String>,
+    /// What stands before an extension whose ringing call is to be picked up, as in `**6001`; empty for none.
+    pub pickup_code: String,
+    /// What picks up a call that rings in one's group, as in `*8`; empty for none.
+    pub group_pickup_code: String,
+}
+
+/// How calls that pass through the proxy become device states, and how it is found out that one is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallSettings {
+    /// How long an INVITE that does not ring yet is not shown at the callee, so that "in use" does not flash before
+    /// "ringing".
+    pub settle: Duration,
+    /// Whose lamp shows a hold.
+    pub hold_shows: HoldShows,
+    /// After how much silence the phones of a call are asked whether it is still there.
+    pub probe_after: Duration,
+    /// How often from then on.
+    pub probe_every: Duration,
+}
+
+/// Whose lamp shows that a call is on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldShows {
+    /// Who put it on hold.
+    Holder,
+    /// Who was put on hold.
+    Held,
+    /// Both sides.
+    Both,
 }
 
 /// A range with a default; `min <= default <= max`.
@@ -104,10 +146,16 @@ pub struct Peer {
     pub call_limit: Option<u32>,
     /// Calls from which on the device shows BUSY.
     pub busy_level: Option<u32>,
+    /// Calls from which on a `PJSIP/` device shows BUSY (`device_state_busy_at`); 0 for never.
+    pub busy_at: u32,
     /// OPTIONS period where `qualify` is on.
     pub qualify: Option<Qualify>,
     /// Mailboxes it owns, as in `100@default`.
     pub mailboxes: Vec<String>,
+    /// Groups its calls belong to (`callgroup`, `namedcallgroup`).
+    pub call_groups: Vec<String>,
+    /// Groups whose calls it may pick up (`pickupgroup`, `namedpickupgroup`).
+    pub pickup_groups: Vec<String>,
     /// Whether its phones are told their message counts without having asked (`subscribemwi=no` of sip.conf).
     pub mwi_unsolicited: bool,
     /// Where requests to it go.
@@ -118,6 +166,8 @@ pub struct Peer {
     pub display: String,
     /// A profile by name instead of by User-Agent.
     pub profile: Option<String>,
+    /// How much of other people's calls it is shown, where that is not as `WatchPolicy` says.
+    pub dialog_reveal: Option<DialogReveal>,
     /// `permit=` and `deny=` in their order; the last that contains the source address decides, none permits.
     pub access: Vec<AccessRule>,
 }
@@ -155,11 +205,23 @@ impl Settings {
             publication_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             registration_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             notify_ringing: NotifyRinging::Yes,
+            notify_cid: NotifyCid::No,
             notify_hold: true,
+            calls: CallSettings {
+                settle: Duration::from_millis(80),
+                hold_shows: HoldShows::Holder,
+                probe_after: Duration::from_secs(1800),
+                probe_every: Duration::from_secs(300),
+            },
+            routing: RoutingSettings {
+                default_route: None,
+                pickup_code: "**".to_owned(),
+                group_pickup_code: "*8".to_owned(),
+            },
             flow_grace: Duration::from_secs(5),
             stop: StopPolicy::Keep,
             server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
-            watch: WatchPolicy { open: WatchScope::SameDomain, mailbox_watchers: BTreeMap::new() },
+            watch: WatchPolicy::default(),
             profiles: vec![Profile::rfc()],
         }
     }
@@ -201,13 +263,17 @@ impl Peer {
             device,
             call_limit: None,
             busy_level: None,
+            busy_at: 0,
             qualify: None,
             mailboxes: Vec::new(),
+            call_groups: Vec::new(),
+            pickup_groups: Vec::new(),
             mwi_unsolicited: false,
             nat: Nat::Auto,
             trusted_publisher: false,
             display: String::new(),
             profile: None,
+            dialog_reveal: None,
             access: Vec::new(),
         }
     }
@@ -328,6 +394,38 @@ pub enum NotifyRinging {
     NotInUse,
 }
 
+/// Whether chan_sip's documents name the caller (`notifycid` of sip.conf).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotifyCid {
+    /// No.
+    #[default]
+    No,
+    /// Where the call was looked up in the context of the watched extension.
+    Yes,
+    /// Always.
+    IgnoreContext,
+}
+
+/// How much of other people's calls watchers are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DialogReveal {
+    /// Also with whom, and the identifiers that picking up needs.
+    #[default]
+    Party,
+    /// That there is a call, and its state.
+    State,
+}
+
+/// What dialog documents say of somebody who is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DialogOffline {
+    /// The same as of somebody who is idle.
+    #[default]
+    Idle,
+    /// A presence document beside the dialogs says `closed`.
+    Presence,
+}
+
 /// What a graceful stop does to subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopPolicy {
@@ -338,18 +436,23 @@ pub enum StopPolicy {
 }
 
 /// Default authorization, per kind of package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchPolicy {
     /// For state that colleagues see (presence, dialog).
     pub open: WatchScope,
     /// For state of the owner (message-summary): beside the owner, these peers may watch this mailbox.
     pub mailbox_watchers: BTreeMap<String, Vec<String>>,
+    /// How much of a call its watchers are shown; the presentity sees all of its own.
+    pub dialog_reveal: DialogReveal,
+    /// What dialog documents say of somebody who is not there.
+    pub dialog_offline: DialogOffline,
 }
 
 /// Who may watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WatchScope {
     /// Whoever is authenticated in the same domain.
+    #[default]
     SameDomain,
     /// Whoever is authenticated.
     Everyone,
@@ -377,8 +480,8 @@ pub struct Profile {
     pub retry_statuses: Vec<u16>,
     /// An idle lamp is a terminated `<dialog>`; otherwise dialog-info in the RFC's variant has no dialog then.
     pub idle_dialog: bool,
-    /// dialog-info holds at most one `<dialog>`: of several the one that tells most, in the order early, confirmed,
-    /// proceeding, trying, terminated, and of equals the newest. Such a document is always `state="full"`.
+    /// dialog-info holds at most one `<dialog>`, the first of: ringing at the user, up and heard, not answered yet, held,
+    /// terminated; of equals the oldest. Such a document is always `state="full"`.
     pub single_dialog: bool,
     /// After the first, dialog-info may hold only the dialogs that changed, with `state="partial"` (RFC 4235 §3.4).
     pub partial_dialogs: bool,

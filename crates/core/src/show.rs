@@ -328,6 +328,7 @@ impl Node {
         }
         sources.extend(self.feature_sources(now, resource));
         sources.sort_by_key(|source| !source.won);
+        sources.extend(self.sources_of_calls(now, resource));
         let slots = resource.packages.iter().flat_map(|package| package.watchers.iter());
         let watchers = slots.filter_map(|slot| self.subscriptions.get(*slot));
         view::Why {
@@ -348,6 +349,16 @@ impl Node {
                 })
                 .collect(),
         }
+    }
+
+    /// The calls of the peers behind a lamp, one row each.
+    fn sources_of_calls(&self, now: Now, resource: &Resource) -> Vec<view::Source> {
+        let devices = resource.devices.iter().filter_map(|id| self.facts.devices.get(*id));
+        let peers = devices.filter_map(|device| match &device.provider {
+            Provider::Peer(name) => Some(name),
+            Provider::Nobody | Provider::Mailbox(_) => None,
+        });
+        peers.flat_map(|name| self.call_sources(now, name)).collect()
     }
 
     /// What a device contributes: a command's word and, under it, what its provider says.
@@ -397,6 +408,13 @@ impl Node {
                 }];
                 if peer.qualify.is_some() && !self.qualifier.is_reachable(name) {
                     parts.push("does not answer OPTIONS".to_owned());
+                }
+                if sources.tracked.inuse > 0 {
+                    let calls = sources.tracked;
+                    parts.push(format!(
+                        "{} calls ({} ringing, {} on hold)",
+                        calls.inuse, calls.ringing, calls.onhold
+                    ));
                 }
                 if sources.publications > 0 {
                     let calls = sources.calls;

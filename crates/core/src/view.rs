@@ -147,6 +147,27 @@ pub struct Peer {
     pub subscriptions: usize,
 }
 
+/// One dialog of a call that passes through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The same for as long as it lives; what stands before `-` is the call, behind it the dialog.
+    pub id: String,
+    /// The caller: a peer's name, or a URI.
+    pub caller: String,
+    /// Who was called.
+    pub callee: String,
+    /// What the caller dialled, as in `6001@default`.
+    pub asked: String,
+    /// As in `early`, `confirmed` (RFC 4235).
+    pub state: String,
+    /// Who holds it: `caller`, `callee`, `both`, or nobody.
+    pub hold: String,
+    /// Seconds since the INVITE.
+    pub since_s: u64,
+    /// Call-ID.
+    pub call_id: String,
+}
+
 /// One mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mailbox {

@@ -1,5 +1,6 @@
 //! What a package sees of the world when it composes: the facts behind one resource, read only.
 
+use crate::calls::{Calls, DialogView};
 use crate::composition::extension::LampState;
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
 use crate::devices::{DeviceId, Devices};
@@ -10,7 +11,8 @@ use crate::packages::{Content, PackageId};
 use crate::publication::{Publication, Publications};
 use crate::registrar::Registrar;
 use crate::resource::{Resource, ResourceId, ResourceKey, Resources};
-use crate::settings::{NoHint, Peer, Settings};
+use crate::settings::{NoHint, NotifyCid, Peer, Settings};
+use crate::time::UnixTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) publications: Publications,
     /// Bindings.
     pub(crate) registrar: Registrar,
+    /// Calls that pass through the proxy.
+    pub(crate) calls: Calls,
     /// Message counts.
     pub(crate) mailboxes: Mailboxes,
     /// What users have set.
@@ -68,7 +72,7 @@ impl Facts {
         }
         let all_unavailable = own.is_none() && states.iter().all(|state| *state == DeviceState::Unavailable);
         let extension = aggregate(states.into_iter().chain(own)).extension();
-        LampState { extension, all_unavailable, presence: self.presence_state(resource) }
+        LampState { extension, all_unavailable, presence: self.presence_state(resource), caller: None }
     }
 
     /// What the `CustomPresence:` part of a hint says, the highest value of several.
@@ -85,7 +89,9 @@ impl Facts {
         if matches!(resource.key, ResourceKey::User { .. }) && self.peer_of(&resource.key).is_some() {
             return None; // Why: they moved the peer's device already.
         }
-        let states = self.publications_of(resource).filter_map(|p| p.package.get().calls(&p.content));
+        let states = self
+            .publications_of(resource)
+            .filter_map(|p| p.package.get().calls(&p.content, &|_, _, _| false));
         let mut states = states.map(|calls| match calls {
             crate::packages::Calls { inuse: 0, .. } => DeviceState::NotInUse,
             calls if calls.onhold > 0 => DeviceState::OnHold,
@@ -114,9 +120,14 @@ impl Facts {
         slots.filter_map(|slot| self.publications.get(*slot))
     }
 
+    /// The peer that provides a device.
+    pub(crate) fn peer_of_device(&self, device: DeviceId) -> Option<&Peer> {
+        self.settings.peers.get(self.devices.get(device)?.provider.peer()?)
+    }
+
     /// The resources of the people behind a device: whoever provides it.
     pub(crate) fn resource_of_device(&self, device: DeviceId) -> Option<ResourceId> {
-        let peer = self.settings.peers.get(self.devices.get(device)?.provider.peer()?)?;
+        let peer = self.peer_of_device(device)?;
         self.resources.find(&self.user_key(peer))
     }
 }
@@ -177,6 +188,11 @@ impl<'a> View<'a> {
     /// What was published for this package: to the resource itself and to those whose devices it is made of; what
     /// changed last comes first.
     pub(crate) fn published<T: Clone + 'static>(&self) -> Vec<T> {
+        self.published_at::<T>().into_iter().map(|(content, _)| content.clone()).collect()
+    }
+
+    /// Like [`Self::published`], with when each was published.
+    pub(crate) fn published_at<T: 'static>(&self) -> Vec<(&'a T, UnixTime)> {
         let devices = self.resource.devices.iter().filter_map(|id| self.facts.resource_of_device(*id));
         let mut others: Vec<ResourceId> = devices.collect();
         others.sort_unstable();
@@ -189,11 +205,49 @@ impl<'a> View<'a> {
             .filter(|publication| publication.package == self.package)
             .collect();
         found.sort_by_key(|publication| (std::cmp::Reverse(publication.modified_at), publication.etag));
-        let content = |publication: &&Publication| -> Option<T> {
-            let content: &Content = &publication.content;
-            content.downcast_ref::<T>().cloned()
+        let content = |publication: &'a Publication| -> Option<(&'a T, UnixTime)> {
+            let content: &'a Content = &publication.content;
+            Some((content.downcast_ref::<T>()?, publication.modified_at))
         };
-        found.iter().filter_map(content).collect()
+        found.into_iter().filter_map(content).collect()
+    }
+
+    /// The state composed before, where the package still had one.
+    pub(crate) fn before<T: 'static>(&self) -> Option<&'a T> {
+        self.resource.packages.get(self.package.index())?.before.as_ref()?.downcast_ref()
+    }
+
+    /// The name that element ids are made of.
+    pub(crate) fn name(&self) -> &'a str {
+        self.resource.key.name()
+    }
+
+    /// The resource as a SIP address.
+    pub(crate) fn address(&self) -> String {
+        match &self.resource.key {
+            ResourceKey::Extension { extension, .. } => {
+                let domain = self.facts.settings.domains.first().map_or("", |domain| domain.name.as_str());
+                format!("sip:{extension}@{domain}")
+            }
+            key => key.to_string(),
+        }
+    }
+
+    /// `notifycid`.
+    pub(crate) fn notify_cid(&self) -> NotifyCid {
+        self.facts.settings.notify_cid
+    }
+
+    /// The calls of those whose devices the resource is made of, each as its own side sees it, and whether the caller
+    /// dialled just this resource.
+    pub(crate) fn dialogs(&self) -> impl Iterator<Item = (DialogView<'a>, bool)> {
+        let facts = self.facts;
+        let own = self.resource.key.to_string();
+        let peers = self.resource.devices.iter().filter_map(|id| facts.devices.get(*id)?.provider.peer());
+        peers.flat_map(|peer| facts.calls.dialogs_of(peer)).map(move |dialog| {
+            let dialled = dialog.asked == own;
+            (dialog, dialled)
+        })
     }
 
     /// The message counts of the mailbox, or of all mailboxes of the user.

@@ -52,7 +52,6 @@ pub(crate) enum Reach {
     /// Somebody at this address named the hop: into the machine or the link only where they are there themselves.
     Of(IpAddr),
     /// The configuration named the hop.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the proxy's configured next hops have it"))]
     Anywhere,
 }
 
@@ -117,14 +116,29 @@ impl Node {
         }
         self.forget_way(traveller);
         let Some(wanted) = Uri::parse(uri).ok().and_then(|uri| Wanted::of(&uri)) else { return WayTo::None };
-        let mut supported: Vec<_> = self.listeners.iter().map(|listener| listener.transport).collect();
-        supported.sort_unstable();
-        supported.dedup();
-        match locate(&wanted, &supported) {
+        match locate(&wanted, &self.transports()) {
             Target::Immediate(hop) => self.try_hop(traveller, hop, reach, None),
             Target::Lookup(lookup) => self.advance(now, traveller, reach, lookup),
             Target::Unreachable => WayTo::None,
         }
+    }
+
+    /// The flow to a numeric next hop, where it can be used at once; nobody waits for it.
+    pub(crate) fn known_way(&mut self, uri: &str, reach: Reach) -> Option<Flow> {
+        let wanted = Uri::parse(uri).ok().and_then(|uri| Wanted::of(&uri))?;
+        let Target::Immediate(hop) = locate(&wanted, &self.transports()) else { return None };
+        match self.stage_of(hop, reach)? {
+            Stage::Known(flow) => Some(flow),
+            Stage::Asked(_) | Stage::Connecting(_) => None,
+        }
+    }
+
+    /// Our transports, most preferred first.
+    fn transports(&self) -> Vec<Transport> {
+        let mut supported: Vec<_> = self.listeners.iter().map(|listener| listener.transport).collect();
+        supported.sort_unstable();
+        supported.dedup();
+        supported
     }
 
     /// After a transport failure, a time-out or a 503 on the current hop: tries the next one (RFC 3263 §4.3).
@@ -263,9 +277,6 @@ impl Node {
             Traveller::Branch(branch) => self.on_branch_way(now, branch, None),
         }
     }
-
-    /// The way of a branch is decided.
-    pub(crate) fn on_branch_way(&mut self, _now: Now, _branch: u32, _flow: Option<Flow>) {}
 }
 
 const fn is_link_local(ip: IpAddr) -> bool {

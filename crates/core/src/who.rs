@@ -1,6 +1,6 @@
 //! Who sent a request: trusted networks, peers known by their address, digest; and whether they may speak as they do.
 
-use crate::authn::{self, Claim, Home, Identity, Verdict};
+use crate::authn::{self, Asks, Claim, Home, Identity, Verdict};
 use crate::flow::Flow;
 use crate::node::Node;
 use crate::output::Event;
@@ -29,6 +29,7 @@ impl Node {
         flow: Flow,
         message: &Message,
         domain: usize,
+        asks: Asks,
     ) -> Result<Who, Reject> {
         let settings = self.facts.settings.clone();
         let uri = claimed_uri(message, authn::Authenticator::is_trusted(&settings, flow));
@@ -37,12 +38,12 @@ impl Node {
         // Why: a password is known where its user is at home, whomever it asks for.
         let domain = address.as_ref().map_or(domain, |address| address.domain);
         let home = Home { settings: &settings, listeners: &self.listeners };
-        let verdict = self.authenticator.check(now.mono, home, domain, flow, message, &claim);
+        let verdict = self.authenticator.check(now.mono, home, (asks, domain), flow, message, &claim);
         let identity = match verdict {
             Verdict::Accepted(identity) => identity,
             Verdict::Challenge { stale } => {
                 let challenge =
-                    self.authenticator.challenge(now.mono, &settings, domain, flow, message, stale);
+                    self.authenticator.challenge(now.mono, &settings, (asks, domain), flow, message, stale);
                 if let Some(bytes) = challenge {
                     self.send(flow, bytes, None);
                 }

@@ -17,7 +17,7 @@ use lampyris_core::body::rpid::{Activity, AudioPlace, Mood, Privacy, Relationshi
 use lampyris_core::body::xml::{Document, canonical};
 use lampyris_core::body::xpidf::{self, Xpidf};
 use lampyris_core::body::{EncodedBody, HoleValues, Style, Variant, cpim_pidf};
-use lampyris_core::composition::extension::{LampState, Presence};
+use lampyris_core::composition::extension::{Caller, LampState, Presence};
 use lampyris_core::device_state::{DeviceState, ExtensionState, PresenceState, PresenceValue};
 use lampyris_core::settings::NotifyRinging;
 use lampyris_core::time::UnixTime;
@@ -254,13 +254,7 @@ const CHAN_SIP: [(ExtensionState, bool, [&str; 6]); 9] = [
 
 #[test]
 fn chan_sip_follows_its_table() {
-    let values = HoleValues {
-        entity: "sip:6001@pbx",
-        watcher: "sip:alice@pbx",
-        version: 7,
-        call_id: "abc",
-        ..ASTERISK
-    };
+    let values = HoleValues { entity: "sip:6001@pbx", watcher: "sip:alice@pbx", version: 7, ..ASTERISK };
     for (extension, all_unavailable, [dialog, activity, note, basic, status, substatus]) in CHAN_SIP {
         let lamp = LampState { all_unavailable, ..LampState::of(extension) };
         let presence = Presence::of_lamp(lamp.clone());
@@ -317,7 +311,9 @@ fn ringing_beside_a_call_is_told_as_the_setting_says() {
     ];
     for (variant, ringing, extension, state, incoming) in rows {
         let style = Style { ringing, pickup: true, ..Style::of(variant) };
-        let body = DialogInfo::encode_lamp(&LampState::of(extension), "6001", style);
+        let caller = Some(Caller { pickup: true, ..Caller::default() });
+        let lamp = LampState { caller, ..LampState::of(extension) };
+        let body = DialogInfo::encode_lamp(&lamp, "6001", style);
         let body = filled(&body, &HoleValues { call_id: "c\"1", entity: "sip:x@y", ..HoleValues::default() });
         let info = DialogInfo::decode(body.as_bytes()).unwrap();
         let dialog = &info.dialogs[0];

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use lampyris_core::body::dialog_info::shown::{Reveal, Sight};
 use lampyris_core::body::dialog_info::{
-    Dialog, DialogInfo, DialogState, Direction, Identity, Participant, Replaces, Target,
+    Dialog, DialogInfo, DialogState, Direction, Identity, Participant, Replaces, SessionDescription, Target,
 };
 use lampyris_core::body::pidf::{self, Pidf};
 use lampyris_core::body::presence_document::{
@@ -24,6 +25,7 @@ use lampyris_core::body::rpid::{
 use lampyris_core::body::xml::{Document, canonical};
 use lampyris_core::body::{EncodedBody, HoleValues, Style, Variant};
 use lampyris_core::body::{cpim_pidf::CpimPidf, xpidf::Xpidf};
+use lampyris_core::composition::dialogs::{Dialogs, Source};
 use lampyris_core::composition::extension::{LampState, Presence};
 use lampyris_core::device_state::{ExtensionState, PresenceState, PresenceValue};
 use lampyris_core::time::UnixTime;
@@ -163,7 +165,7 @@ fn presence_bodies() -> Vec<EncodedBody> {
     let mut bodies = Vec::new();
     for extension in ExtensionState::ALL {
         for presence in presence_states() {
-            let lamp = LampState { extension, presence, all_unavailable: false };
+            let lamp = LampState { presence, ..LampState::of(extension) };
             bodies.push(Pidf::encode(&Presence::of_lamp(lamp), "6001", style));
         }
         let lamp = Some(LampState::of(extension));
@@ -207,6 +209,7 @@ fn dialog_bodies() -> Vec<EncodedBody> {
     let side = |text: &str| Participant {
         identity: Some(Identity { display_name: Some(text.into()), uri: "sip:a@b".into() }),
         target: Some(Target { uri: text.into(), params: vec![("+sip.rendering".into(), "no".into())] }),
+        session: Some(SessionDescription { content_type: "application/sdp".into(), text: text.into() }),
         cseq: Some(7),
         foreign: Vec::new(),
     };
@@ -232,6 +235,7 @@ fn dialog_bodies() -> Vec<EncodedBody> {
             remote: side(text),
             foreign: everything().foreign,
         };
+        bodies.extend(shown(&dialog, text));
         bodies.push(DialogInfo { partial: true, dialogs: vec![dialog], ..DialogInfo::default() }.encode());
     }
     bodies
@@ -255,6 +259,38 @@ fn registration_bodies() -> Vec<EncodedBody> {
         bodies.push(Registration { aor: "sip:bob@example.com".into(), contacts });
     }
     bodies.iter().map(Registration::encode).collect()
+}
+
+/// What watchers of every class are shown of a call while it lives and when it has ended.
+fn shown(dialog: &Dialog, name: &str) -> Vec<EncodedBody> {
+    let source = |restricted| Source {
+        restricted,
+        began_at: Some(UnixTime::from_millis(0)),
+        rendering: Some(restricted),
+        ..Source::published(
+            &Dialog { state: DialogState::Confirmed, ..dialog.clone() },
+            UnixTime::from_millis(0),
+        )
+    };
+    let lamp = LampState::of(ExtensionState::InUseRinging);
+    let mut bodies = Vec::new();
+    for restricted in [false, true] {
+        let live = Dialogs::compose(lamp.clone(), name, (vec![source(restricted)], Vec::new()), None);
+        let gone = LampState::of(ExtensionState::Unavailable);
+        let ended = Dialogs::compose(gone, name, (Vec::new(), Vec::new()), Some(&live));
+        for dialogs in [&live, &ended] {
+            for reveal in [Reveal::State, Reveal::Party, Reveal::Own] {
+                for (told, partial) in
+                    [(None, false), (Some(live.revision), false), (Some(live.revision), true)]
+                {
+                    let sight = Sight { reveal, told, partial, only: None, sessions: partial };
+                    let style = Style { offline_presence: true, ..Style::of(Variant::Rfc) };
+                    bodies.push(DialogInfo::encode_shown(dialogs, name, style, &sight));
+                }
+            }
+        }
+    }
+    bodies
 }
 
 fn validate(schema: &str, bodies: &[EncodedBody]) {

@@ -112,6 +112,7 @@ fn subscription(n: u64) -> Value {
         resource: "6001@default".into(),
         package: "presence".into(),
         event_id: None,
+        event_params: String::new(),
         call_id: format!("{n:032x}@192.0.2.17"),
         local_tag: format!("{n:016x}"),
         remote_tag: format!("{n:08x}"),

@@ -134,7 +134,7 @@ fn verbs_without_a_server_say_so() {
 
 #[test]
 fn a_wrong_command_line_is_usage() {
-    for args in [&["shwo"][..], &["check"], &["drop"], &["core", "show", "channels"], &["-rx"]] {
+    for args in [&["shwo"][..], &["check"], &["drop"], &["core", "show", "applications"], &["-rx"]] {
         let (code, out, errors) = ran(args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {errors}");
         assert!(!errors.is_empty());

@@ -22,8 +22,11 @@ pub(crate) fn authorize(challenged: &Message, words: &str, request: &Request<'_>
     let word =
         |name: &str| words.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     let wanted = words.split_whitespace().find_map(Algorithm::parse);
-    let challenges =
-        challenged.headers(Name::WwwAuthenticate).filter_map(|value| Challenge::parse(value).ok());
+    let names = [Name::WwwAuthenticate, Name::ProxyAuthenticate];
+    let challenges = names
+        .into_iter()
+        .flat_map(|name| challenged.headers(name))
+        .filter_map(|value| Challenge::parse(value).ok());
     let known = challenges.filter_map(|challenge| Some((challenge, challenge.digest_algorithm()?)));
     let mut chosen = known.filter(|(_, algorithm)| wanted.is_none_or(|wanted| wanted == *algorithm));
     let (challenge, algorithm) = chosen.next().ok_or("no challenge that can be answered so")?;

@@ -2,6 +2,8 @@
 //!
 //! In: bytes or text. Out: yes/no and positions. No allocation, no errors of its own.
 
+use crate::block::{ALL, Block, Mask, find};
+
 #[allow(clippy::cast_possible_truncation)] // the table is indexed by bytes
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
@@ -20,10 +22,25 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
+/// The bytes of a block that are no characters of `token`.
+#[inline(always)]
+fn no_token(block: Block) -> Mask {
+    let symbols = block.is(b'!').or(block.is(b'%')).or(block.is(b'\'')).or(block.is(b'~'));
+    // From `*` to `9` are all digits and four symbols; `,` and `/` are the ones that do not belong.
+    let tokens = block.letters().or(block.within(b'*', b'9')).or(block.within(b'_', b'`')).or(symbols);
+    !(tokens.mask() & !block.is(b',').or(block.is(b'/')).mask()) & ALL
+}
+
+/// Where the characters of `token` that start at `at` end.
+#[inline]
+pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, no_token)
+}
+
 /// True for a non-empty `token`.
 #[inline]
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&b| is_token_byte(b))
+    !text.is_empty() && token_end(text, 0) == text.len()
 }
 
 /// True for linear white space within one (unfolded) line.
@@ -32,43 +49,44 @@ pub(crate) fn is_lws(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+/// The first position from `at` on that is no white space.
+#[inline]
+pub(crate) fn skip_lws(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).copied().is_some_and(is_lws) {
+        at += 1;
+    }
+    at
+}
+
 /// The text without white space at both ends.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
     let bytes = text.as_bytes();
-    let (mut start, mut end) = (0, bytes.len());
-    while start < end && is_lws(bytes[start]) {
-        start += 1;
+    // Why: most text that comes here was cut to size before.
+    if bytes.first().is_some_and(|&b| b > b' ') && bytes.last().is_some_and(|&b| b > b' ') {
+        return text;
     }
+    let (start, mut end) = (skip_lws(bytes, 0), bytes.len());
     while end > start && is_lws(bytes[end - 1]) {
         end -= 1;
     }
     text.get(start..end).unwrap_or_default()
 }
 
-/// The text without white space at its front.
-#[inline]
-pub(crate) fn trim_start(text: &str) -> &str {
-    let skip = text.bytes().take_while(|&b| is_lws(b)).count();
-    text.get(skip..).unwrap_or_default()
-}
-
-/// The text before and behind the first `separator` (an ASCII character). For separators that come early: a loop is
-/// cheaper than a vector search there.
+/// The text before and behind the first `separator` (an ASCII character).
 #[inline]
 pub(crate) fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
-    let at = text.as_bytes().iter().position(|&b| b == separator)?;
+    let at = find(text.as_bytes(), 0, |b| b.is(separator).mask());
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-/// Position just behind the quoted string that starts at byte 0 (a `"`); `None` if it never ends.
-pub(crate) fn quoted_end(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 1;
+/// Position just behind the quoted string that starts at `at` (a `"`); `None` if it never ends.
+#[inline]
+pub(crate) fn quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
     loop {
-        let step = memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        at += step;
-        if bytes.get(at) == Some(&b'"') {
+        at = find(bytes, at, |b| b.is(b'"').or(b.is(b'\\')).mask());
+        if *bytes.get(at)? == b'"' {
             return Some(at + 1);
         }
         at += 2;
@@ -76,18 +94,18 @@ pub(crate) fn quoted_end(text: &str) -> Option<usize> {
 }
 
 /// Position of the first `separator` outside quoted strings and angle brackets.
-pub(crate) fn find_outside(text: &str, separator: u8) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let first = memchr::memchr(separator, bytes)?;
-    let mut at = 0;
+#[inline]
+pub(crate) fn find_outside(bytes: &[u8], separator: u8) -> Option<usize> {
+    // Why: most lines hold no separator at all.
+    let mut at = find(bytes, 0, |b| b.is(separator).mask());
+    bytes.get(at)?;
+    at = 0;
     loop {
-        // Why: most lines hold no quote or bracket before the separator, or no separator at all.
-        let step = memchr::memchr3(separator, b'"', b'<', bytes.get(at..)?)?;
-        at += step;
+        at = find(bytes, at, |b| b.is(separator).or(b.is(b'"')).or(b.is(b'<')).mask());
         match bytes.get(at)? {
-            b'"' => at += quoted_end(text.get(at..)?)?,
-            b'<' => at += memchr::memchr(b'>', bytes.get(at..)?)? + 1,
-            _ => return Some(at.max(first)),
+            b'"' => at = quoted_end(bytes, at)?,
+            b'<' => at = find(bytes, at, |b| b.is(b'>').mask()) + 1,
+            _ => return Some(at),
         }
     }
 }
@@ -111,7 +129,7 @@ impl<'a> Iterator for Commas<'a> {
     fn next(&mut self) -> Option<&'a str> {
         loop {
             let text = self.rest.take()?;
-            let value = match find_outside(text, b',') {
+            let value = match find_outside(text.as_bytes(), b',') {
                 Some(at) => {
                     self.rest = text.get(at + 1..);
                     text.get(..at).unwrap_or_default()
@@ -132,14 +150,14 @@ pub(crate) fn digits_saturating(text: impl AsRef<[u8]>) -> Option<u32> {
     if text.is_empty() {
         return None;
     }
-    let mut number: u32 = 0;
+    let mut number: u64 = 0;
     for &byte in text {
         if !byte.is_ascii_digit() {
             return None;
         }
-        number = number.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+        number = (number * 10 + u64::from(byte - b'0')).min(u64::from(u32::MAX));
     }
-    Some(number)
+    u32::try_from(number).ok()
 }
 
 /// The value of two hexadecimal digits.
@@ -170,6 +188,14 @@ mod tests {
             ("\"x\\\", y\", z", vec!["\"x\\\", y\"", "z"]),
         ] {
             assert_eq!(Commas::new(text).collect::<Vec<_>>(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_by_block_are_tokens_by_byte() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_token(&[byte]), is_token_byte(byte), "{byte:#x}");
+            assert_eq!(token_end(&[b"a", &[byte; 30][..]].concat(), 1) > 1, is_token_byte(byte), "{byte:#x}");
         }
     }
 

@@ -19,6 +19,7 @@ pub mod status;
 pub mod uri;
 pub mod writer;
 
+mod block;
 mod chars;
 
 pub use error::{HeaderError, ParseError, Reason, UriError};
@@ -34,4 +35,4 @@ pub use name_addr::NameAddr;
 pub use params::Params;
 pub use status::StatusCode;
 pub use uri::{Host, Scheme, Uri};
-pub use writer::{RequestWriter, ResponseWriter};
+pub use writer::{Forward, RequestWriter, ResponseWriter};

@@ -8,9 +8,10 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use self::scan::Scan;
+use self::store::Store;
+use self::table::Table;
 use crate::chars::{Commas, trim};
 use crate::error::{ParseError, Reason};
 use crate::headers::contact::Contact;
@@ -25,6 +26,8 @@ use crate::uri::Host;
 
 mod lines;
 mod scan;
+mod store;
+mod table;
 
 /// Where one header line is; offsets from the start of the message.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +81,9 @@ const NO_VIA: ViaSpan = ViaSpan { transport: (0, 0), host: (0, 0), ip: None, por
 /// A SIP request or response. Cloning is cheap: the bytes are shared.
 #[derive(Clone, Debug)]
 pub struct Message {
-    raw: Bytes,
+    store: Store,
     start: StartLine,
-    spans: SmallVec<[Span; 24]>,
+    table: Table,
     via: ViaSpan,
     from: AddrSpan,
     to: AddrSpan,
@@ -212,14 +215,17 @@ impl Message {
     /// The value of the first line of this header, without white space around it.
     #[inline]
     pub fn header(&self, name: Name) -> Option<&str> {
-        self.headers(name).next()
+        match self.store.value(self.table.first(name)?) {
+            None => self.headers(name).next(),
+            value => value,
+        }
     }
 
     /// The value of each line of this header. A value that is not UTF-8 is left out; see
     /// [`Message::header_lines`].
     #[inline]
     pub fn headers(&self, name: Name) -> impl Iterator<Item = &str> {
-        self.spans.iter().filter(move |span| span.name == Some(name)).filter_map(|span| self.span_text(span))
+        self.table.all(name).filter_map(|span| self.store.value(span))
     }
 
     /// Each comma-separated value of this header across its lines; quotes and `<...>` keep their commas.
@@ -229,7 +235,7 @@ impl Message {
 
     /// True if the header is there, readable or not.
     pub fn has(&self, name: Name) -> bool {
-        self.spans.iter().any(|span| span.name == Some(name))
+        self.table.first(name).is_some()
     }
 
     /// The value of the first line of a header known or unknown, by its name in any case (not by the compact form of
@@ -245,43 +251,43 @@ impl Message {
 
     /// Every header line as it stands: name and value bytes.
     pub fn header_lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.spans
-            .iter()
-            .map(|span| (self.text((span.start, span.name_end)), self.bytes((span.value, span.end))))
+        self.named_lines().map(|(_, name, value)| (name, value))
     }
 
     /// The known name, the name as written and the value bytes of every header line.
     pub fn named_lines(&self) -> impl Iterator<Item = (Option<Name>, &str, &[u8])> {
-        self.spans.iter().map(|span| {
-            (span.name, self.text((span.start, span.name_end)), self.bytes((span.value, span.end)))
-        })
+        self.table
+            .lines()
+            .iter()
+            .map(|span| (span.name, self.text((span.start, span.name_end)), self.store.value_bytes(span)))
     }
 
     /// The body; shares the message's bytes.
     pub fn body(&self) -> Bytes {
-        self.raw.slice(self.body.0..self.body.1)
+        self.raw().slice(self.body.0..self.body.1)
     }
 
     /// The body's bytes.
     pub fn body_bytes(&self) -> &[u8] {
-        self.raw.get(self.body.0..self.body.1).unwrap_or_default()
+        self.raw().get(self.body.0..self.body.1).unwrap_or_default()
     }
 
     /// The bytes of the message: those received, unless lines were folded. Octets before the start line are cut off,
     /// those behind the body are not.
     pub fn raw(&self) -> &Bytes {
-        &self.raw
+        self.store.raw()
     }
 
     /// The first line, without its CRLF.
     pub fn start_line(&self) -> &[u8] {
-        let end = memchr::memchr(b'\n', &self.raw).unwrap_or(self.raw.len());
-        let line = self.raw.get(..end).unwrap_or_default();
+        let raw = self.raw();
+        let end = memchr::memchr(b'\n', raw).unwrap_or(raw.len());
+        let line = raw.get(..end).unwrap_or_default();
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
     pub(crate) fn value_bytes(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        self.spans.iter().filter(move |s| s.name == Some(name)).map(|s| self.bytes((s.value, s.end)))
+        self.table.all(name).map(|span| self.store.value_bytes(span))
     }
 
     fn answerable(&self) -> bool {
@@ -290,18 +296,8 @@ impl Message {
     }
 
     #[inline]
-    fn bytes(&self, range: Range) -> &[u8] {
-        self.raw.get(usize::from(range.0)..usize::from(range.1)).unwrap_or_default()
-    }
-
-    #[inline]
     fn text(&self, range: Range) -> &str {
-        std::str::from_utf8(self.bytes(range)).unwrap_or_default()
-    }
-
-    #[inline]
-    fn span_text(&self, span: &Span) -> Option<&str> {
-        std::str::from_utf8(self.bytes((span.value, span.end))).ok()
+        self.store.text(range).unwrap_or_default()
     }
 
     #[inline]
@@ -313,6 +309,8 @@ impl Message {
 }
 
 /// True if the text is `*`.
+#[inline]
 pub(crate) fn is_star(value: &str) -> bool {
-    trim(value) == "*"
+    // Why: most values start with a bracket or a quote, and need no second look.
+    value.starts_with(['*', ' ', '\t']) && trim(value) == "*"
 }

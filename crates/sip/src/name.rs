@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::block::{Block, WIDTH};
+
 macro_rules! names {
     ($($variant:ident $text:literal $compact:literal,)*) => {
         /// A known header name.
@@ -113,17 +115,16 @@ names! {
     HistoryInfo "History-Info" 0,
     Diversion "Diversion" 0,
     TargetDialog "Target-Dialog" 0,
+    MaxBreadth "Max-Breadth" 0,
 }
 
 const SLOTS: usize = 256;
 const EMPTY: u8 = u8::MAX;
 
+/// Why these factors: with them only Refer-To and Reply-To, which no such sum tells apart, share a slot.
 const fn slot(len: usize, first: u8, last: u8) -> usize {
     // The letters are folded to lower case; other token characters merely move.
-    (len.wrapping_mul(29)
-        ^ ((first | 0x20) as usize).wrapping_mul(7)
-        ^ ((last | 0x20) as usize).wrapping_mul(13))
-        % SLOTS
+    (len.wrapping_mul(63) + (first | 0x20) as usize * 36 + (last | 0x20) as usize * 47) % SLOTS
 }
 
 const _: () = assert!(ALL.len() < EMPTY as usize);
@@ -142,6 +143,27 @@ const TABLE: [u8; SLOTS] = {
         i += 1;
     }
     table
+};
+
+/// What a header line starts with that has the name of this slot: the name with its colon, filled up with zeros. Empty
+/// where there is no such name, or where it does not fit.
+const STARTS: [([u8; WIDTH], Option<Name>); SLOTS] = {
+    let mut starts = [([0; WIDTH], None); SLOTS];
+    let mut i = 0;
+    while i < SLOTS {
+        if TABLE[i] != EMPTY && ALL[TABLE[i] as usize].1.len() < WIDTH {
+            let (name, text, _) = ALL[TABLE[i] as usize];
+            let mut at = 0;
+            while at < text.len() {
+                starts[i].0[at] = text.as_bytes()[at];
+                at += 1;
+            }
+            starts[i].0[at] = b':';
+            starts[i].1 = Some(name);
+        }
+        i += 1;
+    }
+    starts
 };
 
 #[allow(clippy::cast_possible_truncation)] // there are fewer names than EMPTY
@@ -180,6 +202,26 @@ impl Name {
         }
     }
 
+    /// The known name that a header line starts with, and where its colon is; `None` unless it is spelled as in its
+    /// RFC, followed by the colon, shorter than a block and in the first place where it is looked for. Most are: then
+    /// one comparison does. What is found is what [`Name::find`] finds.
+    #[inline(always)]
+    pub(crate) fn at_front(line: &[u8]) -> Option<(Name, usize)> {
+        let bytes = Block::new(*line.first_chunk()?);
+        let colon = bytes.is(b':').mask().trailing_zeros() as usize;
+        if colon >= WIDTH {
+            return None;
+        }
+        // Why from the line: taken from the block, they keep it out of one register.
+        let (first, last) = (*line.first()?, *line.get(colon.wrapping_sub(1))?);
+        let (start, found) = &STARTS[slot(colon, first, last)];
+        let same = bytes.same(Block::new(*start)).mask() | u32::MAX << 1 << colon;
+        (same == u32::MAX).then_some(((*found)?, colon))
+    }
+
+    /// How many names are known.
+    pub(crate) const COUNT: usize = ALL.len();
+
     /// Every known name.
     pub fn all() -> impl Iterator<Item = Name> {
         ALL.iter().map(|row| row.0)
@@ -201,6 +243,19 @@ mod tests {
         for name in Name::all() {
             let text = name.as_str();
             assert_eq!(Name::find(text.as_bytes()), Some(name));
+            let line = format!("{text}:a value that fills the block");
+            let found = Name::at_front(line.as_bytes());
+            assert!(found.is_none_or(|found| found == (name, text.len())), "{line}");
+            // Why: Refer-To and Reply-To share a slot.
+            assert_eq!(found.is_some(), text.len() < WIDTH && text != "Reply-To", "{line}");
+            for line in [
+                &line[1..],
+                &line[..text.len()],
+                &format!("{text} : a longer value"),
+                &format!("{text}s: value"),
+            ] {
+                assert_eq!(Name::at_front(line.as_bytes()), None, "{line}");
+            }
             assert_eq!(Name::find(text.to_ascii_lowercase().as_bytes()), Some(name));
             assert_eq!(Name::find(text.to_ascii_uppercase().as_bytes()), Some(name));
             if let Some(compact) = name.compact() {

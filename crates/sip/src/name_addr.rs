@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::chars::{quoted_end, trim, trim_start};
+use crate::block::find;
+use crate::chars::{quoted_end, skip_lws, trim};
 use crate::error::HeaderError;
 use crate::params::{Params, unescape_quoted, unquote};
 use crate::uri::Uri;
@@ -32,7 +33,7 @@ impl<'a> NameAddr<'a> {
     /// Checks what [`NameAddr::split`] leaves unchecked.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), HeaderError> {
-        Uri::parse(self.uri)?;
+        Uri::check(self.uri)?;
         if self.params.is_well_formed() { Ok(()) } else { Err(HeaderError("parameter")) }
     }
 
@@ -46,22 +47,22 @@ impl<'a> NameAddr<'a> {
             None => return Err(BAD),
             Some(b'<') => Some(0),
             Some(b'"') => {
-                let end = quoted_end(value).ok_or(BAD)?;
-                let gap = value.get(end..).ok_or(BAD)?;
-                let skipped = gap.len() - trim_start(gap).len();
-                if bytes.get(end + skipped) != Some(&b'<') {
+                let open = skip_lws(bytes, quoted_end(bytes, 0).ok_or(BAD)?);
+                if bytes.get(open) != Some(&b'<') {
                     return Err(BAD);
                 }
-                Some(end + skipped)
+                Some(open)
             }
             // Why: a display name of tokens has none of these, so the first of them tells the forms apart.
-            Some(_) => bytes
-                .iter()
-                .position(|&b| matches!(b, b'<' | b';' | b':' | b',' | b'"'))
-                .filter(|&at| bytes.get(at) == Some(&b'<')),
+            Some(_) => {
+                let at = find(bytes, 0, |b| {
+                    b.is(b'<').or(b.is(b';')).or(b.is(b':')).or(b.is(b',')).or(b.is(b'"')).mask()
+                });
+                (bytes.get(at) == Some(&b'<')).then_some(at)
+            }
         };
         let Some(open) = open else {
-            let end = bytes.iter().position(|&b| b == b';').unwrap_or(bytes.len());
+            let end = find(bytes, 0, |b| b.is(b';').mask());
             let (uri, params) = value.split_at_checked(end).ok_or(BAD)?;
             let uri = trim(uri);
             if uri.bytes().any(|b| matches!(b, b'?' | b',' | b'<')) {
@@ -70,15 +71,15 @@ impl<'a> NameAddr<'a> {
             return Ok(NameAddr { display: None, uri, params: Params::new(params) });
         };
         let display = trim(value.get(..open).ok_or(BAD)?);
-        let inner = value.get(open + 1..).ok_or(BAD)?;
-        let close = memchr::memchr(b'>', inner.as_bytes()).ok_or(BAD)?;
-        let uri = inner.get(..close).ok_or(BAD)?;
-        let rest = inner.get(close + 1..).ok_or(BAD)?;
-        let rest = trim(rest);
-        if !rest.is_empty() && !rest.starts_with(';') {
+        let close = find(bytes, open + 1, |b| b.is(b'>').mask());
+        bytes.get(close).ok_or(BAD)?;
+        let uri = value.get(open + 1..close).ok_or(BAD)?;
+        let rest = skip_lws(bytes, close + 1);
+        if !matches!(bytes.get(rest), None | Some(b';')) {
             return Err(BAD);
         }
-        Ok(NameAddr { display: (!display.is_empty()).then_some(display), uri, params: Params::new(rest) })
+        let params = Params::new(value.get(rest..).ok_or(BAD)?);
+        Ok(NameAddr { display: (!display.is_empty()).then_some(display), uri, params })
     }
 
     /// Puts an address together that was read before.

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::chars::{cut, find_outside, is_lws, is_token_byte, quoted_end, trim};
+use crate::block::find;
+use crate::chars::{cut, find_outside, is_token_byte, quoted_end, skip_lws, trim};
 use crate::uri::unescape;
 
 /// Parameters: a piece of text that is empty or starts with `;`.
@@ -43,7 +44,7 @@ impl<'a> Params<'a> {
     }
 
     /// The value of the first parameter of this name that has one.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.find(name).flatten()
     }
@@ -54,60 +55,62 @@ impl<'a> Params<'a> {
     }
 
     /// The first parameter of this name: `Some(None)` is one without a value.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, name: &str) -> Option<Option<&'a str>> {
-        let escapes = self.escapes;
-        self.iter()
-            .find(|(key, _)| {
-                *key == name
-                    || key.eq_ignore_ascii_case(name)
-                    || (escapes && key.contains('%') && unescape(key).eq_ignore_ascii_case(name))
-            })
-            .map(|(_, value)| value)
+        let mut rest = self.raw;
+        while let Some(piece) = next_piece(&mut rest) {
+            let (key, value) = split_pair(piece);
+            // Why the first comparison: nearly all are written alike, and then that of a literal is of one word.
+            if !piece.is_empty() && (key == name || self.is_same_name(key, name)) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn is_same_name(&self, key: &str, name: &str) -> bool {
+        key.len() == name.len() && key.eq_ignore_ascii_case(name)
+            || self.escapes && key.contains('%') && unescape(key).eq_ignore_ascii_case(name)
     }
 
     /// True if every parameter has a name of token characters and balanced quotes; for header parameters.
+    #[inline]
     pub(crate) fn is_well_formed(&self) -> bool {
-        let bytes = self.raw.as_bytes();
-        let mut at = 0;
-        let skip_lws = |mut at: usize| {
-            while bytes.get(at).copied().is_some_and(is_lws) {
-                at += 1;
-            }
-            at
-        };
-        loop {
-            at = skip_lws(at);
-            match bytes.get(at) {
-                None => return true,
-                Some(b';') => at = skip_lws(at + 1),
-                Some(_) => return false,
-            }
-            let start = at;
-            while bytes.get(at).copied().is_some_and(is_token_byte) {
-                at += 1;
-            }
-            if at == start {
-                return false;
-            }
-            at = skip_lws(at);
-            if bytes.get(at) != Some(&b'=') {
-                continue;
-            }
-            at = skip_lws(at + 1);
-            if bytes.get(at) == Some(&b'"') {
-                let Some(end) = self.raw.get(at..).and_then(quoted_end) else { return false };
-                at += end;
-                continue;
-            }
-            while let Some(&byte) = bytes.get(at) {
-                match byte {
-                    b';' | b' ' | b'\t' => break,
-                    b'"' | b',' | b'<' | b'>' => return false,
-                    _ => at += 1,
-                }
-            }
+        self.raw.is_empty() || params_end(self.raw.as_bytes(), 0) == Some(self.raw.len())
+    }
+}
+
+/// Where the header parameters that start at `at`, with the white space behind them, end; `None` if one of them has no
+/// name of token characters or an open quote.
+pub(crate) fn params_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = skip_lws(bytes, at);
+        if bytes.get(at) != Some(&b';') {
+            return Some(at);
         }
+        at = skip_lws(bytes, at + 1);
+        let start = at;
+        // Why: names are short, so a loop over them is the faster way.
+        while bytes.get(at).copied().is_some_and(is_token_byte) {
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+        at = skip_lws(bytes, at);
+        if bytes.get(at) != Some(&b'=') {
+            continue;
+        }
+        at = skip_lws(bytes, at + 1);
+        if bytes.get(at) == Some(&b'"') {
+            at = quoted_end(bytes, at)?;
+            continue;
+        }
+        // What ends a value ends the parameters as well, unless it is white space or the next one.
+        at = find(bytes, at, |b| {
+            let (ends, quotes) = (b.is(b';').or(b.is(b' ')).or(b.is(b'\t')), b.is(b'"').or(b.is(b',')));
+            ends.or(quotes).or(b.is(b'<')).or(b.is(b'>')).mask()
+        });
     }
 }
 
@@ -148,10 +151,9 @@ pub(crate) fn next_piece<'a>(rest: &mut &'a str) -> Option<&'a str> {
     }
     let text = rest.strip_prefix(';').unwrap_or(rest);
     let bytes = text.as_bytes();
-    let end = match memchr::memchr3(b';', b'"', b'<', bytes) {
-        None => text.len(),
-        Some(at) if bytes.get(at) == Some(&b';') => at,
-        Some(_) => find_outside(text, b';').unwrap_or(text.len()),
+    let end = match find(bytes, 0, |b| b.is(b';').or(b.is(b'"')).or(b.is(b'<')).mask()) {
+        at if matches!(bytes.get(at), None | Some(b';')) => at,
+        _ => find_outside(bytes, b';').unwrap_or(text.len()),
     };
     let (piece, tail) = text.split_at_checked(end).unwrap_or((text, ""));
     *rest = tail;
@@ -161,7 +163,7 @@ pub(crate) fn next_piece<'a>(rest: &mut &'a str) -> Option<&'a str> {
 /// A value such as `active;expires=5`: what is before the first `;`, and the parameters.
 #[inline]
 pub(crate) fn split_value(value: &str) -> (&str, Params<'_>) {
-    let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
+    let end = find(value.as_bytes(), 0, |b| b.is(b';').mask());
     let (front, params) = value.split_at_checked(end).unwrap_or((value, ""));
     (trim(front), Params::new(params))
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::block::{ALL, Block, Mask, find};
 use crate::chars::{cut, hex_pair, is_token_byte};
 use crate::error::UriError;
 use crate::params::Params;
@@ -65,28 +66,32 @@ impl<'a> Host<'a> {
     ///
     /// # Errors
     /// [`UriError::Host`].
-    #[inline]
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let bytes = text.as_bytes();
-        match (bytes.first(), bytes.last()) {
-            (Some(b'['), Some(b']')) => {
-                text.get(1..text.len() - 1).and_then(parse_ipv6).map(Host::Ipv6).ok_or(UriError::Host)
-            }
-            _ if skip(bytes, 0, HOST) == bytes.len() => Self::of_host_bytes(text),
+        match Self::at(text, 0) {
+            Some((host, end)) if end == text.len() => Ok(host),
             _ => Err(UriError::Host),
         }
     }
 
-    /// A host without brackets, of host characters alone.
-    #[inline]
-    fn of_host_bytes(text: &'a str) -> Result<Self, UriError> {
-        match (text.as_bytes().first(), text.as_bytes().last()) {
-            (Some(b'0'..=b'9'), Some(b'0'..=b'9')) => {
-                Ok(parse_ipv4(text.as_bytes()).map_or(Host::Name(text), Host::Ipv4))
-            }
-            (Some(_), Some(_)) => Ok(Host::Name(text)),
-            _ => Err(UriError::Host),
+    /// The host that starts at `at`, and where it ends.
+    #[inline(always)]
+    pub(crate) fn at(text: &'a str, at: usize) -> Option<(Self, usize)> {
+        let bytes = text.as_bytes();
+        if bytes.get(at) == Some(&b'[') {
+            let end = find(bytes, at, |b| b.is(b']').mask());
+            return Some((
+                Host::Ipv6(parse_ipv6(text.get(at + 1..end)?)?),
+                (end < bytes.len()).then_some(end + 1)?,
+            ));
         }
+        let end = find(bytes, at, no_host);
+        let name = text.get(at..end).filter(|name| !name.is_empty())?;
+        let numeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        let ip = match name.as_bytes() {
+            name if numeric(name.first()) && numeric(name.last()) => parse_ipv4(name),
+            _ => None,
+        };
+        Some((ip.map_or(Host::Name(name), Host::Ipv4), end))
     }
 
     /// The address, if this is one.
@@ -110,35 +115,29 @@ impl fmt::Display for Host<'_> {
 }
 
 /// Four decimal numbers up to 255, without leading zeros, as the standard library reads them but in one pass.
-#[inline]
+#[inline(always)]
 fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    if text.len() > 15 {
-        return None;
-    }
+    let digit = |at: usize| text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit <= 9);
     let mut octets = [0_u8; 4];
-    let (mut index, mut number, mut digits) = (0, 0_u16, 0_u8);
-    for &byte in text {
-        if byte == b'.' {
-            if digits == 0 || index == 3 {
+    let mut at = 0;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            if text.get(at) != Some(&b'.') {
                 return None;
             }
-            octets[index] = u8::try_from(number).ok()?;
-            index += 1;
-            (number, digits) = (0, 0);
-        } else {
-            let leading_zero = digits > 0 && number == 0;
-            if !byte.is_ascii_digit() || digits == 3 || leading_zero {
-                return None;
-            }
-            number = number * 10 + u16::from(byte - b'0');
-            digits += 1;
+            at += 1;
+        }
+        *octet = digit(at)?;
+        at += 1;
+        // What begins with 0 ends there.
+        while *octet > 0
+            && let Some(digit) = digit(at)
+        {
+            *octet = octet.checked_mul(10)?.checked_add(digit)?;
+            at += 1;
         }
     }
-    if digits == 0 || index != 3 {
-        return None;
-    }
-    octets[3] = u8::try_from(number).ok()?;
-    Some(Ipv4Addr::from(octets))
+    (at == text.len()).then(|| Ipv4Addr::from(octets))
 }
 
 /// An IPv6 address without brackets; `:::` before an IPv4 tail is read as `::` (RFC 5118 §4.10).
@@ -167,54 +166,37 @@ pub struct Uri<'a> {
     headers: Option<&'a str>,
 }
 
-/// May stand in the user part (RFC 3261 §25.1 `userinfo`, read liberally: no `@`).
-const USER: u8 = 1;
-/// May stand in a host name. Interop: `_` is no letter of a host name, but names with it are in use.
-const HOST: u8 = 2;
-/// May stand behind the host, but for the `?` that starts the headers.
-const TAIL: u8 = 4;
-/// May stand in a URI of unknown scheme (RFC 3986 §2).
-const ANY: u8 = 8;
+/// The bytes that no URI has (RFC 3986 §2, read liberally).
+#[inline(always)]
+fn forbidden(block: Block) -> Block {
+    let brackets = block.is(b'<').or(block.is(b'>')).or(block.within(b'{', b'}'));
+    let quotes = block.is(b'"').or(block.is(b'\\')).or(block.is(b'^'));
+    block.up_to(b' ').or(block.is(0x7f)).or(brackets).or(quotes)
+}
 
-#[allow(clippy::cast_possible_truncation)] // the table is indexed by bytes
-const CLASS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < 256 {
-        let byte = i as u8;
-        let forbidden = byte <= b' '
-            || byte == 0x7f
-            || matches!(byte, b'<' | b'>' | b'"' | b'\\' | b'^' | b'{' | b'}' | b'|');
-        if !forbidden {
-            table[i] = TAIL | USER;
-            if byte != b'`' {
-                table[i] |= ANY;
-            }
-        }
-        if byte == b'@' {
-            table[i] &= !USER;
-        }
-        if byte == b'?' {
-            table[i] &= !TAIL;
-        }
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
-            table[i] |= HOST;
-        }
-        i += 1;
-    }
-    table
-};
+/// What ends a user part (RFC 3261 §25.1 `userinfo`, read liberally: no `@`).
+#[inline(always)]
+fn no_user(block: Block) -> Mask {
+    forbidden(block).or(block.is(b'@')).mask()
+}
 
-/// The first position from `at` on whose byte is not of this class.
-#[inline]
-fn skip(bytes: &[u8], mut at: usize, class: u8) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        if CLASS[usize::from(byte)] & class == 0 {
-            break;
-        }
-        at += 1;
-    }
-    at
+/// What ends a host name. Interop: `_` is no letter of a host name, but names with it are in use.
+#[inline(always)]
+fn no_host(block: Block) -> Mask {
+    let host = block.letters().or(block.within(b'-', b'9')).or(block.is(b'_'));
+    !(host.mask() & !block.is(b'/').mask()) & ALL
+}
+
+/// What ends the parameters behind the host.
+#[inline(always)]
+fn no_tail(block: Block) -> Mask {
+    forbidden(block).or(block.is(b'?')).mask()
+}
+
+/// What a URI of unknown scheme does not have.
+#[inline(always)]
+fn no_uri(block: Block) -> Mask {
+    forbidden(block).or(block.is(b'`')).mask()
 }
 
 impl<'a> Uri<'a> {
@@ -222,28 +204,31 @@ impl<'a> Uri<'a> {
     ///
     /// # Errors
     /// [`UriError`], which is a 400 where the URI stands in a message.
-    #[inline]
     pub fn parse(raw: &'a str) -> Result<Self, UriError> {
-        let (scheme, rest) = match raw.strip_prefix("sip:") {
-            Some(rest) => ("sip", rest),
-            None => cut(raw, b':').ok_or(UriError::Scheme)?,
-        };
-        let scheme = if scheme.eq_ignore_ascii_case("sip") {
-            Scheme::Sip
-        } else if scheme.eq_ignore_ascii_case("sips") {
-            Scheme::Sips
-        } else if scheme.eq_ignore_ascii_case("tel") {
-            Scheme::Tel
-        } else {
-            let mut bytes = scheme.bytes();
-            let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
-                && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-            if !good {
-                return Err(UriError::Scheme);
-            }
-            Scheme::Other(scheme)
-        };
-        let bare = Uri {
+        Self::read(raw)
+    }
+
+    /// As [`Uri::parse`], for the answer alone: what is not asked for is not put together.
+    pub(crate) fn check(raw: &str) -> Result<(), UriError> {
+        Uri::read(raw).map(|_| ())
+    }
+
+    /// True for what may be a Request-URI (RFC 3261 §19.1.1: a SIP URI there has no headers).
+    pub(crate) fn is_target(raw: &str) -> bool {
+        Uri::read(raw)
+            .is_ok_and(|uri| !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) || uri.headers.is_none())
+    }
+
+    #[inline(always)]
+    fn read(raw: &'a str) -> Result<Self, UriError> {
+        if raw.as_bytes().first_chunk() == Some(b"sip:") {
+            return Self::bare(raw, Scheme::Sip).parse_sip(4);
+        }
+        Self::parse_scheme(raw)
+    }
+
+    fn bare(raw: &'a str, scheme: Scheme<'a>) -> Self {
+        Uri {
             raw,
             scheme,
             user: None,
@@ -253,55 +238,64 @@ impl<'a> Uri<'a> {
             port: None,
             params: Params::default(),
             headers: None,
-        };
-        match scheme {
-            Scheme::Sip | Scheme::Sips => bare.parse_sip(rest),
-            Scheme::Tel => bare.parse_tel(rest),
-            Scheme::Other(_) => {
-                if rest.is_empty() || skip(rest.as_bytes(), 0, ANY) < rest.len() {
-                    return Err(UriError::Character);
-                }
-                // Why: `pres:` and `im:` URIs name a user as `sip:` ones do; anything else stays opaque.
-                Ok(if rest.contains('@') { bare.parse_sip(rest).unwrap_or(bare) } else { bare })
-            }
         }
     }
 
-    fn parse_sip(mut self, rest: &'a str) -> Result<Self, UriError> {
-        let bytes = rest.as_bytes();
-        let mut at = 0;
-        let user_end = skip(bytes, 0, USER);
+    #[cold]
+    fn parse_scheme(raw: &'a str) -> Result<Self, UriError> {
+        let (scheme, rest) = cut(raw, b':').ok_or(UriError::Scheme)?;
+        let start = scheme.len() + 1;
+        if scheme.eq_ignore_ascii_case("sip") {
+            return Self::bare(raw, Scheme::Sip).parse_sip(start);
+        }
+        if scheme.eq_ignore_ascii_case("sips") {
+            return Self::bare(raw, Scheme::Sips).parse_sip(start);
+        }
+        if scheme.eq_ignore_ascii_case("tel") {
+            return Self::bare(raw, Scheme::Tel).parse_tel(rest);
+        }
+        let mut bytes = scheme.bytes();
+        let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
+            && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        if !good {
+            return Err(UriError::Scheme);
+        }
+        if rest.is_empty() || find(rest.as_bytes(), 0, no_uri) < rest.len() {
+            return Err(UriError::Character);
+        }
+        // Why: `pres:` and `im:` URIs name a user as `sip:` ones do; anything else stays opaque.
+        let bare = Self::bare(raw, Scheme::Other(scheme));
+        Ok(if rest.contains('@') { bare.parse_sip(start).unwrap_or(bare) } else { bare })
+    }
+
+    /// Reads what is behind the scheme, which ends at `start`.
+    #[inline(always)]
+    fn parse_sip(mut self, start: usize) -> Result<Self, UriError> {
+        let raw = self.raw;
+        let bytes = raw.as_bytes();
+        let mut at = start;
+        // The first colon is that of a password or, without a user part, that of a port.
+        let colon = find(bytes, at, |b| no_user(b) | b.is(b':').mask());
+        let user_end = if bytes.get(colon) == Some(&b':') { find(bytes, colon + 1, no_user) } else { colon };
         if bytes.get(user_end) == Some(&b'@') {
-            let userinfo = rest.get(..user_end).ok_or(UriError::User)?;
-            let (user, password) = match cut(userinfo, b':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (userinfo, None),
-            };
-            if user.is_empty() {
+            let end = colon.min(user_end);
+            if end == at {
                 return Err(UriError::User);
             }
-            self.user = Some(user);
-            self.password = password;
+            self.user = raw.get(at..end);
+            self.password = raw.get(end + 1..user_end);
             at = user_end + 1;
-        } else if user_end < bytes.len() && memchr::memchr(b'@', bytes).is_some() {
+        } else if user_end < bytes.len() && find(bytes, user_end, |b| b.is(b'@').mask()) < bytes.len() {
             return Err(UriError::User);
         }
-        let host_start = at;
-        if bytes.get(at) == Some(&b'[') {
-            at += memchr::memchr(b']', bytes.get(at..).unwrap_or_default()).ok_or(UriError::Host)? + 1;
-            self.host_str = rest.get(host_start..at).ok_or(UriError::Host)?;
-            self.host = Host::parse(self.host_str)?;
-        } else {
-            at = skip(bytes, at, HOST);
-            self.host_str = rest.get(host_start..at).ok_or(UriError::Host)?;
-            self.host = Host::of_host_bytes(self.host_str)?;
-        }
+        let (host, end) = Host::at(raw, at).ok_or(UriError::Host)?;
+        self.host = host;
+        self.host_str = raw.get(at..end).ok_or(UriError::Host)?;
+        at = end;
         if bytes.get(at) == Some(&b':') {
-            let digits =
-                bytes.get(at + 1..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
-            let port = rest.get(at + 1..at + 1 + digits).and_then(parse_port).ok_or(UriError::Port)?;
+            let (port, end) = port_at(bytes, at + 1).ok_or(UriError::Port)?;
             self.port = Some(port);
-            at += 1 + digits;
+            at = end;
             if !matches!(bytes.get(at), None | Some(b';' | b'?')) {
                 return Err(UriError::Port);
             }
@@ -309,18 +303,18 @@ impl<'a> Uri<'a> {
         let params_start = at;
         match bytes.get(at) {
             None => return Ok(self),
-            Some(b';') => at = skip(bytes, at, TAIL),
+            Some(b';') => at = find(bytes, at, no_tail),
             Some(b'?') => {}
             Some(_) => return Err(UriError::Host),
         }
-        self.params = Params::of_uri(rest.get(params_start..at).ok_or(UriError::Param)?);
+        self.params = Params::of_uri(raw.get(params_start..at).ok_or(UriError::Param)?);
         match bytes.get(at) {
             None => return Ok(self),
             Some(b'?') => {}
             Some(_) => return Err(UriError::Character),
         }
-        self.headers = rest.get(at + 1..);
-        if skip(bytes, at + 1, TAIL | USER) < bytes.len() {
+        self.headers = raw.get(at + 1..);
+        if find(bytes, at + 1, |b| forbidden(b).mask()) < bytes.len() {
             return Err(UriError::Character);
         }
         Ok(self)
@@ -334,7 +328,7 @@ impl<'a> Uri<'a> {
         if digits.is_empty() || !digits.bytes().all(good) {
             return Err(UriError::User);
         }
-        if skip(params.as_bytes(), 0, TAIL | USER) < params.len() {
+        if find(params.as_bytes(), 0, |b| forbidden(b).mask()) < params.len() {
             return Err(UriError::Character);
         }
         self.user = Some(number);
@@ -468,14 +462,21 @@ fn same_headers(a: Option<&str>, b: Option<&str>) -> bool {
     (a.is_none() && b.is_none()) || pairs(a) == pairs(b)
 }
 
-pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    if text.is_empty() {
-        return None;
+/// The port whose digits start at `at`, and where they end; `None` if there is none or it is too large.
+#[inline(always)]
+pub(crate) fn port_at(bytes: &[u8], mut at: usize) -> Option<(u16, usize)> {
+    let start = at;
+    let mut port = 0_u16;
+    while let Some(digit) = bytes.get(at).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit <= 9) {
+        port = port.checked_mul(10)?.checked_add(u16::from(digit))?;
+        at += 1;
     }
-    text.bytes().try_fold(0_u16, |port, b| {
-        let digit = b.is_ascii_digit().then(|| u16::from(b - b'0'))?;
-        port.checked_mul(10)?.checked_add(digit)
-    })
+    (at > start).then_some((port, at))
+}
+
+#[inline]
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
+    port_at(text.as_bytes(), 0).filter(|&(_, end)| end == text.len()).map(|(port, _)| port)
 }
 
 /// The text with `%xx` escapes taken out; unchanged if the result would not be UTF-8.
@@ -532,6 +533,19 @@ pub fn escape_user(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_by_block_are_those_of_the_grammar() {
+        for byte in 0..=u8::MAX {
+            let ends = |class: fn(Block) -> Mask| class(Block::new([byte; 16])) == ALL;
+            let forbidden = byte <= b' ' || byte == 0x7f || b"<>\"\\^{}|".contains(&byte);
+            assert_eq!(ends(no_user), forbidden || byte == b'@', "{byte:#x}");
+            assert_eq!(ends(no_tail), forbidden || byte == b'?', "{byte:#x}");
+            assert_eq!(ends(no_uri), forbidden || byte == b'`', "{byte:#x}");
+            let host = byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            assert_eq!(ends(no_host), !host, "{byte:#x}");
+        }
+    }
 
     #[test]
     fn ipv4_is_read_as_the_standard_library_reads_it() {

@@ -8,12 +8,17 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::chars::{is_token_byte, trim};
+use crate::block::find;
+use crate::chars::{is_token_byte, token_end, trim};
 use crate::headers::via::Via;
 use crate::message::Message;
 use crate::name::Name;
 use crate::params::next_piece;
 use crate::status::StatusCode;
+
+mod forward;
+
+pub use forward::Forward;
 
 /// The buffer both writers fill. Once a body is there, later headers are moved in front of it.
 #[derive(Debug)]
@@ -29,24 +34,64 @@ impl Head {
     }
 
     fn token(&mut self, text: &str) {
-        self.buffer.extend(text.bytes().map(|b| if is_token_byte(b) { b } else { b'-' }));
+        if token_end(text.as_bytes(), 0) == text.len() {
+            self.raw(text.as_bytes());
+        } else {
+            self.buffer.extend(text.bytes().map(|b| if is_token_byte(b) { b } else { b'-' }));
+        }
     }
 
     fn value(&mut self, value: &[u8]) {
-        if value.iter().any(|&b| breaks_line(b)) {
-            self.buffer.extend(value.iter().map(|&b| if breaks_line(b) { b' ' } else { b }));
-        } else {
-            self.buffer.extend_from_slice(value);
+        let start = self.buffer.len();
+        self.raw(value);
+        let breaks = find(value, 0, |b| b.is(b'\r').or(b.is(b'\n')).or(b.is(0)).mask());
+        if let Some(rest) = self.buffer.get_mut(start + breaks..) {
+            for byte in rest.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                *byte = b' ';
+            }
         }
+    }
+
+    /// A number in decimal.
+    fn number(&mut self, mut number: usize) {
+        let mut digits = [0_u8; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+            used += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(digits.len() - used..).unwrap_or_default());
     }
 
     fn raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    fn line(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
+    /// A URI; white space and control characters are escaped.
+    fn uri(&mut self, uri: &str) {
+        let escaped = |byte: u8| byte <= b' ' || byte == 0x7f;
+        for piece in uri.as_bytes().split_inclusive(|&byte| escaped(byte)) {
+            match piece.split_last() {
+                Some((&byte, front)) if escaped(byte) => {
+                    self.raw(front);
+                    let _ = write!(self, "%{byte:02X}");
+                }
+                _ => self.raw(piece),
+            }
+        }
+    }
+
+    fn line(&mut self, name: Name, value: impl FnOnce(&mut Self)) {
+        self.named_line(|head| head.raw(name.as_str().as_bytes()), value);
+    }
+
+    fn named_line(&mut self, name: impl FnOnce(&mut Self), value: impl FnOnce(&mut Self)) {
         let before = self.buffer.len();
-        self.token(name);
+        name(self);
         self.raw(b": ");
         value(self);
         self.raw(b"\r\n");
@@ -65,11 +110,9 @@ impl Head {
         }
         let start = self.buffer.len();
         if !content_type.is_empty() {
-            self.line(Name::ContentType.as_str(), |head| head.value(content_type.as_bytes()));
+            self.line(Name::ContentType, |head| head.value(content_type.as_bytes()));
         }
-        self.line(Name::ContentLength.as_str(), |head| {
-            let _ = write!(head, "{}", body.len());
-        });
+        self.line(Name::ContentLength, |head| head.number(body.len()));
         self.body_at = Some(start);
         self.raw(b"\r\n");
         self.raw(body);
@@ -83,10 +126,6 @@ impl Head {
     }
 }
 
-fn breaks_line(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | 0)
-}
-
 impl fmt::Write for Head {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.value(text.as_bytes());
@@ -98,13 +137,16 @@ macro_rules! header_methods {
     () => {
         /// Adds a header line. Content-Length is left out here: the writer adds it itself.
         pub fn header(&mut self, name: Name, value: &str) -> &mut Self {
-            self.header_str(name.as_str(), value)
+            if name != Name::ContentLength {
+                self.head.line(name, |head| head.value(value.as_bytes()));
+            }
+            self
         }
 
         /// Adds a header line with a name of any kind; characters no name can have become `-`.
         pub fn header_str(&mut self, name: &str, value: &str) -> &mut Self {
             if Name::find(name.as_bytes()) != Some(Name::ContentLength) {
-                self.head.line(name, |head| head.value(value.as_bytes()));
+                self.head.named_line(|head| head.token(name), |head| head.value(value.as_bytes()));
             }
             self
         }
@@ -112,7 +154,7 @@ macro_rules! header_methods {
         /// Adds a header line from `format_args!`, without an intermediate string.
         pub fn header_fmt(&mut self, name: Name, value: fmt::Arguments<'_>) -> &mut Self {
             if name != Name::ContentLength {
-                self.head.line(name.as_str(), |head| {
+                self.head.line(name, |head| {
                     let _ = head.write_fmt(value);
                 });
             }
@@ -123,7 +165,7 @@ macro_rules! header_methods {
         pub fn copy_headers(&mut self, from: &Message, name: Name) -> &mut Self {
             if name != Name::ContentLength {
                 for value in from.value_bytes(name) {
-                    self.head.line(name.as_str(), |head| head.value(value));
+                    self.head.line(name, |head| head.value(value));
                 }
             }
             self
@@ -175,11 +217,14 @@ impl ResponseWriter {
         to_tag: Option<&str>,
     ) -> ResponseWriter {
         let mut head = Head::new(1024);
-        let _ = write!(head, "SIP/2.0 {} {}", status.0, reason);
+        head.raw(b"SIP/2.0 ");
+        head.number(usize::from(status.0));
+        head.raw(b" ");
+        head.value(reason.as_bytes());
         head.raw(b"\r\n");
         let mut top = true;
         for value in request.value_bytes(Name::Via) {
-            head.line(Name::Via.as_str(), |head| match (std::str::from_utf8(value), source) {
+            head.line(Name::Via, |head| match (std::str::from_utf8(value), source) {
                 (Ok(text), Some(source)) if top => write_top_via(head, text, source),
                 _ => head.value(value),
             });
@@ -187,7 +232,7 @@ impl ResponseWriter {
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
             let Some(value) = request.value_bytes(name).next() else { continue };
-            head.line(name.as_str(), |head| {
+            head.line(name, |head| {
                 head.value(value);
                 if let (Name::To, Some(tag)) = (name, to_tag)
                     && status != StatusCode::TRYING
@@ -216,7 +261,8 @@ fn write_top_via(head: &mut Head, line: &str, source: SocketAddr) {
     while let Some(piece) = next_piece(&mut params) {
         let name = piece.split_once('=').map_or(piece, |(name, _)| trim(name));
         if name.eq_ignore_ascii_case("rport") {
-            let _ = write!(head, ";rport={}", source.port());
+            head.raw(b";rport=");
+            head.number(usize::from(source.port()));
         } else if !name.eq_ignore_ascii_case("received") {
             head.raw(b";");
             head.value(piece.as_bytes());
@@ -240,13 +286,7 @@ impl RequestWriter {
         let mut head = Head::new(1024);
         head.token(method);
         head.raw(b" ");
-        for byte in uri.bytes() {
-            if byte <= b' ' || byte == 0x7f {
-                let _ = write!(head, "%{byte:02X}");
-            } else {
-                head.raw(&[byte]);
-            }
-        }
+        head.uri(uri);
         head.raw(b" SIP/2.0\r\n");
         RequestWriter { head }
     }

@@ -1,9 +1,9 @@
-//! The 401: stateless, minimal, and over UDP no larger than the request it answers (security row 48).
+//! The 401, and the 407: stateless, minimal, and over UDP no larger than the request it answers (security row 48).
 //!
 //! It carries no Server, Allow or Date. Its To tag follows from the request, so that a retransmission gets the same one
 //! though nothing was kept (RFC 3261 §8.2.7).
 
-use super::Authenticator;
+use super::{Asks, Authenticator};
 use crate::flow::Flow;
 use crate::settings::Settings;
 use crate::time::Instant;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lampyris_sip::{Message, Name, ResponseWriter, StatusCode};
 
 impl Authenticator {
-    /// The 401 to a request at our domain `domain`; `None` where it would be larger than the request and the source
+    /// The 401 or 407 to a request at our domain with this index; `None` where it would be larger than the request and the source
     /// has drawn too many of those: then nothing is sent.
     ///
     /// One challenge per algorithm of the realm, most preferred first (RFC 8760 §2.3). Over UDP the last ones are left
@@ -21,7 +21,7 @@ impl Authenticator {
         &mut self,
         now: Instant,
         settings: &Settings,
-        domain: usize,
+        (asks, domain): (Asks, usize),
         flow: Flow,
         message: &Message,
         stale: bool,
@@ -46,21 +46,24 @@ impl Authenticator {
         let tag = self.stateless_tag(message);
         let budget = if flow.is_reliable() { usize::MAX } else { message.raw().len() };
         for count in (1..=offers.len()).rev() {
-            let bytes = write(message, flow, &tag, &offers[..count]);
+            let bytes = write(message, flow, asks, &tag, &offers[..count]);
             if bytes.len() <= budget {
                 return Some(bytes);
             }
         }
-        self.answers.take(now, source).then(|| write(message, flow, &tag, &offers))
+        self.answers.take(now, source).then(|| write(message, flow, asks, &tag, &offers))
     }
 }
 
-/// A 401 with these challenges and nothing beyond what RFC 3261 §8.2.6 copies from the request.
-fn write(message: &Message, flow: Flow, tag: &str, offers: &[String]) -> Bytes {
-    let mut writer =
-        ResponseWriter::reply_to(message, StatusCode::UNAUTHORIZED, Some(flow.remote()), Some(tag));
+/// A 401 or 407 with these challenges and nothing beyond what RFC 3261 §8.2.6 copies from the request.
+fn write(message: &Message, flow: Flow, asks: Asks, tag: &str, offers: &[String]) -> Bytes {
+    let (status, name) = match asks {
+        Asks::Server => (StatusCode(401), Name::WwwAuthenticate),
+        Asks::Proxy => (StatusCode(407), Name::ProxyAuthenticate),
+    };
+    let mut writer = ResponseWriter::reply_to(message, status, Some(flow.remote()), Some(tag));
     for offer in offers {
-        writer.header(Name::WwwAuthenticate, offer);
+        writer.header(name, offer);
     }
     writer.finish()
 }

@@ -157,11 +157,12 @@ impl Server {
 
     fn check(&mut self, s: u64, flow: Flow, message: &Message) -> Verdict {
         let home = Home { settings: &self.settings, listeners: &[] };
-        self.authenticator.check(at(s), home, 0, flow, message, &CLAIM)
+        self.authenticator.check(at(s), home, (Asks::Server, 0), flow, message, &CLAIM)
     }
 
     fn challenge(&mut self, s: u64, flow: Flow, message: &Message, stale: bool) -> Option<String> {
-        let bytes = self.authenticator.challenge(at(s), &self.settings, 0, flow, message, stale)?;
+        let bytes =
+            self.authenticator.challenge(at(s), &self.settings, (Asks::Server, 0), flow, message, stale)?;
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
@@ -497,7 +498,7 @@ fn trusted_networks_addresses_and_open_peers() {
         let got = server.authenticator.check(
             at(1),
             Home { settings: &server.settings, listeners: &[] },
-            0,
+            (Asks::Server, 0),
             flow,
             &message,
             &claim,
@@ -511,7 +512,7 @@ fn trusted_networks_addresses_and_open_peers() {
     let got = server.authenticator.check(
         at(1),
         Home { settings: &server.settings, listeners: &[] },
-        0,
+        (Asks::Server, 0),
         udp("192.0.2.20:5080"),
         &message,
         &claim,

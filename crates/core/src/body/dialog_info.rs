@@ -1,15 +1,18 @@
 //! `application/dialog-info+xml` (RFC 4235): the dialogs of a user, or the lamp of an extension as one dialog.
 //!
 //! In: a [`LampState`], a [`DialogInfo`], or a publisher's bytes. Out: a document with holes for version and entity, or a
-//! [`DialogInfo`]. It does not decide which dialogs a watcher sees, and does not merge partial documents.
+//! [`DialogInfo`]. Which of a resource's dialogs a watcher is shown, and how much of them, is decided in [`shown`].
+
+pub mod shown;
 
 use super::foreign::{Foreign, Keeper};
 use super::xml::{Document, Element};
 use super::xml_writer::{Part, XmlWriter};
 use super::{BodyError, EncodedBody, Hole, NotifyRinging, Style, Variant, freeswitch};
-use crate::composition::extension::LampState;
+use crate::composition::extension::{Caller, LampState};
 use crate::device_state::ExtensionState;
 use crate::limits;
+use crate::time::UnixTime;
 
 /// The content type.
 pub const CONTENT_TYPE: &str = "application/dialog-info+xml";
@@ -78,10 +81,10 @@ impl Dialog {
     pub fn is_held(&self) -> bool {
         let target = self.local.target.as_ref();
         target.is_some_and(|target| {
-            target.params.iter().any(|(name, value)| {
-                name.eq_ignore_ascii_case("+sip.rendering")
-                    && value.trim_matches('"').eq_ignore_ascii_case("no")
-            })
+            target
+                .params
+                .iter()
+                .any(|(name, value)| is_rendering(name) && value.trim_matches('"').eq_ignore_ascii_case("no"))
         })
     }
 }
@@ -130,6 +133,14 @@ pub enum DialogEvent {
     Timeout,
 }
 
+/// The Contact parameter that says whether media is heard (RFC 4235 §5.2).
+const RENDERING: &str = "+sip.rendering";
+
+/// Whether a parameter is that one. Interop: the RFC's own example leaves the plus sign out.
+pub(crate) fn is_rendering(name: &str) -> bool {
+    name.trim_start_matches('+').eq_ignore_ascii_case(RENDERING.trim_start_matches('+'))
+}
+
 const DIRECTIONS: [(&str, Direction); 2] =
     [("initiator", Direction::Initiator), ("recipient", Direction::Recipient)];
 /// The words RFC 4235's own examples use for `recipient` and for the attribute `event`.
@@ -161,6 +172,11 @@ fn name_of<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'stat
 }
 
 impl DialogState {
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        named(&STATES, name)
+    }
+
     /// The RFC's word for it.
     pub fn name(self) -> &'static str {
         name_of(&STATES, self)
@@ -194,10 +210,21 @@ pub struct Participant {
     pub identity: Option<Identity>,
     /// Where it is (its Contact).
     pub target: Option<Target>,
+    /// The session description it uses (RFC 4235 §4.1.6.3).
+    pub session: Option<SessionDescription>,
     /// The last CSeq it used.
     pub cseq: Option<u32>,
     /// What else it says.
     pub foreign: Vec<Foreign>,
+}
+
+/// A session description.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionDescription {
+    /// Its media type, as in `application/sdp`.
+    pub content_type: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// A Contact with its parameters.
@@ -213,7 +240,10 @@ impl DialogInfo {
     /// The document, with holes for version and entity; its own are not written.
     pub fn encode(&self) -> EncodedBody {
         let mut w = start(XmlWriter::new(), if self.partial { "partial" } else { "full" });
-        self.dialogs.iter().for_each(|dialog| encode_dialog(&mut w, dialog));
+        for dialog in &self.dialogs {
+            let duration = dialog.duration_s.map(|seconds| seconds.to_string());
+            encode_dialog(&mut w, dialog, duration.as_deref().map(Part::Text), None);
+        }
         self.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
         w.finish()
     }
@@ -282,7 +312,7 @@ fn decode_dialog(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<Dialog
         match child.name() {
             "state" => {
                 let unknown = || keeper.document().error(child, "dialog state not known");
-                state = Some(named(&STATES, &child.trimmed()).ok_or_else(unknown)?);
+                state = Some(DialogState::named(&child.trimmed()).ok_or_else(unknown)?);
                 let event = child.attr("event").or(child.attr(REASON));
                 dialog.event = event.and_then(|name| named(&EVENTS, name));
                 let code = child.attr("code").and_then(|code| code.trim().parse().ok());
@@ -322,6 +352,10 @@ fn decode_participant(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<P
     for child in element.children() {
         match child.name() {
             "identity" if child.namespace() == NAMESPACE => side.identity = Some(decode_identity(child)),
+            "session-description" if child.namespace() == NAMESPACE => {
+                let content_type = child.attr("type").unwrap_or("application/sdp").to_owned();
+                side.session = Some(SessionDescription { content_type, text: child.trimmed().into_owned() });
+            }
             "cseq" if child.namespace() == NAMESPACE => side.cseq = child.trimmed().parse().ok(),
             "target" if child.namespace() == NAMESPACE => {
                 let params = child.children().filter_map(|param| {
@@ -344,7 +378,13 @@ pub(super) fn start(mut w: XmlWriter, state: &'static str) -> XmlWriter {
     w
 }
 
-fn encode_dialog(w: &mut XmlWriter, dialog: &Dialog) {
+/// Writes one dialog. `rendering` is the value of `+sip.rendering` at the user's own target, where it is known beside it.
+fn encode_dialog(
+    w: &mut XmlWriter,
+    dialog: &Dialog,
+    duration: Option<Part<'_>>,
+    rendering: Option<&'static str>,
+) {
     w.open("dialog").attr("id", dialog.id.as_str());
     w.attr_opt("call-id", dialog.call_id.as_deref());
     w.attr_opt("local-tag", dialog.local_tag.as_deref());
@@ -354,8 +394,8 @@ fn encode_dialog(w: &mut XmlWriter, dialog: &Dialog) {
     w.attr_opt("event", dialog.event.map(|event| name_of(&EVENTS, event)));
     w.attr_opt("code", dialog.code.map(|code| code.to_string()).as_deref());
     w.text(dialog.state.name()).close();
-    if let Some(seconds) = dialog.duration_s {
-        w.leaf("duration", seconds.to_string().as_str());
+    if let Some(duration) = duration {
+        w.leaf("duration", duration);
     }
     if let Some(replaces) = &dialog.replaces {
         w.open("replaces").attr("call-id", replaces.call_id.as_str());
@@ -371,8 +411,8 @@ fn encode_dialog(w: &mut XmlWriter, dialog: &Dialog) {
         dialog.route_set.iter().for_each(|hop| _ = w.leaf("hop", hop.as_str()));
         w.close();
     }
-    encode_participant(w, "local", &dialog.local);
-    encode_participant(w, "remote", &dialog.remote);
+    encode_participant(w, "local", &dialog.local, rendering);
+    encode_participant(w, "remote", &dialog.remote, None);
     dialog.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
     w.close();
 }
@@ -382,20 +422,34 @@ fn encode_identity(w: &mut XmlWriter, name: &'static str, identity: &Identity) {
     w.text(identity.uri.as_str()).close();
 }
 
-fn encode_participant(w: &mut XmlWriter, name: &'static str, side: &Participant) {
-    if *side == Participant::default() {
+fn encode_participant(
+    w: &mut XmlWriter,
+    name: &'static str,
+    side: &Participant,
+    rendering: Option<&'static str>,
+) {
+    if *side == Participant::default() && rendering.is_none() {
         return;
     }
     w.open(name);
     if let Some(identity) = &side.identity {
         encode_identity(w, "identity", identity);
     }
-    if let Some(target) = &side.target {
-        w.open("target").attr("uri", target.uri.as_str());
-        for (name, value) in &target.params {
+    if side.target.is_some() || rendering.is_some() {
+        // Why: where the user is may be unknown or not for this watcher, and the parameter needs a target to stand in.
+        let uri = side.target.as_ref().map_or(Part::Hole(Hole::Entity), |target| Part::Text(&target.uri));
+        w.open("target").attr("uri", uri);
+        for (name, value) in side.target.iter().flat_map(|target| &target.params) {
             w.open("param").attr("pname", name.as_str()).attr("pval", value.as_str()).close();
         }
+        if let Some(rendering) = rendering {
+            w.open("param").attr("pname", RENDERING).attr("pval", rendering).close();
+        }
         w.close();
+    }
+    if let Some(session) = &side.session {
+        w.open("session-description").attr("type", session.content_type.as_str());
+        w.text(session.text.as_str()).close();
     }
     if let Some(cseq) = side.cseq {
         w.leaf("cseq", cseq.to_string().as_str());
@@ -436,22 +490,22 @@ fn encode_lamp(lamp: &LampState, extension: &str, style: Style) -> EncodedBody {
     let mut w = start(if by_rfc { XmlWriter::new() } else { XmlWriter::pretty() }, "full");
     // RFC 4235 §3.5: full state with no dialog in it is how "no call" is said; Asterisk says it with a terminated one.
     if by_rfc && style.empty_when_idle && state == DialogState::Terminated {
+        encode_offline(&mut w, lamp, extension, style);
         return w.finish();
     }
     w.open("dialog").attr("id", extension);
-    if incoming && style.pickup && style.variant != Variant::Pjsip {
+    let caller = lamp.caller.as_ref().filter(|_| incoming);
+    let pickup = caller.filter(|caller| style.pickup && caller.pickup && style.variant != Variant::Pjsip);
+    if pickup.is_some() {
         w.attr_parts("call-id", &[Part::Text("pickup-"), Part::Hole(Hole::CallId)]);
     }
     if incoming {
         w.attr("direction", "recipient");
     }
-    if incoming && style.variant == Variant::Pjsip {
-        w.open("local")
-            .leaf("identity", Hole::Entity)
-            .open("target")
-            .attr("uri", Hole::Entity)
-            .close()
-            .close();
+    match style.variant {
+        Variant::Pjsip if incoming => encode_pjsip_caller(&mut w, caller),
+        Variant::ChanSip => pickup.into_iter().for_each(|caller| encode_caller(&mut w, caller)),
+        _ => {}
     }
     w.leaf("state", state.name());
     if lamp.extension == ExtensionState::Hold {
@@ -460,5 +514,50 @@ fn encode_lamp(lamp: &LampState, extension: &str, style: Style) -> EncodedBody {
         w.open("local").open("target").attr("uri", Hole::Entity);
         w.open("param").attr("pname", "+sip.rendering").attr(value, "no").close().close().close();
     }
+    w.close();
+    encode_offline(&mut w, lamp, extension, style);
     w.finish()
+}
+
+/// Who calls whom, as chan_sip writes it: both sides, the caller first, all before the state.
+fn encode_caller(w: &mut XmlWriter, caller: &Caller) {
+    for (name, identity) in [("remote", &caller.remote), ("local", &caller.local)] {
+        w.open(name).open("identity").attr("display", identity.display_name.as_deref().unwrap_or(""));
+        w.text(identity.uri.as_str()).close();
+        w.open("target").attr("uri", identity.uri.as_str()).close().close();
+    }
+}
+
+/// Who calls whom, as res_pjsip writes it; without a call only who was asked for.
+fn encode_pjsip_caller(w: &mut XmlWriter, caller: Option<&Caller>) {
+    if let Some(Caller { remote, .. }) = caller {
+        w.open("remote").open("identity").attr_opt("display", remote.display_name.as_deref());
+        w.text(remote.uri.as_str()).close();
+        w.open("target").attr("uri", remote.uri.as_str()).close().close();
+    }
+    w.open("local").open("identity");
+    w.attr_opt("display", caller.and_then(|caller| caller.local.display_name.as_deref()));
+    w.text(Hole::Entity).close().open("target").attr("uri", Hole::Entity).close().close();
+}
+
+/// The extension that tells somebody who is not there from somebody who is idle: a presence document (RFC 3863) beside the
+/// dialogs, where RFC 4235 §4.4 lets elements of other namespaces stand.
+fn encode_offline(w: &mut XmlWriter, lamp: &LampState, extension: &str, style: Style) {
+    if !style.offline_presence || lamp.extension != ExtensionState::Unavailable {
+        return;
+    }
+    w.open("presence").attr("xmlns", super::pidf::NAMESPACE).attr("entity", Hole::Entity);
+    w.open("tuple").attr("id", id_of(extension).as_str());
+    w.open("status").leaf("basic", "closed").close().close().close();
+}
+
+/// An XML id made of an extension.
+fn id_of(extension: &str) -> String {
+    let letters = extension.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    std::iter::once('t').chain(letters).collect()
+}
+
+/// Seconds since a dialog began, filled in when the document is sent so that they make no new document of the same state.
+fn duration_since(began_at: UnixTime) -> Part<'static> {
+    Part::Hole(Hole::SecondsSince(began_at))
 }

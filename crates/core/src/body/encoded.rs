@@ -21,6 +21,8 @@ pub enum Hole {
     CallId,
     /// Whole seconds from when the document is sent until then, rounded up; 0 after it.
     SecondsUntil(UnixTime),
+    /// Whole seconds from then until the document is sent; 0 before it.
+    SecondsSince(UnixTime),
     /// The presentity's URI with FreeSWITCH's pickup code before its user part: `sip:**6001@example.com`.
     PickupCode,
 }
@@ -111,6 +113,9 @@ impl EncodedBody {
         let text = match hole {
             Hole::Version => return decimal(values.version, sink),
             Hole::SecondsUntil(then) => return decimal(seconds_until(values.now, then), sink),
+            Hole::SecondsSince(then) => {
+                return decimal(u32::try_from(values.now.since(then).as_secs()).unwrap_or(u32::MAX), sink);
+            }
             Hole::PickupCode => {
                 let (scheme, rest) = values.entity.split_once(':').unwrap_or(("sip", values.entity));
                 return [scheme, ":**", rest].into_iter().for_each(|part| self.escaped(part, sink));

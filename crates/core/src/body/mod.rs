@@ -68,6 +68,12 @@ pub struct Style {
     pub pickup: bool,
     /// Add the `digium-presence` tuple, for Digium and Sangoma phones.
     pub digium: bool,
+    /// Show a held call as the call it is (chan_sip without `notifyhold`).
+    pub hold_as_call: bool,
+    /// At most one dialog per document.
+    pub single_dialog: bool,
+    /// Say beside the dialogs who is not there.
+    pub offline_presence: bool,
     /// Leave the urgent counts out of message summaries, for Cisco phones that stumble over them (`buggymwi`).
     pub buggy_mwi: bool,
     /// Write no dialog at all for an idle lamp, instead of a terminated one; the imitating variants do as their models.
@@ -82,6 +88,9 @@ impl Style {
             ringing: None,
             pickup: false,
             digium: false,
+            hold_as_call: false,
+            single_dialog: false,
+            offline_presence: false,
             buggy_mwi: false,
             empty_when_idle: false,
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::body::dialog_info::Identity;
 use crate::body::presence_document::PresenceDocument;
 use crate::device_state::{ExtensionState, PresenceState};
 
@@ -17,6 +18,19 @@ pub struct LampState {
     pub all_unavailable: bool,
     /// What the person said of themselves, where the hint has a presence part.
     pub presence: Option<PresenceState>,
+    /// Who calls, while it rings and that is known and wanted.
+    pub caller: Option<Caller>,
+}
+
+/// The two sides of the oldest call that rings at an extension.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Who calls.
+    pub remote: Identity,
+    /// Who is called.
+    pub local: Identity,
+    /// `notifycid` lets documents name the call, so that it can be picked up.
+    pub pickup: bool,
 }
 
 impl LampState {

@@ -1,3 +1,4 @@
 //! Composition: what many sources say becomes one event state.
 
+pub mod dialogs;
 pub mod extension;

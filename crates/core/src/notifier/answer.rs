@@ -1,5 +1,6 @@
 //! What a watcher answers to a NOTIFY, or does not (RFC 6665 §4.2.2, RFC 5057 §5.1).
 
+use super::subscription::{EndReason, Text};
 use crate::limits;
 use crate::node::{Node, Timer};
 use crate::settings::OnTimeout;
@@ -30,7 +31,11 @@ impl Node {
         subscription.answered_at = now.wall;
         if (200..300).contains(&status) {
             subscription.failures = 0;
+            subscription.told_revision = Some(subscription.sent_revision);
             self.counters.notifies_ok += 1;
+            if self.was_told_the_end(slot) {
+                return self.end(now, slot, EndReason::NoResource, None);
+            }
             return self.go_on(now, slot);
         }
         self.counters.notifies_failed += 1;
@@ -57,6 +62,17 @@ impl Node {
             }
         }
         self.try_later(now, slot, wait, retry_after_s);
+    }
+
+    /// Whether what a subscription asked for by the parameters of Event is over, and its watcher knows.
+    fn was_told_the_end(&mut self, slot: u32) -> bool {
+        let Some(subscription) = self.subscriptions.get(slot) else { return false };
+        let params = subscription.text(Text::EventParams).to_owned();
+        if params.is_empty() || subscription.pending || subscription.ending.is_some() {
+            return false;
+        }
+        let (resource, package) = (subscription.resource, subscription.package);
+        self.composed(resource, package).is_some_and(|state| package.get().is_over(&state, &params))
     }
 
     /// The stream closed under a NOTIFY: the newest state goes out by another way.

@@ -21,6 +21,7 @@ mod subscribe;
 pub(crate) mod subscription;
 mod unsolicited;
 
+pub(crate) use send::routed;
 pub(crate) use subscribe::{bad_event, user_agent_of};
 pub(crate) use unsolicited::Unsolicited;
 
@@ -62,24 +63,25 @@ impl Subscriptions {
         Self { slots: Slots::default(), by_identity, hasher, marks: Slots::default(), last_stored }
     }
 
-    /// A hash of what makes two subscriptions the same one: the watcher, the resource, the Event with its id, and the
-    /// phone (its instance, else its Contact URI).
+    /// A hash of what makes two subscriptions the same one: the watcher, the resource, the Event with its id and what else
+    /// of it decides what is shown, and the phone (its instance, else its Contact URI).
     fn identity(
         &self,
         watcher: &str,
         resource: ResourceId,
         package: PackageId,
-        id: &str,
+        (id, params): (&str, &str),
         phone: &str,
     ) -> u64 {
         use std::hash::BuildHasher;
-        self.hasher.hash_one((watcher, resource, package, id, phone))
+        self.hasher.hash_one((watcher, resource, package, id, params, phone))
     }
 
     fn identity_of(&self, subscription: &Subscription) -> u64 {
         let phone = subscription.text_opt(Text::Instance).unwrap_or_else(|| subscription.text(Text::Target));
-        let (watcher, id) = (subscription.text(Text::Watcher), subscription.text(Text::EventId));
-        self.identity(watcher, subscription.resource, subscription.package, id, phone)
+        let event = (subscription.text(Text::EventId), subscription.text(Text::EventParams));
+        let (watcher, resource) = (subscription.text(Text::Watcher), subscription.resource);
+        self.identity(watcher, resource, subscription.package, event, phone)
     }
 
     /// A subscription by slot.
@@ -350,6 +352,8 @@ impl Node {
             forced: undone,
             ending: None,
             sent_hash: 0,
+            sent_revision: 0,
+            told_revision: None,
             told: None,
             last_answer: None,
             answered_at: now.wall,

@@ -1,15 +1,18 @@
 //! Writing and sending NOTIFYs (RFC 6665 §4.2.2): a shared body, a head from the dialog, one in flight.
 
 use super::subscription::{EndReason, Subscription, Text};
+use crate::body::dialog_info::shown::Reveal;
 use crate::body::{EncodedBody, HoleValues, Style, Variant};
+use crate::devices::Provider;
 use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Transport};
 use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
-use crate::packages::{Content, PackageId, Subject};
-use crate::resource::{Resource, ResourceId, ResourceKey, SharedBody};
+use crate::packages::{Class, Content, PackageId, Subject};
+use crate::resource::{ResourceId, ResourceKey, SharedBody};
+use crate::settings::{DialogOffline, DialogReveal};
 use crate::tickets::Undo;
 use crate::time::{Now, UnixTime};
 use crate::transaction::Branch;
@@ -19,6 +22,18 @@ use lampyris_sip::{Name, RequestWriter, Uri};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// One watcher's document.
+struct Document {
+    /// The body with its holes.
+    body: Arc<EncodedBody>,
+    /// Hash of the whole state as this class of watchers sees it, whatever part of it the body has.
+    hash: u64,
+    /// The state in a word.
+    word: Option<&'static str>,
+    /// The state's revision.
+    revision: u32,
+}
 
 impl Node {
     /// Sends the current state if the watcher has not been told it and nothing is in the way.
@@ -37,7 +52,7 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some((body, hash, word)) = self.body_for(slot) else { return };
+        let Some(Document { body, hash, word, revision }) = self.document_for(slot) else { return };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         let forced = std::mem::take(&mut subscription.forced);
         subscription.pending = false;
@@ -46,7 +61,7 @@ impl Node {
         if !forced && subscription.sent_hash == hash {
             return;
         }
-        subscription.sent_hash = hash;
+        (subscription.sent_hash, subscription.sent_revision) = (hash, revision);
         let expires_s = subscription.expires_s(now.wall);
         if let Some(token) = subscription.retry.take() {
             self.timers.cancel(token);
@@ -73,7 +88,7 @@ impl Node {
         // RFC 6665 §4.2.1.4: state may come along; for a fetch it must. A resource that is gone has none.
         let body = match reason {
             EndReason::NoResource | EndReason::Rejected => None,
-            _ => self.body_for(slot).map(|(body, ..)| body),
+            _ => self.document_for(slot).map(|document| document.body),
         };
         let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
@@ -140,15 +155,8 @@ impl Node {
         let contact = self.our_contact(flow, subscription.text(Text::Asked));
         let server_name = &self.facts.settings.server_name;
         let write = |branch: &Branch| {
-            write_notify(
-                subscription,
-                (transport, advertised),
-                branch,
-                &contact,
-                server_name,
-                state,
-                (body, now.wall),
-            )
+            let body = (body, now.wall);
+            write_notify(subscription, (transport, advertised), branch, &contact, server_name, state, body)
         };
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
@@ -186,66 +194,124 @@ impl Node {
         self.store_subscription(slot, Undo::No)
     }
 
-    /// The body for a watcher, its hash, and the state in a word.
-    fn body_for(&mut self, slot: u32) -> Option<(Arc<EncodedBody>, u64, Option<&'static str>)> {
+    /// What a watcher is to be shown now.
+    fn document_for(&mut self, slot: u32) -> Option<Document> {
         let subscription = self.subscriptions.get(slot)?;
         let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
         let style = self.style_of(subscription.profile);
-        self.shared_body(resource, package, format, style)
+        let (told, failures) = (subscription.told_revision, subscription.failures);
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        // Why: after a NOTIFY that may have been lost there is a gap in the versions, which only full state closes.
+        let partial = failures == 0 && profile.is_some_and(|profile| profile.partial_dialogs);
+        let params = subscription.text(Text::EventParams).to_owned();
+        let watched = &self.facts.resources.get(resource)?.key;
+        let reveal = self.reveal_to(subscription.text(Text::Watcher), watched);
+        let content = self.composed(resource, package)?;
+        let (word, revision) = (package.get().word(&content), package.get().revision(&content));
+        let whole = Class { reveal, told: None, partial: false, params: &params };
+        let (body, hash) = self.shared_body(resource, package, format, style, whole)?;
+        let told = told.and_then(|told| package.get().base(&content, told));
+        let body = match told {
+            None => body,
+            told => self.shared_body(resource, package, format, style, Class { told, partial, ..whole })?.0,
+        };
+        Some(Document { body, hash, word, revision })
     }
 
-    /// How a watcher's documents look: its profile's choice, and what sip.conf says of ringing.
+    /// How much of the calls at a resource a watcher is shown: everything of its own, else as configured.
+    pub(super) fn reveal_to(&self, watcher: &str, key: &ResourceKey) -> Reveal {
+        let settings = &self.facts.settings;
+        let peer = settings.peers.get(watcher);
+        let is_own = match peer {
+            // Why: users without a peer entry are known by their address.
+            None => key.to_string() == watcher,
+            Some(peer) if self.facts.user_key(peer) == *key => true,
+            Some(peer) => {
+                let resource = self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id));
+                let devices = resource.map_or(&[][..], |resource| &resource.devices);
+                let own = |device| {
+                    let device = self.facts.devices.get(device);
+                    device.is_some_and(|d| matches!(&d.provider, Provider::Peer(name) if *name == peer.name))
+                };
+                !devices.is_empty() && devices.iter().all(|device| own(*device))
+            }
+        };
+        let policy = peer.and_then(|peer| peer.dialog_reveal).unwrap_or(settings.watch.dialog_reveal);
+        match policy {
+            _ if is_own => Reveal::Own,
+            DialogReveal::Party => Reveal::Party,
+            DialogReveal::State => Reveal::State,
+        }
+    }
+
+    /// How a watcher's documents look: its profile's choice, and what sip.conf says of ringing, holding and callers.
     pub(super) fn style_of(&self, profile: u16) -> Style {
         let settings = &self.facts.settings;
         let profile = settings.profiles.get(usize::from(profile));
         let variant = profile.map(|profile| profile.variant).unwrap_or_default();
         // Why: chan_pjsip has its own rule for ringing beside a call; `None` is the variant's own.
         let ringing = (variant != Variant::Pjsip).then_some(settings.notify_ringing);
-        let buggy_mwi = profile.is_some_and(|profile| profile.buggy_mwi);
-        let digium = profile.is_some_and(|profile| profile.digium);
-        let empty_when_idle = profile.is_some_and(|profile| !profile.idle_dialog);
-        Style { ringing, buggy_mwi, digium, empty_when_idle, ..Style::of(variant) }
+        Style {
+            ringing,
+            pickup: variant == Variant::ChanSip,
+            hold_as_call: !settings.notify_hold,
+            buggy_mwi: profile.is_some_and(|profile| profile.buggy_mwi),
+            digium: profile.is_some_and(|profile| profile.digium),
+            empty_when_idle: profile.is_some_and(|profile| !profile.idle_dialog),
+            single_dialog: profile.is_some_and(|profile| profile.single_dialog),
+            offline_presence: matches!(variant, Variant::Rfc | Variant::Cisco)
+                && settings.watch.dialog_offline == DialogOffline::Presence,
+            ..Style::of(variant)
+        }
     }
 
-    /// The body of one format and style, encoded once.
+    /// The body of one format, style and class of watchers, encoded once, and the hash of its bytes.
     pub(super) fn shared_body(
         &mut self,
         resource: ResourceId,
         package: PackageId,
         format: u8,
         style: Style,
-    ) -> Option<(Arc<EncodedBody>, u64, Option<&'static str>)> {
+        class: Class<'_>,
+    ) -> Option<(Arc<EncodedBody>, u64)> {
         let content = self.composed(resource, package)?;
-        let word = package.get().word(&content);
         let state = self.facts.resources.package(resource, package)?;
-        if let Some(shared) =
-            state.bodies.iter().find(|shared| shared.format == format && shared.style == style)
-        {
-            return Some((shared.body.clone(), shared.hash, word));
+        let Class { reveal, told, partial, params } = class;
+        // Why: hardly two watchers ask for the same dialog, so such documents are not kept.
+        let is_shared = params.is_empty();
+        let same = |shared: &&SharedBody| {
+            let known = (shared.format, shared.style, shared.reveal, shared.told, shared.partial);
+            known == (format, style, reveal, told, partial)
+        };
+        if is_shared && let Some(shared) = state.bodies.iter().find(same) {
+            return Some((shared.body.clone(), shared.hash));
         }
-        let name = subject_name(self.facts.resources.get(resource)?);
-        let body = package.get().encode(&content, usize::from(format), Subject { name }, style);
+        let name = self.facts.resources.get(resource)?.key.name();
+        let body = package.get().encode(&content, usize::from(format), Subject { name, class }, style);
         let hash = fnv1a(body.shared_bytes());
         let body = Arc::new(body);
-        let state = self.facts.resources.package_mut(resource, package)?;
-        state.bodies.push(SharedBody { format, style, body: body.clone(), hash });
-        Some((body, hash, word))
+        if is_shared {
+            let shared = SharedBody { format, style, reveal, told, partial, body: body.clone(), hash };
+            self.facts.resources.package_mut(resource, package)?.bodies.push(shared);
+        }
+        Some((body, hash))
     }
 
     /// What a package says of a resource now, composed once.
-    fn composed(&mut self, resource: ResourceId, package: PackageId) -> Option<Content> {
+    pub(super) fn composed(&mut self, resource: ResourceId, package: PackageId) -> Option<Content> {
         let entry = self.facts.resources.get(resource)?;
         if let Some(content) = &entry.packages.get(package.index())?.composed {
             return Some(content.clone());
         }
         let content = package.get().compose(&View::new(&self.facts, entry, package));
-        self.facts.resources.package_mut(resource, package)?.composed = Some(content.clone());
+        let state = self.facts.resources.package_mut(resource, package)?;
+        (state.composed, state.before) = (Some(content.clone()), None);
         Some(content)
     }
 
     /// A hash of what watchers of a resource are shown: of the package's first format as the RFCs want it.
     pub(crate) fn shown_hash(&mut self, resource: ResourceId, package: PackageId) -> Option<u64> {
-        self.shared_body(resource, package, 0, Style::default()).map(|(_, hash, _)| hash)
+        self.shared_body(resource, package, 0, Style::default(), Class::default()).map(|(_, hash)| hash)
     }
 
     /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow.
@@ -318,7 +384,7 @@ fn write_notify(
 
 /// Request-URI and Route of a request in a dialog (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, and
 /// swaps places with the target.
-pub(super) fn routed<'t>(target: &'t str, routes: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
+pub(crate) fn routed<'t>(target: &'t str, routes: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
     if routes.is_empty() {
         return (target.into(), "".into());
     }
@@ -348,15 +414,6 @@ fn uri_of(value: &str) -> &str {
 fn plain_uri(uri: &str) -> &str {
     let at = uri.find('@').unwrap_or(0);
     uri[at..].find([';', '?']).map_or(uri, |end| &uri[..at + end])
-}
-
-/// The name element ids are made of.
-fn subject_name(resource: &Resource) -> &str {
-    match &resource.key {
-        ResourceKey::Extension { extension, .. } => extension,
-        ResourceKey::User { user, .. } => user,
-        ResourceKey::Mailbox(name) => name,
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! What is checked, in this order: the dialog, the package, may this peer subscribe at all, the Contact, the resource, may
 //! this watcher watch it, the body format, the life asked for. Only then is anything changed.
 
-use super::subscription::{EndReason, Subscription, Text, Texts, local_tag, slot_of_tag};
+use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
 use crate::authn::Identity;
+use crate::body::dialog_info::shown::Reveal;
 use crate::features::{Feature, Features};
 use crate::limits;
 use crate::node::Node;
@@ -27,6 +28,7 @@ struct Wish {
     resource: ResourceKey,
     package: PackageId,
     event_id: String,
+    event_params: String,
     format: u8,
     expires_s: u32,
     target: String,
@@ -67,7 +69,7 @@ impl Node {
             package: wish.package,
             format: wish.format,
             profile: wish.profile,
-            texts: Texts::pack([""; 13]),
+            texts: Texts::pack([""; TEXTS]),
             flow: request.flow,
             remote_cseq: message.cseq().seq,
             local_cseq: 0,
@@ -86,6 +88,8 @@ impl Node {
             forced: true,
             ending: fetch.then_some(EndReason::Timeout),
             sent_hash: 0,
+            sent_revision: 0,
+            told_revision: None,
             told: None,
             last_answer: None,
             answered_at: now.wall,
@@ -94,6 +98,7 @@ impl Node {
         let tag = local_tag(slot, random);
         let texts = Texts::pack([
             &wish.event_id,
+            &wish.event_params,
             message.call_id(),
             &tag,
             message.from_tag().unwrap_or(""),
@@ -143,7 +148,8 @@ impl Node {
     /// An older subscription of the same phone to the same thing: the new one replaces it.
     fn same_subscription(&self, watcher: &str, resource: u32, wish: &Wish) -> Option<u32> {
         let phone = if wish.instance.is_empty() { &wish.target } else { &wish.instance };
-        let identity = self.subscriptions.identity(watcher, resource, wish.package, &wish.event_id, phone);
+        let event = (wish.event_id.as_str(), wish.event_params.as_str());
+        let identity = self.subscriptions.identity(watcher, resource, wish.package, event, phone);
         let slot = *self.subscriptions.by_identity.get(&identity)?;
         let old = self.subscriptions.get(slot)?;
         // Why: two things may share a hash.
@@ -156,7 +162,7 @@ impl Node {
             && old.text(Text::Watcher) == watcher
             && old.resource == resource
             && old.package == wish.package
-            && old.text(Text::EventId) == wish.event_id;
+            && (old.text(Text::EventId), old.text(Text::EventParams)) == event;
         same.then_some(slot)
     }
 
@@ -241,6 +247,7 @@ impl Node {
             }
             subscription.pending = true;
             subscription.forced = true;
+            subscription.told_revision = None;
             subscription.failures = 0;
         }
         self.enter(now, slot);
@@ -333,8 +340,30 @@ impl Node {
         let expires_s = self.granted(message)?;
         let routes = route_set(message)?;
         let event_id = event.id().unwrap_or("").to_owned();
+        let event_params = package.get().event_params(event.params);
+        let event_params = event_params.map_err(|why| Reject::BadRequest(why.into()))?;
+        if event_params.len() > limits::EVENT_PARAMS_BYTES_MAX {
+            return Err(Reject::BadRequest("parameters of Event too long".into()));
+        }
+        // RFC 4235 §3.7.2: who may not see identifiers may not subscribe by them.
+        let watcher = request.identity.name(&self.facts.settings);
+        if !event_params.is_empty() && self.reveal_to(&watcher, &resource) == Reveal::State {
+            return Err(Reject::Forbidden);
+        }
         let set = self.wished_features(request, package, &resource)?;
-        Ok(Wish { resource, package, event_id, format, expires_s, target, instance, routes, profile, set })
+        Ok(Wish {
+            resource,
+            package,
+            event_id,
+            event_params,
+            format,
+            expires_s,
+            target,
+            instance,
+            routes,
+            profile,
+            set,
+        })
     }
 
     /// `allowsubscribe`, of the general section and of the peer.

@@ -15,6 +15,8 @@ use crate::transaction::ClientId;
 pub(crate) enum Text {
     /// `id` of Event, verbatim; empty where there is none.
     EventId,
+    /// The parameters of Event that the package keeps.
+    EventParams,
     /// Call-ID.
     CallId,
     /// Our tag.
@@ -41,7 +43,8 @@ pub(crate) enum Text {
     OriginBranch,
 }
 
-const TEXTS: usize = Text::OriginBranch as usize + 1;
+/// How many strings there are.
+pub(crate) const TEXTS: usize = Text::OriginBranch as usize + 1;
 
 /// Strings packed into one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +166,10 @@ pub(crate) struct Subscription {
     pub(crate) ending: Option<EndReason>,
     /// Hash of the document sent last.
     pub(crate) sent_hash: u64,
+    /// Revision of the state sent last.
+    pub(crate) sent_revision: u32,
+    /// Revision of the state that the watcher acknowledged, since it was last shown everything.
+    pub(crate) told_revision: Option<u32>,
     /// The state word of the document sent last.
     pub(crate) told: Option<&'static str>,
     /// Status of the last answer; 408 where there was none.
@@ -196,6 +203,7 @@ impl Subscription {
             resource,
             package: self.package.name().to_owned(),
             event_id: self.text_opt(Text::EventId).map(str::to_owned),
+            event_params: own(Text::EventParams),
             call_id: own(Text::CallId),
             local_tag: own(Text::LocalTag),
             remote_tag: own(Text::RemoteTag),
@@ -243,6 +251,7 @@ impl Before {
 pub(crate) fn texts_of(record: &SubscriptionRecord) -> Texts {
     Texts::pack([
         record.event_id.as_deref().unwrap_or(""),
+        &record.event_params,
         &record.call_id,
         &record.local_tag,
         &record.remote_tag,
@@ -276,10 +285,25 @@ mod tests {
 
     #[test]
     fn texts_come_back_and_change_one_by_one() {
-        let parts =
-            ["", "call", "lt", "rt", "<sip:a@x>", "<sip:b@x>", "sip:a@x", "b", "sip:b@1", "", "", "ua", "z9"];
+        let parts = [
+            "",
+            "",
+            "call",
+            "lt",
+            "rt",
+            "<sip:a@x>",
+            "<sip:b@x>",
+            "sip:a@x",
+            "b",
+            "sip:b@1",
+            "",
+            "",
+            "ua",
+            "z9",
+        ];
         let texts = Texts::pack(parts);
         assert_eq!(texts.get(Text::EventId), "");
+        assert_eq!(texts.get(Text::EventParams), "");
         assert_eq!(texts.get(Text::CallId), "call");
         assert_eq!(texts.get(Text::OriginBranch), "z9");
         let changed = texts.with(&[(Text::Target, "sip:b@2"), (Text::EventId, "7")]);

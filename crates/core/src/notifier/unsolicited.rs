@@ -14,7 +14,7 @@ use crate::flow::Flow;
 use crate::journal::BindingRecord;
 use crate::node::{Node, Requester};
 use crate::notifier::subscription::Text;
-use crate::packages::{PackageId, Watched};
+use crate::packages::{Class, PackageId, Watched};
 use crate::registrar::contact_id;
 use crate::resource::ResourceKey;
 use crate::settings::Peer;
@@ -155,7 +155,8 @@ impl Node {
         let resource = self.resource(now, &key);
         for binding in bindings {
             let style = self.style_of(self.profile_for(Some(&peer.name), &binding.user_agent));
-            let Some((body, hash, _)) = self.shared_body(resource, package, 0, style) else { continue };
+            let shared = self.shared_body(resource, package, 0, style, Class::default());
+            let Some((body, hash)) = shared else { continue };
             let id = (aor.clone(), contact_id(&binding));
             if !self.unsolicited.wants(&id, &binding.call_id, hash) {
                 continue;

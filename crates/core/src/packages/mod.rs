@@ -3,10 +3,12 @@
 //! Allow-Events, 489, 406, documents, PUBLISH and the table-wide tests read this table; a package's name stands in its
 //! own file only.
 
+use crate::body::dialog_info::shown::Reveal;
 use crate::body::{BodyError, EncodedBody, Style};
 use crate::features::FeatureChange;
 use crate::journal::Counts;
 use crate::view_of::View;
+use lampyris_sip::Params;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub(crate) type Content = Arc<dyn Any + Send + Sync>;
 pub(crate) enum StateKind {
     /// The states of the devices behind a lamp: registrations, calls, commands.
     DeviceStates,
+    /// The dialogs of the devices behind a lamp, whether or not they change its state.
+    Calls,
     /// What was published.
     Publications,
     /// The message counts of a mailbox.
@@ -66,11 +70,37 @@ pub(crate) struct Calls {
     pub(crate) onhold: u32,
 }
 
+/// Whether a dialog is known from elsewhere, by Call-ID, tag of the publisher and tag of the other side.
+pub(crate) type IsTracked<'a> = dyn Fn(&str, Option<&str>, Option<&str>) -> bool + 'a;
+
 /// What a document is about, as far as all its watchers share it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     /// The extension or user part: element ids are made of it.
     pub(crate) name: &'a str,
+    /// Which of its watchers.
+    pub(crate) class: Class<'a>,
+}
+
+/// Watchers of one resource, package, format and style who are shown the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Class<'a> {
+    /// How much of other people's calls.
+    pub(crate) reveal: Reveal,
+    /// The revision they acknowledged, where something is new to them; `None` shows the state as it is.
+    pub(crate) told: Option<u32>,
+    /// They can read documents that hold only what is new to them.
+    pub(crate) partial: bool,
+    /// The parameters of Event that the package keeps.
+    pub(crate) params: &'a str,
+}
+
+/// What a publication says after a new body was merged into it.
+pub(crate) struct Merged<P> {
+    /// As the package understands it.
+    pub(crate) content: P,
+    /// As the journal keeps it.
+    pub(crate) body: Vec<u8>,
 }
 
 /// One body format of a package.
@@ -119,8 +149,25 @@ pub(crate) trait EventPackage: Sync + 'static {
     fn word(&self, _state: &Self::State) -> Option<&'static str> {
         None
     }
-    /// The calls that a publication says the publisher has.
-    fn calls(&self, _published: &Self::Published) -> Option<Calls> {
+    /// The parameters of Event that decide what a subscription is shown, to be kept with it; why they are refused.
+    fn event_params(&self, _params: Params<'_>) -> Result<String, &'static str> {
+        Ok(String::new())
+    }
+    /// A number that rises whenever the state changes, for packages that tell watchers only what is new to them.
+    fn revision(&self, _state: &Self::State) -> u32 {
+        0
+    }
+    /// The revision that stands for all who were told of everything up to `told`; `None` where nothing is new to them.
+    fn base(&self, _state: &Self::State, _told: u32) -> Option<u32> {
+        None
+    }
+    /// Whether all that a subscription with these parameters of Event asked for is over, and the subscription with it.
+    fn is_over(&self, _state: &Self::State, _params: &str) -> bool {
+        false
+    }
+    /// The calls that a publication says the publisher has; `is_tracked` tells those that need not be said (Call-ID, tag
+    /// of the publisher, tag of the other side).
+    fn calls(&self, _published: &Self::Published, _is_tracked: &IsTracked<'_>) -> Option<Calls> {
         None
     }
     /// The message counts in a publication.
@@ -129,6 +176,25 @@ pub(crate) trait EventPackage: Sync + 'static {
     }
     /// Whether a first publication speaks of the same things as an older one of the same publisher.
     fn replaces(&self, old: &Self::Published, new: &Self::Published) -> bool;
+    /// Whether a first publication tells again of all that an older one of the same publisher tells of, wherever it came
+    /// from.
+    fn supersedes(&self, _old: &Self::Published, _new: &Self::Published) -> bool {
+        false
+    }
+    /// What a publication says after a body came that follows `old`; `None` where that is the body as it came. `is_over`
+    /// knows what other publications said is over for good.
+    fn merged(
+        &self,
+        _old: Option<&Self::Published>,
+        _new: &Self::Published,
+        _is_over: &dyn Fn(&str) -> bool,
+    ) -> Option<Merged<Self::Published>> {
+        None
+    }
+    /// What a publication says is over for good, by names that mean the same in every publication for a resource.
+    fn over(&self, _published: &Self::Published) -> Vec<String> {
+        Vec::new()
+    }
     /// A publication in a few words, for people.
     fn summary(&self, published: &Self::Published) -> String;
 }
@@ -151,9 +217,21 @@ pub(crate) trait AnyPackage: Sync {
     fn encode(&self, state: &Content, format: usize, subject: Subject<'_>, style: Style) -> EncodedBody;
     /// `None` where no format takes this type.
     fn decode(&self, content_type: &str, body: &[u8]) -> Option<Result<Content, BodyError>>;
-    fn calls(&self, published: &Content) -> Option<Calls>;
+    fn event_params(&self, params: Params<'_>) -> Result<String, &'static str>;
+    fn revision(&self, state: &Content) -> u32;
+    fn base(&self, state: &Content, told: u32) -> Option<u32>;
+    fn is_over(&self, state: &Content, params: &str) -> bool;
+    fn calls(&self, published: &Content, is_tracked: &IsTracked<'_>) -> Option<Calls>;
     fn counts(&self, published: &Content) -> Option<Counts>;
     fn replaces(&self, old: &Content, new: &Content) -> bool;
+    fn supersedes(&self, old: &Content, new: &Content) -> bool;
+    fn merged(
+        &self,
+        old: Option<&Content>,
+        new: &Content,
+        is_over: &dyn Fn(&str) -> bool,
+    ) -> Option<(Content, Vec<u8>)>;
+    fn over(&self, published: &Content) -> Vec<String>;
     fn summary(&self, published: &Content) -> String;
 }
 
@@ -219,8 +297,24 @@ impl<P: EventPackage> AnyPackage for P {
         Some((format.decode)(body).map(|published| Arc::new(published) as Content))
     }
 
-    fn calls(&self, published: &Content) -> Option<Calls> {
-        EventPackage::calls(self, published.downcast_ref()?)
+    fn event_params(&self, params: Params<'_>) -> Result<String, &'static str> {
+        EventPackage::event_params(self, params)
+    }
+
+    fn revision(&self, state: &Content) -> u32 {
+        state.downcast_ref().map_or(0, |state| EventPackage::revision(self, state))
+    }
+
+    fn base(&self, state: &Content, told: u32) -> Option<u32> {
+        EventPackage::base(self, state.downcast_ref()?, told)
+    }
+
+    fn is_over(&self, state: &Content, params: &str) -> bool {
+        state.downcast_ref().is_some_and(|state| EventPackage::is_over(self, state, params))
+    }
+
+    fn calls(&self, published: &Content, is_tracked: &IsTracked<'_>) -> Option<Calls> {
+        EventPackage::calls(self, published.downcast_ref()?, is_tracked)
     }
 
     fn counts(&self, published: &Content) -> Option<Counts> {
@@ -230,6 +324,26 @@ impl<P: EventPackage> AnyPackage for P {
     fn replaces(&self, old: &Content, new: &Content) -> bool {
         let (old, new) = (old.downcast_ref(), new.downcast_ref());
         old.zip(new).is_some_and(|(old, new)| EventPackage::replaces(self, old, new))
+    }
+
+    fn supersedes(&self, old: &Content, new: &Content) -> bool {
+        let (old, new) = (old.downcast_ref(), new.downcast_ref());
+        old.zip(new).is_some_and(|(old, new)| EventPackage::supersedes(self, old, new))
+    }
+
+    fn merged(
+        &self,
+        old: Option<&Content>,
+        new: &Content,
+        is_over: &dyn Fn(&str) -> bool,
+    ) -> Option<(Content, Vec<u8>)> {
+        let old = old.and_then(|old| old.downcast_ref());
+        let Merged { content, body } = EventPackage::merged(self, old, new.downcast_ref()?, is_over)?;
+        Some((Arc::new(content), body))
+    }
+
+    fn over(&self, published: &Content) -> Vec<String> {
+        published.downcast_ref().map_or_else(Vec::new, |published| EventPackage::over(self, published))
     }
 
     fn summary(&self, published: &Content) -> String {

@@ -35,9 +35,10 @@ impl Branch {
         std::str::from_utf8(&self.text).unwrap_or(COOKIE)
     }
 
-    /// Reads a branch that [`Branch::new`] could have made.
+    /// Reads a branch that [`Branch::new`] could have made; the proxy puts a dot and more behind it.
     pub(super) fn parse(text: &str) -> Option<(u32, u64)> {
-        let digits = text.strip_prefix(COOKIE)?.as_bytes();
+        let digits = text.strip_prefix(COOKIE)?;
+        let digits = digits.split_once('.').map_or(digits, |(digits, _)| digits).as_bytes();
         if digits.len() != DIGITS {
             return None;
         }
@@ -69,6 +70,7 @@ mod tests {
             assert_eq!(branch.as_str().len(), 23);
             assert!(branch.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
             assert_eq!(Branch::parse(branch.as_str()), Some((slot, random)), "{}", branch.as_str());
+            assert_eq!(Branch::parse(&format!("{}.loop.tag", branch.as_str())), Some((slot, random)));
         }
     }
 

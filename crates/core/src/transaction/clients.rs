@@ -91,10 +91,6 @@ impl<U: Copy> Transactions<U> {
 
     /// Sends the CANCEL of an INVITE, under the INVITE's branch (RFC 3261 §9.1); `None` if that INVITE is answered
     /// or cancelled.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the proxy will use it; its state machine is tested here")
-    )]
     pub(crate) fn cancel(
         &mut self,
         now: Instant,
@@ -114,6 +110,12 @@ impl<U: Copy> Transactions<U> {
         }
         self.cancels.insert(invite.random, id.slot);
         Some((id, transmit))
+    }
+
+    /// The branch of a transaction that is not over.
+    pub(crate) fn branch_of(&self, id: ClientId) -> Option<Branch> {
+        let client = self.clients.get(id.slot).filter(|client| client.random == id.random)?;
+        Some(Branch::new(id.slot, client.random))
     }
 
     /// Takes a response. `ack` makes the ACK to a non-2xx from the INVITE's bytes ([`super::ack::ack`]).
@@ -148,6 +150,11 @@ impl<U: Copy> Transactions<U> {
         };
         self.settle_client(slot);
         answer
+    }
+
+    /// Who waits for this response.
+    pub(crate) fn waiting(&self, parts: &ResponseParts<'_>) -> Option<U> {
+        self.client_of(parts).and_then(|slot| self.clients.get(slot)).map(|client| client.user)
     }
 
     fn client_of(&self, parts: &ResponseParts<'_>) -> Option<u32> {

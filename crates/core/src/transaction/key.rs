@@ -95,6 +95,15 @@ impl Keys {
         self.key(&text)
     }
 
+    /// A short text that follows from these parts and nothing else, while this process lives; a `token`.
+    pub(super) fn fingerprint<'p>(&self, parts: impl Iterator<Item = &'p [u8]>) -> String {
+        let mut text = Text::default();
+        parts.for_each(|part| {
+            text.add(part);
+        });
+        format!("{:016x}", self.0.hash_one(text.0.as_slice()))
+    }
+
     /// What a merged request has in common with the one that came first; none inside a dialog.
     pub(super) fn merge(&self, parts: &Parts<'_>) -> Option<Key> {
         let mergeable = parts.to_tag.is_none() && !matches!(parts.method, "ACK" | "CANCEL");

@@ -182,6 +182,11 @@ impl<U: Copy> Transactions<U> {
         self.len() == 0
     }
 
+    /// A short token that follows from these parts: the same for a retransmission, not to be foreseen by others.
+    pub(crate) fn fingerprint<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> String {
+        self.keys.fingerprint(parts.into_iter())
+    }
+
     /// When `on_timeout` wants to be called.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.timers.next()

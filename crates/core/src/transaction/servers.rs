@@ -124,10 +124,6 @@ impl<U: Copy> Transactions<U> {
     }
 
     /// Gives an INVITE transaction the 100 to send should it stay unanswered for 200 ms (RFC 3261 §17.2.1).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the proxy will use it; its state machine is tested here")
-    )]
     pub(crate) fn trying_with(&mut self, id: ServerId, trying: Bytes) {
         if let Some(server) = self.server_mut(id)
             && server.response.is_empty()
@@ -174,10 +170,6 @@ impl<U: Copy> Transactions<U> {
     }
 
     /// Drops a server transaction that will never be answered.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the proxy will use it; its state machine is tested here")
-    )]
     pub(crate) fn forget(&mut self, id: ServerId) {
         if self.server_mut(id).is_some() {
             self.drop_server(id.slot);

@@ -351,7 +351,7 @@ mod tests {
             (&["devstate", "set", "Custom:night", "sleeping"], 2),
             (&["devstate", "set", "Custom:night", "inuse", "--for", "soon"], 2),
             (&["nudge"], 2),
-            (&["core", "show", "channels"], 2),
+            (&["core", "show", "applications"], 2),
             (&["core", "show", "hints", "--layout", "12"], 2),
         ];
         for (args, code) in rows {

@@ -10,7 +10,7 @@ use lampyris_core::view;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "show",
-    about: "Show hints, subscriptions, publications, registrations, devices, peers, mailboxes or phone profiles",
+    about: "Show hints, subscriptions, publications, registrations, devices, peers, calls, mailboxes or phone profiles",
     examples: &[
         ("show hints", "every lamp and its state"),
         ("show hint 60", "the lamps whose extension starts with 60"),
@@ -48,6 +48,8 @@ enum What {
     Devices,
     /// Every configured peer
     Peers,
+    /// Every call that passes through: who with whom, state, hold
+    Calls,
     /// Every mailbox
     Mailboxes,
     /// Every phone profile in the order they are tried, with its reason
@@ -63,6 +65,7 @@ fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
         What::Registrations => context.query(Command::Registrations, registrations),
         What::Devices => context.query(Command::Devices, devices),
         What::Peers => context.query(Command::Peers, peers),
+        What::Calls => context.query(Command::Calls, calls),
         What::Mailboxes => context.query(Command::Mailboxes, mailboxes),
         What::Profiles => context.query(Command::Profiles, profiles),
     }
@@ -236,6 +239,28 @@ fn peers(rows: &[view::Peer], width: Option<usize>) -> String {
         })
         .collect();
     listed("peer", &columns, &rows, width)
+}
+
+fn calls(rows: &[view::Call], width: Option<usize>) -> String {
+    let columns = [
+        Column::Text("Call"),
+        Column::Text("Caller"),
+        Column::Text("Callee"),
+        Column::Text("Dialled"),
+        Column::Text("State"),
+        Column::Text("Held by"),
+        Column::Number("For"),
+        Column::Long("Call-ID"),
+    ];
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|c| {
+            let hold = if c.hold.is_empty() { "-".to_owned() } else { c.hold.clone() };
+            let texts = [&c.id, &c.caller, &c.callee, &c.asked, &c.state].map(Clone::clone);
+            texts.into_iter().chain([hold, span::show(c.since_s), c.call_id.clone()]).collect()
+        })
+        .collect();
+    listed("call", &columns, &rows, width)
 }
 
 pub(super) fn mailboxes(rows: &[view::Mailbox], width: Option<usize>) -> String {
@@ -415,6 +440,21 @@ mod tests {
             peers(&[peer], None),
             "Peer  Host     Address  State        Qualify      Context  Watches\n\
              bob   dynamic  -        UNAVAILABLE  unmonitored  default        0\n\n1 peer\n"
+        );
+        let call = view::Call {
+            id: "5f3a-0".into(),
+            caller: "alice".into(),
+            callee: "bob".into(),
+            asked: "6001@default".into(),
+            state: "confirmed".into(),
+            hold: String::new(),
+            since_s: 61,
+            call_id: "abc".into(),
+        };
+        assert_eq!(
+            calls(&[call], None),
+            "Call    Caller  Callee  Dialled       State      Held by    For  Call-ID\n\
+             5f3a-0  alice   bob     6001@default  confirmed  -        1m01s  abc\n\n1 call\n"
         );
         let mailbox = view::Mailbox {
             mailbox: "100@default".into(),

@@ -13,6 +13,8 @@ pub(crate) enum Table {
     Server,
     /// `[limits]`.
     Limits,
+    /// `[calls]`.
+    Calls,
     /// `[domains."example.com"]`.
     Domain,
     /// `[peers.alice]`.
@@ -30,10 +32,11 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Top,
         Self::Server,
         Self::Limits,
+        Self::Calls,
         Self::Domain,
         Self::Peer,
         Self::Hints,
@@ -49,6 +52,7 @@ impl Table {
             Self::Top => "",
             Self::Server => "[server]",
             Self::Limits => "[limits]",
+            Self::Calls => "[calls]",
             Self::Domain => "[domains.\"NAME\"]",
             Self::Peer => "[peers.NAME]",
             Self::Hints => "[hints]",
@@ -67,6 +71,9 @@ impl Table {
             Self::Limits => {
                 "How long things live. A request that asks for less than a minimum gets 423 with \
                 Min-Expires; one that asks for more than a maximum gets the maximum."
+            }
+            Self::Calls => {
+                "How calls that pass through the server become lamps, and how it finds out that one is over."
             }
             Self::Domain => {
                 "A domain this server is responsible for. The first one of the file also answers for all \
@@ -188,6 +195,15 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Top."notify_hold", Kind::Boolean, "", "true", "false",
         "Whether a held call shows as on hold; `false` where there is a sip.conf, as in chan_sip.",
         "`notifyhold` of sip.conf; where users came from a system that did not show it."),
+    option!(Top."notify_cid", Kind::Choice(&["no", "yes", "ignore-context"]), "", "\"no\"", "\"ignore-context\"",
+        "Whether dialog documents in chan_sip's shape name the caller, and the call so that it can be picked up: `yes` only where the caller's context is that of the watched extension.",
+        "`notifycid` of sip.conf; documents in the RFC's shape name both anyway, as far as `dialog_reveal` lets them."),
+    option!(Top."dialog_reveal", Kind::Choice(&["party", "state"]), "", "\"party\"", "\"state\"",
+        "How much of a call its watchers are shown: also with whom and the identifiers that picking up needs, or only that there is one. Everybody sees all of their own calls.",
+        "RFC 4235 §3.6 advises `state` for strangers; colleagues pick up each other's calls."),
+    option!(Top."dialog_offline", Kind::Choice(&["idle", "presence"]), "", "\"idle\"", "\"presence\"",
+        "What dialog documents in the RFC's shape say of somebody who is not there: the same as of somebody idle, or also a `closed` presence document beside the dialogs.",
+        "An application that tells unregistered from idle; phones skip what they do not know."),
     option!(Top."flow_grace_s", Kind::Integer(0, DAY_S), "seconds", "5", "30",
         "How long a registration outlives its closed TCP connection.",
         "Long enough for a phone to reconnect, short enough that a lamp does not lie."),
@@ -245,6 +261,24 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Where a REGISTER names none.", "RFC 3261 §10.2.1.1."),
     option!(Limits."registration_max_s", Kind::Integer(1, YEAR_S), "seconds", "43200", "7200",
         "Longest registration.", "A lamp shows a dead phone as idle for this long at most."),
+    option!(Calls."settle_ms", Kind::Integer(0, 10_000), "milliseconds", "80", "0",
+        "How long a call that does not ring yet is not shown at the callee.",
+        "Most phones ring within it, so that a lamp goes straight to ringing; 0 shows every step."),
+    option!(Calls."hold_shows", Kind::Choice(&["holder", "held", "both"]), "", "\"holder\"", "\"both\"",
+        "Whose lamp shows that a call is on hold, where `notify_hold` shows it at all: who pressed the key, who waits, or both.",
+        "Asterisk shows it at who pressed the key."),
+    option!(Calls."probe_after_s", Kind::Integer(10, DAY_S), "seconds", "1800", "600",
+        "After how much silence the phones of a call are asked, with an OPTIONS inside its dialog, whether it is still there.",
+        "A BYE can get lost; without a session timer nothing else would ever end the call."),
+    option!(Calls."probe_every_s", Kind::Integer(10, DAY_S), "seconds", "300", "60",
+        "How often they are asked from then on.", "Any request of the phones themselves starts the silence anew."),
+    option!(Calls."default_route", Kind::Text, "", "none", "\"gateway\"",
+        "Peer that calls go to whose number names nobody here; without one they are answered 404.", "A trunk to the telephone network."),
+    option!(Calls."pickup_code", Kind::Text, "", "\"**\"", "\"*7\"",
+        "What is dialled before an extension to pick up the call that rings there; empty for nothing.",
+        "Phones are set up with the code of the system before."),
+    option!(Calls."group_pickup_code", Kind::Text, "", "\"*8\"", "\"*80\"",
+        "What is dialled to pick up a call that rings in one's `pickup_groups`; empty for nothing.", "As `pickupexten` of Asterisk's features.conf."),
     option!(Domain."aliases", Kind::Texts, "", "[]", "[\"pbx.example.com\"]",
         "Other names and addresses that mean the same domain.",
         "Phones that were set up with an address, or with an old name."),
@@ -294,6 +328,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Calls at which it shows Busy; 0 counts none.", "`call-limit` of sip.conf."),
     option!(Peer."busy_level", Kind::Integer(0, COUNT_MAX), "calls", "none", "1",
         "Calls from which on it shows Busy rather than InUse.", "`busylevel` of sip.conf."),
+    option!(Peer."device_state_busy_at", Kind::Integer(0, COUNT_MAX), "calls", "0", "1",
+        "Calls from which on a `PJSIP/` device shows busy; 0 for never.", "`device_state_busy_at` of pjsip.conf."),
     option!(Peer."qualify", Kind::BooleanOrInteger(1, 600_000), "milliseconds", "false", "true",
         "Ask it by OPTIONS whether it is there; a number is how long an answer may take, `true` is 2000.",
         "A phone whose plug was pulled shows Unavailable before its registration ends."),
@@ -301,6 +337,11 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Time between two OPTIONS.", "`qualifyfreq` of sip.conf."),
     option!(Peer."mailboxes", Kind::Texts, "", "[]", "[\"100@default\"]",
         "Mailboxes it owns; without `@CONTEXT` it is `@default`.", "Its message lamp."),
+    option!(Peer."call_groups", Kind::Texts, "", "[]", "[\"sales\", \"1\"]",
+        "Groups its calls belong to: only peers that have one of them in `pickup_groups` may pick these calls up.",
+        "`callgroup` and `namedcallgroup` of sip.conf. Without any, everybody in its domain may pick up by extension."),
+    option!(Peer."pickup_groups", Kind::Texts, "", "[]", "[\"sales\"]",
+        "Groups whose calls it may pick up.", "`pickupgroup` and `namedpickupgroup` of sip.conf."),
     option!(Peer."mwi_unsolicited", Kind::Boolean, "", "true where it comes from sip.conf, else false", "true",
         "Tell its phones their message counts without a subscription, when they register and when the counts change.",
         "Phones that never subscribe; `subscribemwi=no` of sip.conf."),
@@ -311,6 +352,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "May publish for anybody in its domain.", "A PBX that publishes the state of its phones."),
     option!(Peer."display", Kind::Text, "", "\"\"", "\"Alice Smith\"",
         "Name for people.", "`callerid` of sip.conf."),
+    option!(Peer."dialog_reveal", Kind::Choice(&["party", "state"]), "", "as `dialog_reveal` of the whole", "\"state\"",
+        "How much of other people's calls this peer is shown.", "A telephone in the hall; the reception's console where others see states only."),
     option!(Peer."profile", Kind::Text, "", "chosen by its User-Agent", "\"polycom\"",
         "Phone profile by name.", "A phone whose User-Agent is hidden or wrong."),
     option!(Context."include", Kind::Texts, "", "[]", "[\"shared\"]",
@@ -337,7 +380,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "An idle lamp is a terminated `<dialog>`; with `false` and the `rfc` or `cisco` variant, dialog-info then holds no dialog. Asterisk's variants always have one, `freeswitch` never.",
         "Yealink, Aastra, Bria and Grandstream keep the lamp lit when there is none."),
     option!(Profile."single_dialog", Kind::Boolean, "", "false", "true",
-        "At most one `<dialog>` in dialog-info: of several the one that tells most, in the order early, confirmed, proceeding, trying, terminated, and of equals the newest; the document is always whole.",
+        "At most one `<dialog>` in dialog-info: of several the first of ringing at the user, up, not answered yet, held, terminated, and of equals the oldest; the document is always whole.",
         "Phones that read only the first, or only the last."),
     option!(Profile."partial_dialogs", Kind::Boolean, "", "false", "true",
         "After the first, dialog-info may hold only the dialogs that changed, marked `state=\"partial\"` (RFC 4235 §3.4).",

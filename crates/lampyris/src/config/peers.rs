@@ -116,8 +116,11 @@ fn peer(
     peer.aliases =
         fields.aliases.iter().flat_map(|list| &list.value).map(|alias| alias.value.clone()).collect();
     peer.mailboxes = fields.mailboxes.as_ref().map(|list| list.value.clone()).unwrap_or_default();
+    peer.call_groups = fields.call_groups.as_ref().map(|list| list.value.clone()).unwrap_or_default();
+    peer.pickup_groups = fields.pickup_groups.as_ref().map(|list| list.value.clone()).unwrap_or_default();
     peer.access = fields.access.as_ref().map(|list| list.value.clone()).unwrap_or_default();
     peer.display = or(&fields.display).unwrap_or_default();
+    peer.dialog_reveal = fields.dialog_reveal.as_ref().map(|typed| typed.value);
     peer.role = fields.role.as_ref().map_or(peer.role, |role| role.value);
     peer.nat = fields.nat.as_ref().map_or(peer.nat, |nat| nat.value);
     let is = |field: &super::raw::Field<bool>, default| field.as_ref().map_or(default, |typed| typed.value);
@@ -131,6 +134,7 @@ fn peer(
         (None, true) => Some(u32::MAX),
     };
     peer.busy_level = fields.busy_level.as_ref().map(|level| level.value).filter(|level| *level > 0);
+    peer.busy_at = fields.busy_at.as_ref().map_or(0, |count| count.value);
     if let (Some(level), None) = (&fields.busy_level, peer.call_limit) {
         let cause = format!("`busylevel` does nothing for `{}`: its calls are not counted", name.value);
         report.warning(level.span, cause, "add `callcounter=yes` (in TOML `call_counter = true`)");

@@ -7,7 +7,10 @@ use super::diagnostic::Report;
 use super::source::{Span, Typed};
 use ipnet::IpNet;
 use lampyris_core::hint::{Dialplan, Hint};
-use lampyris_core::settings::{AccessRule, Nat, NoHint, NotifyRinging, Pickup, Role, StopPolicy, WatchScope};
+use lampyris_core::settings::{
+    AccessRule, DialogOffline, DialogReveal, HoldShows, Nat, NoHint, NotifyCid, NotifyRinging, Pickup, Role,
+    StopPolicy, WatchScope,
+};
 use lampyris_sip::digest::Algorithm;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +28,7 @@ pub(crate) struct Raw {
     pub(crate) from_sip_conf: bool,
     pub(crate) server: Server,
     pub(crate) bounds: RawBounds,
+    pub(crate) calls: RawCalls,
     pub(crate) domains: Vec<Domain>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) dialplan: Dialplan,
@@ -108,6 +112,9 @@ overlaid!(
         subscribe_response: u16,
         notify_ringing: NotifyRinging,
         notify_hold: bool,
+        notify_cid: NotifyCid,
+        dialog_reveal: DialogReveal,
+        dialog_offline: DialogOffline,
         flow_grace_s: u64,
         stop: StopPolicy,
         watch: WatchScope,
@@ -126,6 +133,19 @@ overlaid!(
         registration_min_s: u32,
         registration_default_s: u32,
         registration_max_s: u32,
+    }
+);
+
+overlaid!(
+    /// What is about calls.
+    RawCalls {
+        settle_ms: u64,
+        hold_shows: HoldShows,
+        probe_after_s: u64,
+        probe_every_s: u64,
+        default_route: String,
+        pickup_code: String,
+        group_pickup_code: String,
     }
 );
 
@@ -167,14 +187,18 @@ overlaid!(
         call_counter: bool,
         call_limit: u32,
         busy_level: u32,
+        busy_at: u32,
         qualify: RawQualify,
         qualify_every_s: u32,
         mailboxes: Vec<String>,
+        call_groups: Vec<String>,
+        pickup_groups: Vec<String>,
         mwi_unsolicited: bool,
         nat: Nat,
         trusted_publisher: bool,
         display: String,
         profile: String,
+        dialog_reveal: DialogReveal,
         access: Vec<AccessRule>,
     }
 );

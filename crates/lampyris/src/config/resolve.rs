@@ -22,9 +22,11 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     settings.notify_hold = !raw.from_sip_conf;
     server(&mut settings, &raw.server);
     bounds(report, &mut settings, &raw.bounds);
+    calls(&mut settings, &raw.calls);
     settings.profiles = profile_list(std::mem::take(&mut raw.profiles));
     settings.domains = domains(report, &raw, &shell);
     peers::resolve(report, &mut settings, &raw);
+    routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
     lint::dialplan(report, &settings, &raw);
     settings.dialplan = raw.dialplan;
@@ -74,11 +76,42 @@ fn server(settings: &mut Settings, typed: &raw::Server) {
     set(&mut settings.subscribe_response, &typed.subscribe_response);
     set(&mut settings.notify_ringing, &typed.notify_ringing);
     set(&mut settings.notify_hold, &typed.notify_hold);
+    set(&mut settings.notify_cid, &typed.notify_cid);
+    set(&mut settings.watch.dialog_reveal, &typed.dialog_reveal);
+    set(&mut settings.watch.dialog_offline, &typed.dialog_offline);
     set(&mut settings.stop, &typed.stop);
     set(&mut settings.server_name, &typed.name);
     set(&mut settings.watch.open, &typed.watch);
     if let Some(grace) = &typed.flow_grace_s {
         settings.flow_grace = Duration::from_secs(grace.value);
+    }
+}
+
+fn calls(settings: &mut Settings, typed: &raw::RawCalls) {
+    let calls = &mut settings.calls;
+    set(&mut calls.hold_shows, &typed.hold_shows);
+    if let Some(settle) = &typed.settle_ms {
+        calls.settle = Duration::from_millis(settle.value);
+    }
+    for (time, typed) in
+        [(&mut calls.probe_after, &typed.probe_after_s), (&mut calls.probe_every, &typed.probe_every_s)]
+    {
+        if let Some(seconds) = typed {
+            *time = Duration::from_secs(seconds.value);
+        }
+    }
+}
+
+fn routing(report: &mut Report, settings: &mut Settings, typed: &raw::RawCalls) {
+    let routing = &mut settings.routing;
+    set(&mut routing.pickup_code, &typed.pickup_code);
+    set(&mut routing.group_pickup_code, &typed.group_pickup_code);
+    if let Some(peer) = &typed.default_route {
+        if !settings.peers.contains_key(&peer.value) {
+            let cause = format!("no peer is called `{}`", peer.value);
+            report.error(peer.span, cause, "name the gateway that calls to other numbers go to");
+        }
+        routing.default_route = Some(peer.value.clone());
     }
 }
 

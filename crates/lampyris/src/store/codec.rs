@@ -83,6 +83,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::Device => 4,
         Kind::Mailbox => 5,
         Kind::Resource => 6,
+        Kind::Call => 8,
         Kind::Features => 7,
     }
 }

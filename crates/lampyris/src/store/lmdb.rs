@@ -270,6 +270,7 @@ fn open_tables(
         rows(&mut txn, Kind::Mailbox)?,
         rows(&mut txn, Kind::Features)?,
         rows(&mut txn, Kind::Bindings)?,
+        rows(&mut txn, Kind::Call)?,
         rows(&mut txn, Kind::Publication)?,
         rows(&mut txn, Kind::Resource)?,
         rows(&mut txn, Kind::Subscription)?,
@@ -306,6 +307,7 @@ const fn name(kind: Kind) -> &'static str {
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",
+        Kind::Call => "call",
         Kind::Subscription => "subscription",
     }
 }

@@ -11,7 +11,7 @@ use crate::config::Durability;
 use crate::engine::clock::wall;
 use heed::RwTxn;
 use lampyris_core::input::StoreError;
-use lampyris_core::journal::{Key, Record};
+use lampyris_core::journal::{Key, Kind, Record};
 use lampyris_core::output::Ticket;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ const COMMIT_RECORDS_MAX: usize = 4096;
 const COMMIT_BYTES_MAX: usize = 1 << 20;
 /// Longest time spent gathering one commit.
 const COMMIT_GATHER: Duration = Duration::from_millis(1);
+/// How long records that nobody waits for may wait for company: a call's progress is not worth a sync of its own.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(50);
 /// Most places of expired rows freed with one commit.
 const COMMIT_STALE_MAX: usize = 512;
 /// How often `process` durability syncs what it has written.
@@ -36,6 +38,11 @@ pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) commits: AtomicU64,
+}
+
+/// Whether no answer waits for a record.
+fn is_patient(record: &Record) -> bool {
+    record.key().kind == Kind::Call
 }
 
 /// What the thread is told.
@@ -86,17 +93,25 @@ impl Writer {
     fn gather(&mut self, mut records: Vec<(Ticket, Record)>, work: &Receiver<Work>) -> bool {
         let since = Instant::now();
         let mut close = false;
-        while records.len() < COMMIT_RECORDS_MAX && since.elapsed() < COMMIT_GATHER {
-            match work.try_recv() {
-                Ok(Work::Records { records: more, stale }) => {
+        let mut patient = records.iter().all(|(_, record)| is_patient(record));
+        while records.len() < COMMIT_RECORDS_MAX {
+            let wait = if patient { COMMIT_PATIENCE.checked_sub(since.elapsed()) } else { None };
+            let more = match wait {
+                Some(wait) => work.recv_timeout(wait).ok(),
+                None if since.elapsed() < COMMIT_GATHER => work.try_recv().ok(),
+                None => None,
+            };
+            match more {
+                Some(Work::Records { records: more, stale }) => {
+                    patient &= more.iter().all(|(_, record)| is_patient(record));
                     records.extend(more);
                     self.stale.extend(stale);
                 }
-                Ok(Work::Close) => {
+                Some(Work::Close) => {
                     close = true;
                     break;
                 }
-                Err(_) => break,
+                None => break,
             }
         }
         let mut rows: Vec<(Ticket, Change)> = Vec::with_capacity(records.len().min(COMMIT_RECORDS_MAX));

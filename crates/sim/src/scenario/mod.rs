@@ -13,6 +13,7 @@
 //!     Expires: 1800
 //!     !Warning
 //! Alice answers 200
+//! Bob answers INVITE 180
 //! after 32s:
 //! admin: devstate set SIP/Bob INUSE
 //! lampyris sends nothing to Alice for 5s

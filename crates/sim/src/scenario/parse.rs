@@ -66,8 +66,17 @@ pub enum Action {
     Send(String, String),
     /// A party sends its last message once more, byte for byte.
     SendAgain(String),
-    /// A party answers the last request it got, with more headers.
-    Answer(String, u16, String),
+    /// A party answers the last request it got, or the last of a method, with more headers and a body.
+    Answer {
+        /// Who.
+        name: String,
+        /// Which request: a method, or none for the last that came.
+        method: Option<String>,
+        /// The status.
+        status: u16,
+        /// Header lines; behind an empty line a body.
+        more: String,
+    },
     /// The server sends a party what matches this pattern, next, within this time where one is given.
     Expect(String, String, Option<Duration>),
     /// The server sends a party its last message once more, byte for byte.
@@ -203,7 +212,11 @@ fn action(line: &str, block: String) -> Option<Action> {
         return Some(Action::Close(own(name)));
     }
     let (name, status) = line.trim_end_matches(':').split_once(" answers ")?;
-    Some(Action::Answer(own(name), status.parse().ok()?, block))
+    let (method, status) = match status.split_once(' ') {
+        Some((method, status)) => (Some(own(method)), status),
+        None => (None, status),
+    };
+    Some(Action::Answer { name: own(name), method, status: status.parse().ok()?, more: block })
 }
 
 impl Action {
@@ -211,7 +224,7 @@ impl Action {
         match self {
             Self::Send(name, _)
             | Self::SendAgain(name)
-            | Self::Answer(name, ..)
+            | Self::Answer { name, .. }
             | Self::Expect(name, ..)
             | Self::ExpectAgain(name)
             | Self::Silence(name, _)
@@ -253,7 +266,9 @@ mod tests {
         assert_eq!(script.parties[0].password.as_deref(), Some("p"));
         let Action::Send(name, block) = &script.steps[0].action else { panic!("{:?}", script.steps) };
         assert_eq!((name.as_str(), block.as_str()), ("A", "X\nY: z\n\nbody"));
-        assert!(matches!(&script.steps[3].action, Action::Answer(_, 450, more) if more == "Q: 1"));
+        assert!(
+            matches!(&script.steps[3].action, Action::Answer { status: 450, more, .. } if more == "Q: 1")
+        );
     }
 
     #[test]

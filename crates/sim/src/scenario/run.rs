@@ -64,7 +64,8 @@ pub struct Outcome {
 struct Seen {
     last_sent: Option<Bytes>,
     last_received: Option<Bytes>,
-    last_request: Option<Message>,
+    /// Requests that came, oldest first.
+    requests: Vec<Message>,
     challenge: Option<Message>,
     received: Vec<Bytes>,
 }
@@ -125,12 +126,25 @@ impl Player<'_> {
                 let bytes = self.seen(name).last_sent.clone().ok_or("nothing was sent yet")?;
                 self.stage.send(name, bytes);
             }
-            Action::Answer(name, status, more) => {
+            Action::Answer { name, method, status, more } => {
                 let more = fill(more, &self.values)?;
-                let request = self.seen(name).last_request.clone().ok_or("no request came yet")?;
-                let mut writer =
-                    ResponseWriter::reply_to(&request, StatusCode(*status), None, Some("answer"));
-                for line in more.lines() {
+                let requests = &self.seen(name).requests;
+                let wanted = |request: &&Message| {
+                    let own = request.method().map(|own| own.as_str().to_owned());
+                    method.is_none() || *method == own
+                };
+                let request =
+                    requests.iter().rev().find(wanted).cloned().ok_or("no such request came yet")?;
+                let mut writer = ResponseWriter::reply_to(&request, StatusCode(*status), None, Some(name));
+                // RFC 3261 §12.1.1: what makes a dialog goes back with its route.
+                if *status > 100 && *status < 300 {
+                    writer.copy_headers(&request, Name::RecordRoute);
+                }
+                let (head, body) = more.split_once("\n\n").unwrap_or((&more, ""));
+                if !body.is_empty() {
+                    writer.body("", body.replace('\n', "\r\n").as_bytes());
+                }
+                for line in head.lines() {
                     let (header, value) =
                         line.split_once(':').ok_or_else(|| format!("not a header: {line}"))?;
                     writer.header_str(header.trim(), value.trim());
@@ -217,10 +231,10 @@ impl Player<'_> {
         let seen = self.seen(party);
         seen.received.push(bytes.clone());
         seen.last_received = Some(bytes);
-        if message.header(Name::WwwAuthenticate).is_some() {
+        if message.has(Name::WwwAuthenticate) || message.has(Name::ProxyAuthenticate) {
             seen.challenge = Some(message);
         } else if message.is_request() {
-            seen.last_request = Some(message);
+            seen.requests.push(message);
         }
         Ok(())
     }

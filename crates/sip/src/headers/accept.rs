@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::contact::parse_q;
-use crate::chars::{Commas, cut, is_token, trim};
+use crate::chars::{Commas, cut, skip_lws, token_end, trim};
 use crate::error::HeaderError;
 use crate::message::Message;
 use crate::name::Name;
@@ -28,15 +28,29 @@ impl<'a> MediaRange<'a> {
     /// # Errors
     /// 400.
     pub fn parse(value: &'a str) -> Result<Self, HeaderError> {
-        const BAD: HeaderError = HeaderError("Accept");
-        let (range, params) = split_value(value);
-        let (kind, subtype) = cut(range, b'/').ok_or(BAD)?;
-        let (kind, subtype) = (trim(kind), trim(subtype));
-        if !is_token(kind.as_bytes()) || !is_token(subtype.as_bytes()) {
-            return Err(BAD);
+        Self::read(value).ok_or(HeaderError("Accept"))
+    }
+
+    #[inline]
+    fn read(value: &'a str) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let start = skip_lws(bytes, 0);
+        let end = token_end(bytes, start);
+        let kind = value.get(start..end)?;
+        let slash = skip_lws(bytes, end);
+        if kind.is_empty() || bytes.get(slash) != Some(&b'/') {
+            return None;
         }
+        let start = skip_lws(bytes, slash + 1);
+        let end = token_end(bytes, start);
+        let subtype = value.get(start..end)?;
+        let end = skip_lws(bytes, end);
+        if subtype.is_empty() || !matches!(bytes.get(end), None | Some(b';')) {
+            return None;
+        }
+        let params = Params::new(value.get(end..)?);
         let q = params.get("q").and_then(parse_q).unwrap_or(1000);
-        Ok(MediaRange { kind, subtype, q, params })
+        Some(MediaRange { kind, subtype, q, params })
     }
 
     /// How specifically this range covers `type/subtype`: 3 for both, 2 for `type/*`, 1 for `*/*`, 0 for not at all.
@@ -65,7 +79,18 @@ pub struct Accept<'a> {
 impl<'a> Accept<'a> {
     /// Reads values; malformed ones are skipped.
     pub fn from_values(values: impl Iterator<Item = &'a str>) -> Self {
-        Accept { ranges: values.filter_map(|value| MediaRange::parse(value).ok()).collect() }
+        let mut accept = Accept::default();
+        for value in values {
+            accept.add(value);
+        }
+        accept
+    }
+
+    #[inline]
+    fn add(&mut self, value: &'a str) {
+        if let Some(range) = MediaRange::read(value) {
+            self.ranges.push(range);
+        }
     }
 
     /// The media ranges in order.
@@ -110,11 +135,16 @@ impl Message {
     /// The Accept header; `None` if there is no line of it (then the package's default format is acceptable). An
     /// empty one accepts nothing.
     pub fn accept(&self) -> Option<Accept<'_>> {
-        let mut lines = self.headers(Name::Accept).peekable();
-        if lines.peek().is_none() && !self.has(Name::Accept) {
+        if !self.has(Name::Accept) {
             return None;
         }
-        Some(Accept::from_values(lines.flat_map(Commas::new)))
+        let mut accept = Accept::default();
+        for line in self.headers(Name::Accept) {
+            for value in Commas::new(line) {
+                accept.add(value);
+            }
+        }
+        Some(accept)
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::chars::{is_lws, is_token_byte, quoted_end, trim};
+use crate::block::find;
+use crate::chars::{is_lws, is_token_byte, quoted_end, skip_lws, token_end, trim};
 use crate::digest::Algorithm;
 use crate::error::HeaderError;
 
@@ -38,80 +39,119 @@ pub struct Credentials<'a> {
     pub nc_str: Option<&'a str>,
 }
 
-/// The place of a parameter among the fields of [`Credentials`]; `None` for one that is none of them.
-#[inline]
-fn field(name: &str) -> Option<usize> {
-    let bytes = name.as_bytes();
-    // Why: length and one or two letters leave a single candidate, so each name is compared once.
-    let (index, text) = match (bytes.len(), bytes.first()? | 0x20) {
-        (8, b'u') if bytes.get(4)? | 0x20 == b'n' => (0, "username"),
-        (8, b'u') => (1, "userhash"),
-        (5, b'r') => (2, "realm"),
-        (5, b'n') => (3, "nonce"),
-        (3, b'u') => (4, "uri"),
-        (8, b'r') => (5, "response"),
-        (9, b'a') => (6, "algorithm"),
-        (6, b'c') => (7, "cnonce"),
-        (6, b'o') => (8, "opaque"),
-        (3, b'q') => (9, "qop"),
-        (2, b'n') => (10, "nc"),
+/// The fields of [`Credentials`] as they are called on the wire.
+const FIELDS: [&str; 11] = [
+    "username",
+    "userhash",
+    "realm",
+    "nonce",
+    "uri",
+    "response",
+    "algorithm",
+    "cnonce",
+    "opaque",
+    "qop",
+    "nc",
+];
+
+/// The place in [`FIELDS`] of a parameter spelled as in the RFC, as most are: a match on literals compares words.
+#[inline(always)]
+fn exact_field(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"username" => 0,
+        b"userhash" => 1,
+        b"realm" => 2,
+        b"nonce" => 3,
+        b"uri" => 4,
+        b"response" => 5,
+        b"algorithm" => 6,
+        b"cnonce" => 7,
+        b"opaque" => 8,
+        b"qop" => 9,
+        b"nc" => 10,
         _ => return None,
+    })
+}
+
+/// The parameter at `at`, if it is `field="value"` or `field=value` without white space and ends the list or is
+/// followed by a comma: its place in [`FIELDS`], its value, and where it ends. What [`next_param`] reads there is the
+/// same; anything else is left to it.
+#[inline(always)]
+fn plain_param(list: &str, at: usize) -> Option<(usize, &str, usize)> {
+    let bytes = list.as_bytes();
+    let equals = find(bytes, at, |b| b.is(b'=').mask());
+    let index = exact_field(bytes.get(at..equals)?)?;
+    let start = equals + 1;
+    let (value, end) = if bytes.get(start) == Some(&b'"') {
+        let quote = find(bytes, start + 1, |b| b.is(b'"').or(b.is(b'\\')).mask());
+        if bytes.get(quote) != Some(&b'"') {
+            return None;
+        }
+        (list.get(start + 1..quote)?, quote + 1)
+    } else {
+        let end = find(bytes, start, |b| b.is(b',').or(b.up_to(b' ')).mask());
+        (list.get(start..end)?, end)
     };
-    (name == text || name.eq_ignore_ascii_case(text)).then_some(index)
+    matches!(bytes.get(end), None | Some(b',')).then_some((index, value, end))
 }
 
 /// Splits `Digest a=b, c="d"`: the text behind the scheme.
+#[inline]
 fn digest_params(value: &str, bad: HeaderError) -> Result<&str, HeaderError> {
     let value = trim(value);
+    if let Some(rest) = value.strip_prefix("Digest ") {
+        return Ok(rest);
+    }
     let end = value.bytes().position(is_lws).ok_or(bad)?;
     let (scheme, rest) = value.split_at_checked(end).ok_or(bad)?;
     if scheme.eq_ignore_ascii_case("Digest") { Ok(rest) } else { Err(HeaderError("authentication scheme")) }
 }
 
-/// The text from the first character that is neither white space nor a comma.
-#[inline]
-fn skip_separators(text: &str) -> &str {
-    let skip = text.bytes().take_while(|&b| is_lws(b) || b == b',').count();
-    text.get(skip..).unwrap_or_default()
-}
-
-/// Cuts one `name=value` off the front of a comma-separated list; `None` at its end.
-#[inline]
-fn next_param<'a>(rest: &mut &'a str, bad: HeaderError) -> Result<Option<(&'a str, &'a str)>, HeaderError> {
-    let text = skip_separators(rest);
-    if text.is_empty() {
+/// Reads the `name=value` of a comma-separated list that comes at `at` or next, and moves `at` behind it; `None` at
+/// the end of the list.
+fn next_param<'a>(
+    list: &'a str,
+    at: &mut usize,
+    bad: HeaderError,
+) -> Result<Option<(&'a str, &'a str)>, HeaderError> {
+    let bytes = list.as_bytes();
+    while bytes.get(*at).is_some_and(|&b| is_lws(b) || b == b',') {
+        *at += 1;
+    }
+    if *at >= bytes.len() {
         return Ok(None);
     }
-    let bytes = text.as_bytes();
-    let name_end = bytes.iter().position(|&b| !is_token_byte(b)).ok_or(bad)?;
-    let name = text.get(..name_end).ok_or(bad)?;
-    let lws = |mut at: usize| {
-        while bytes.get(at).copied().is_some_and(is_lws) {
-            at += 1;
-        }
-        at
-    };
-    let equals = lws(name_end);
+    let name_end = token_end(bytes, *at);
+    let name = list.get(*at..name_end).ok_or(bad)?;
+    let equals = skip_lws(bytes, name_end);
     if name.is_empty() || bytes.get(equals) != Some(&b'=') {
         return Err(bad);
     }
-    let start = lws(equals + 1);
+    let start = skip_lws(bytes, equals + 1);
     let (value, end) = if bytes.get(start) == Some(&b'"') {
-        let end = start + text.get(start..).and_then(quoted_end).ok_or(bad)?;
-        (text.get(start + 1..end - 1), end)
+        let end = quoted_end(bytes, start).ok_or(bad)?;
+        (list.get(start + 1..end - 1), end)
     } else {
-        let mut end = start;
-        while bytes.get(end).is_some_and(|&b| b != b',') {
-            end += 1;
-        }
-        (text.get(start..end).map(trim), end)
+        let end = find(bytes, start, |b| b.is(b',').mask());
+        (list.get(start..end).map(trim), end)
     };
-    let tail = lws(end);
-    if !matches!(bytes.get(tail), None | Some(b',')) {
+    *at = skip_lws(bytes, end);
+    if !matches!(bytes.get(*at), None | Some(b',')) {
         return Err(bad);
     }
-    *rest = text.get(tail..).ok_or(bad)?;
     Ok(Some((name, value.ok_or(bad)?)))
+}
+
+/// The number that these digits write, if it fits.
+#[inline]
+fn hex_number(digits: &str) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.bytes().try_fold(0_u32, |number, digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        (number >> 28 == 0).then_some(number << 4 | digit)
+    })
 }
 
 impl<'a> Credentials<'a> {
@@ -122,17 +162,31 @@ impl<'a> Credentials<'a> {
     /// server may rather challenge again.)
     pub fn parse(value: &'a str) -> Result<Self, HeaderError> {
         const BAD: HeaderError = HeaderError("credentials");
-        let mut rest = digest_params(value, BAD)?;
-        let mut found: [Option<&'a str>; 11] = [None; 11];
-        while let Some((name, value)) = next_param(&mut rest, BAD)? {
-            let Some(index) = field(name) else { continue };
+        let (list, mut at) = (digest_params(value, BAD)?, 0);
+        let mut found: [Option<&'a str>; FIELDS.len()] = [None; FIELDS.len()];
+        loop {
+            at += usize::from(list.as_bytes().get(at) == Some(&b','));
+            let (index, value) = match plain_param(list, at) {
+                Some((index, value, end)) => {
+                    at = end;
+                    (index, value)
+                }
+                None => match next_param(list, &mut at, BAD)? {
+                    None => break,
+                    Some((name, value)) => {
+                        match FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name)) {
+                            None => continue,
+                            Some(index) => (index, value),
+                        }
+                    }
+                },
+            };
             // Why: with two of one kind, what is checked and what is hashed could differ.
-            if found[index].replace(value).is_some() {
+            if found.get_mut(index).is_some_and(|found| found.replace(value).is_some()) {
                 return Err(BAD);
             }
         }
         let [username, userhash, realm, nonce, uri, response, algorithm, cnonce, opaque, qop, nc_str] = found;
-        let is_hex = |digits: &&str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
         Ok(Credentials {
             username: username.ok_or(BAD)?,
             userhash: userhash.is_some_and(|v| v.eq_ignore_ascii_case("true")),
@@ -144,7 +198,7 @@ impl<'a> Credentials<'a> {
             cnonce,
             opaque,
             qop,
-            nc: nc_str.filter(is_hex).and_then(|digits| u32::from_str_radix(digits, 16).ok()),
+            nc: nc_str.and_then(hex_number),
             nc_str,
         })
     }
@@ -242,10 +296,10 @@ impl<'a> Challenge<'a> {
     /// [`HeaderError`]: another scheme, malformed parameters, no realm or nonce.
     pub fn parse(value: &'a str) -> Result<Self, HeaderError> {
         const BAD: HeaderError = HeaderError("challenge");
-        let mut rest = digest_params(value, BAD)?;
+        let (list, mut at) = (digest_params(value, BAD)?, 0);
         let (mut realm, mut nonce) = (None, None);
         let mut challenge = Challenge::default();
-        while let Some((name, value)) = next_param(&mut rest, BAD)? {
+        while let Some((name, value)) = next_param(list, &mut at, BAD)? {
             match name.to_ascii_lowercase().as_str() {
                 "realm" => realm = Some(value),
                 "nonce" => nonce = Some(value),
@@ -340,6 +394,24 @@ mod tests {
             "Digest username=\"a\"",
         ] {
             assert!(Credentials::parse(value).is_err(), "{value}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_plain_parameter_is_what_the_general_way_reads(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "username", "nc", "Realm", "qop", "algorithm", "x", "=", "=\"", "\"", "\"", ",", ", ", " ", "\t", "\\", "é",
+                "a=b", "auth,nc=1", "0a4f113b0a4f113b0", ";",
+            ]), 0..12),
+            from in 0..20_usize,
+        ) {
+            let list = pieces.concat();
+            if let Some((index, value, end)) = plain_param(&list, from) {
+                let mut at = from;
+                let read = next_param(&list, &mut at, HeaderError("")).expect("a parameter").expect("one");
+                proptest::prop_assert_eq!((read, at), ((FIELDS[index], value), end));
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::chars::{cut, find_outside, is_lws, is_token, trim, trim_start};
+use crate::chars::{is_token_byte, skip_lws};
 use crate::error::HeaderError;
-use crate::params::Params;
-use crate::uri::{Host, parse_ipv6, parse_port};
+use crate::params::{Params, params_end};
+use crate::uri::{Host, parse_ipv6, parse_port, port_at};
 
 /// One hop of a message's way.
 #[derive(Clone, Copy, Debug)]
@@ -36,49 +36,39 @@ impl<'a> Via<'a> {
     /// Reads the first value of a line; the rest of the line starts at its comma.
     #[inline]
     pub(crate) fn split_first(line: &'a str) -> Result<(Self, &'a str), HeaderError> {
-        const BAD: HeaderError = HeaderError("Via");
-        let (value, rest) = match memchr::memchr(b',', line.as_bytes()) {
-            None => (line, ""),
-            Some(_) => match find_outside(line, b',') {
-                Some(at) => line.split_at_checked(at).ok_or(BAD)?,
-                None => (line, ""),
-            },
-        };
-        let after = match value.strip_prefix("SIP/2.0/") {
-            Some(after) => after,
-            None => {
-                let (name, after) = cut(value, b'/').ok_or(BAD)?;
-                let (version, after) = cut(after, b'/').ok_or(BAD)?;
-                if !trim(name).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
-                    return Err(BAD);
-                }
-                trim_start(after)
-            }
-        };
-        let end = after.bytes().position(is_lws).ok_or(BAD)?;
-        let (transport, after) = after.split_at_checked(end).ok_or(BAD)?;
-        if !is_token(transport.as_bytes()) {
-            return Err(BAD);
+        Self::read_first(line).ok_or(HeaderError("Via"))
+    }
+
+    #[inline(always)]
+    fn read_first(line: &'a str) -> Option<(Self, &'a str)> {
+        let bytes = line.as_bytes();
+        let start = if bytes.first_chunk() == Some(b"SIP/2.0/") { 8 } else { protocol_end(bytes)? };
+        let mut end = start;
+        // Why: a transport is a short word, so a loop over it is the faster way.
+        while bytes.get(end).copied().is_some_and(is_token_byte) {
+            end += 1;
         }
-        let end = memchr::memchr(b';', after.as_bytes()).unwrap_or(after.len());
-        let (sent_by, params) = after.split_at_checked(end).ok_or(BAD)?;
-        let sent_by = trim(sent_by);
-        let host_end = match sent_by.as_bytes().first() {
-            Some(b'[') => memchr::memchr(b']', sent_by.as_bytes()).ok_or(BAD)? + 1,
-            _ => memchr::memchr(b':', sent_by.as_bytes()).unwrap_or(sent_by.len()),
-        };
-        let (host_str, port) = sent_by.split_at_checked(host_end).ok_or(BAD)?;
-        let host_str = trim(host_str);
-        let port = match trim_start(port) {
-            "" => None,
-            port => Some(port.strip_prefix(':').map(trim).and_then(parse_port).ok_or(BAD)?),
-        };
-        let host = Host::parse(host_str).map_err(|_| BAD)?;
-        let params = Params::new(params);
-        if !params.is_well_formed() {
-            return Err(BAD);
+        let transport = line.get(start..end)?;
+        let start = skip_lws(bytes, end);
+        if transport.is_empty() || start == end {
+            return None;
         }
-        Ok((Via { transport, host, host_str, port, params }, rest))
+        let (host, end) = Host::at(line, start)?;
+        let host_str = line.get(start..end)?;
+        let mut port = None;
+        let mut end = skip_lws(bytes, end);
+        if bytes.get(end) == Some(&b':') {
+            let (number, digits_end) = port_at(bytes, skip_lws(bytes, end + 1))?;
+            port = Some(number);
+            end = skip_lws(bytes, digits_end);
+        }
+        let rest = params_end(bytes, end)?;
+        if !matches!(bytes.get(rest), None | Some(b',')) {
+            return None;
+        }
+        // Without parameters, what is left is empty or white space alone.
+        let params = if bytes.get(end) == Some(&b';') { line.get(end..rest)? } else { line.get(rest..rest)? };
+        Some((Via { transport, host, host_str, port, params: Params::new(params) }, line.get(rest..)?))
     }
 
     /// Puts a Via together that was read before.
@@ -143,6 +133,19 @@ impl<'a> Via<'a> {
     pub fn ttl(&self) -> Option<u8> {
         self.params.get("ttl")?.parse().ok()
     }
+}
+
+/// Where `SIP / 2.0 /` ends, with the white space around its parts.
+#[cold]
+fn protocol_end(bytes: &[u8]) -> Option<usize> {
+    let start = skip_lws(bytes, 0);
+    let name = bytes.get(start..start + 3)?;
+    let slash = skip_lws(bytes, start + 3);
+    let start = skip_lws(bytes, slash + 1);
+    let version = bytes.get(start..start + 3)?;
+    let end = skip_lws(bytes, start + 3);
+    let slashes = bytes.get(slash) == Some(&b'/') && bytes.get(end) == Some(&b'/');
+    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then(|| skip_lws(bytes, end + 1))
 }
 
 #[cfg(test)]

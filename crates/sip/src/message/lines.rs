@@ -4,90 +4,78 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Range, Span};
-use crate::chars::{is_lws, is_token_byte};
+use super::Span;
+use crate::block::find;
+use crate::chars::{is_lws, skip_lws, token_end};
 use crate::name::Name;
 
-/// A head offset. Heads longer than 65,535 bytes are refused before any offset is made.
+/// A head offset. No line that ends beyond 65,535 is looked at ([`line_end`]), so none is cut.
 #[inline]
+#[allow(clippy::cast_possible_truncation)]
 pub(super) fn offset(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
-}
-/// The head's bytes, and the same as text where they are UTF-8: then no value needs a check of its own.
-pub(super) struct Head<'a> {
-    bytes: &'a [u8],
-    text: Option<&'a str>,
+    debug_assert!(at <= usize::from(u16::MAX));
+    at as u16
 }
 
-impl<'a> Head<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Head { bytes, text: std::str::from_utf8(bytes).ok() }
-    }
-
-    #[inline]
-    pub(super) fn slice(&self, range: Range) -> &'a [u8] {
-        self.bytes.get(usize::from(range.0)..usize::from(range.1)).unwrap_or_default()
-    }
-
-    #[inline]
-    pub(super) fn bytes(&self, span: &Span) -> &'a [u8] {
-        self.slice((span.value, span.end))
-    }
-
-    #[inline]
-    pub(super) fn text(&self, span: &Span) -> Option<&'a str> {
-        match self.text {
-            Some(text) => text.get(usize::from(span.value)..usize::from(span.end)),
-            None => std::str::from_utf8(self.bytes(span)).ok(),
-        }
-    }
-
-    /// Where a piece of the head is.
-    #[inline]
-    pub(super) fn range_of(&self, part: &str) -> Range {
-        let start = (part.as_ptr() as usize).saturating_sub(self.bytes.as_ptr() as usize);
-        if part.is_empty() || start > self.bytes.len() {
-            return (0, 0);
-        }
-        (offset(start), offset(start + part.len()))
-    }
+/// What lines have that is neither printable ASCII nor a tab nor their end.
+#[derive(Default)]
+pub(super) struct Oddities {
+    pub(super) controls: bool,
+    pub(super) beyond_ascii: bool,
 }
 
-/// The span of one header line that starts at `at`; `None` if it is no header.
+/// Where the line that starts at `at` ends, and whether with CRLF rather than LF alone; `None` if it does not, or beyond
+/// what an offset can tell.
 #[inline]
-pub(super) fn header_span(line: &[u8], at: usize) -> Option<Span> {
-    let mut colon = line.iter().position(|&b| b == b':')?;
-    let mut name_end = colon;
-    let mut known = Name::find(line.get(..colon)?);
-    // Why: a known name has been compared whole; only others need a look at their characters.
-    if known.is_none() {
-        name_end = line.iter().position(|&b| !is_token_byte(b))?;
-        colon = name_end;
-        while line.get(colon).copied().is_some_and(is_lws) {
-            colon += 1;
+pub(super) fn line_end(raw: &[u8], mut at: usize, odd: &mut Oddities) -> Option<(usize, bool)> {
+    loop {
+        at = find(raw, at, |b| b.unprintable().mask());
+        match *raw.get(at)? {
+            b'\r' if raw.get(at + 1) == Some(&b'\n') => {
+                return (at < usize::from(u16::MAX)).then_some((at, true));
+            }
+            b'\n' => return (at <= usize::from(u16::MAX)).then_some((at, false)),
+            b'\t' => {}
+            0x80.. => odd.beyond_ascii = true,
+            _ => odd.controls = true,
         }
-        if name_end == 0 || line.get(colon) != Some(&b':') {
-            return None;
-        }
-        if colon > name_end {
-            known = Name::find(line.get(..name_end)?);
-        }
+        at += 1;
     }
-    let mut value = colon + 1;
-    let mut end = line.len();
-    while value < end && is_lws(line[value]) {
-        value += 1;
+}
+
+/// The header line from `start` to `end`, if its name is a known one that [`Name::at_front`] finds.
+#[inline(always)]
+pub(super) fn known_span(raw: &[u8], start: usize, end: usize) -> Option<Span> {
+    // No known name goes beyond the end of its line, so the colon does not either.
+    let (name, name_len) = Name::at_front(raw.get(start..)?)?;
+    let colon = start + name_len;
+    if let Some(&[b' ', first]) = raw.get(colon + 1..).and_then(<[u8]>::first_chunk)
+        && first > b' '
+        && raw.get(end - 1).is_some_and(|&last| last > b' ')
+    {
+        let (start, name_end) = (offset(start), offset(colon));
+        return Some(Span { start, name_end, value: offset(colon + 2), end: offset(end), name: Some(name) });
     }
-    while end > value && is_lws(line[end - 1]) {
+    Some(span(raw, (start, colon), Some(name), colon, end))
+}
+
+/// The header line from `start` to the end of `head`, whatever its name; `None` if it is no header.
+pub(super) fn any_span(head: &[u8], start: usize) -> Option<Span> {
+    let name_end = token_end(head, start);
+    let colon = skip_lws(head, name_end);
+    if name_end == start || head.get(colon) != Some(&b':') {
+        return None;
+    }
+    Some(span(head, (start, name_end), Name::find(head.get(start..name_end)?), colon, head.len()))
+}
+
+/// The span of a line whose value is what is between `colon` and `end` but for white space at both ends.
+fn span(raw: &[u8], at: (usize, usize), name: Option<Name>, colon: usize, mut end: usize) -> Span {
+    let value = skip_lws(raw, colon + 1).min(end);
+    while end > value && raw.get(end - 1).copied().is_some_and(is_lws) {
         end -= 1;
     }
-    Some(Span {
-        start: offset(at),
-        name_end: offset(at + name_end),
-        value: offset(at + value),
-        end: offset(at + end),
-        name: known,
-    })
+    Span { start: offset(at.0), name_end: offset(at.1), value: offset(value), end: offset(end), name }
 }
 
 /// The message with each folded line joined to the line before it by one space (RFC 3261 §7.3.1).
@@ -138,4 +126,28 @@ pub(super) fn controls_are_quoted(head: &[u8]) -> bool {
             true
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_known_header_is_what_the_general_way_reads(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "Via", "v", "to", "Content-Length", "Subscription-State", "X-Foo", ":", ":", ": ", " ", "\t", "\u{1}", "é",
+                "x", "a long value, longer than a block", "\r",
+            ]), 0..8),
+            front in "[ -~]{0,20}", behind in "[ -~\r\n]{0,20}",
+        ) {
+            let line = pieces.concat();
+            let raw = format!("{front}{line}\r\n{behind}").into_bytes();
+            let (start, end) = (front.len(), front.len() + line.len());
+            if let Some(span) = known_span(&raw, start, end) {
+                let general = any_span(&raw[..end], start).expect("a header");
+                proptest::prop_assert_eq!(format!("{span:?}"), format!("{general:?}"));
+            }
+        }
+    }
 }

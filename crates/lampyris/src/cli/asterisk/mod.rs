@@ -3,6 +3,7 @@
 //!
 //! The layouts are pure functions in this folder. Phrases that a presence server has no answer for are not here.
 
+mod channels;
 mod debug;
 mod devstate;
 mod field;
@@ -63,6 +64,9 @@ pub(crate) static PHRASES: &[Phrase] = &[
     phrase("core show hint X", "list the hints whose extension starts with X", |words, options, context| {
         let asked = word(words, 0);
         context.query(Command::Hint(asked.clone()), |rows, _| hints::matching(rows, &asked, options.layout))
+    }),
+    phrase("core show channels", "list the caller and the callees of every call", |_, _, context| {
+        context.query(Command::Calls, |rows, _| channels::all(rows))
     }),
     phrase("core reload", "read the configuration again", |_, _, context| reload::run(context, "")),
     phrase("core stop now|gracefully", "stop the server", |_, _, context| stop::run(context)),
@@ -293,7 +297,7 @@ mod tests {
             ("pjsip list subscriptions inbound", Some(("pjsip list subscriptions inbound", &[]))),
             ("sip show", None),
             ("core show hints now", None),
-            ("core show channels", None),
+            ("core show applications", None),
         ];
         for (text, expected) in rows {
             let found = PHRASES

@@ -91,10 +91,6 @@ const IGNORED: &[(&str, &[&str])] = &[
             "outboundproxy",
             "usereqphone",
             "promiscredir",
-            "callgroup",
-            "pickupgroup",
-            "namedcallgroup",
-            "namedpickupgroup",
             "callingpres",
             "cid_number",
             "cid_name",
@@ -258,7 +254,6 @@ const IGNORED: &[(&str, &[&str])] = &[
             "regextenonqualify",
         ],
     ),
-    ("the caller's identity is not in the documents yet", &["notifycid"]),
 ];
 
 /// Keys that close something in chan_sip; overlooking them would open it, so each use is a warning.

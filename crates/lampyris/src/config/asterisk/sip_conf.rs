@@ -6,11 +6,11 @@
 use super::ini::{Entry, Section};
 use super::{keys, value};
 use crate::config::diagnostic::{Report, did_you_mean};
-use crate::config::raw::{Insecure, PeerFields, Raw, RawHa1, RawQualify, Secret};
+use crate::config::raw::{Field, Insecure, PeerFields, Raw, RawHa1, RawQualify, Secret};
 use crate::config::shell::{Advertised, Listen, socket_address};
 use crate::config::source::{Span, Typed};
 use lampyris_core::flow::Transport;
-use lampyris_core::settings::{AccessRule, Nat, NotifyRinging, Role};
+use lampyris_core::settings::{AccessRule, Nat, NotifyCid, NotifyRinging, Role};
 use lampyris_sip::digest::Algorithm;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -30,6 +30,7 @@ const GENERAL: &[&str] = &[
     "localnet",
     "notifyringing",
     "notifyhold",
+    "notifycid",
     "minexpiry",
     "maxexpiry",
     "defaultexpiry",
@@ -47,6 +48,10 @@ const PEER: &[&str] = &[
     "incominglimit",
     "busylevel",
     "mailbox",
+    "callgroup",
+    "pickupgroup",
+    "namedcallgroup",
+    "namedpickupgroup",
     "permit",
     "deny",
     "callerid",
@@ -185,6 +190,20 @@ impl General {
                 server.notify_ringing = value::choice(report, entry, &words);
             }
             "notifyhold" => server.notify_hold = value::boolean(report, entry),
+            "notifycid" => {
+                let words = [
+                    ("no", NotifyCid::No),
+                    ("yes", NotifyCid::Yes),
+                    ("ignore-context", NotifyCid::IgnoreContext),
+                    ("true", NotifyCid::Yes),
+                    ("false", NotifyCid::No),
+                    ("on", NotifyCid::Yes),
+                    ("off", NotifyCid::No),
+                    ("1", NotifyCid::Yes),
+                    ("0", NotifyCid::No),
+                ];
+                server.notify_cid = value::choice(report, entry, &words);
+            }
             "minexpiry" => bounds.registration_min_s = value::number(report, entry, seconds),
             "maxexpiry" => bounds.registration_max_s = value::number(report, entry, seconds),
             "defaultexpiry" => bounds.registration_default_s = value::number(report, entry, seconds),
@@ -293,6 +312,10 @@ fn peer_entry(report: &mut Report, raw: &mut Raw, fields: &mut PeerFields, entry
         }
         "busylevel" => fields.busy_level = value::number(report, entry, 0..=i32::MAX.cast_unsigned()),
         "mailbox" => mailboxes(fields, entry),
+        "callgroup" => numbered_groups(report, &mut fields.call_groups, entry),
+        "pickupgroup" => numbered_groups(report, &mut fields.pickup_groups, entry),
+        "namedcallgroup" => groups(&mut fields.call_groups, entry, listed(&entry.value.value)),
+        "namedpickupgroup" => groups(&mut fields.pickup_groups, entry, listed(&entry.value.value)),
         "qualify" => {
             let span = entry.value.span;
             fields.qualify = match value::truth(&entry.value.value) {
@@ -363,6 +386,36 @@ fn other_key(
         });
         report.error(span, format!("unknown key `{}`", entry.key.value), fix);
     }
+}
+
+/// The names of a list with commas.
+fn listed(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Adds to a peer's groups; numbers and names are one list.
+fn groups(field: &mut Field<Vec<String>>, entry: &Entry, found: Vec<String>) {
+    field.get_or_insert_with(|| Typed::new(Vec::new(), entry.value.span)).value.extend(found);
+}
+
+/// `callgroup=1,3-5`: numbers from 0 to 63, as chan_sip has them.
+fn numbered_groups(report: &mut Report, field: &mut Field<Vec<String>>, entry: &Entry) {
+    let number = |text: &str| text.trim().parse::<u8>().ok().filter(|group| *group < 64);
+    let mut found = Vec::new();
+    for part in listed(&entry.value.value) {
+        let (first, last) = part.split_once('-').unwrap_or((&part, &part));
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => {
+                found.extend((first..=last).map(|group| group.to_string()));
+            }
+            _ => report.error(
+                entry.value.span,
+                format!("`{part}` is no group"),
+                "groups are numbers from 0 to 63, as in `1,3-5`; names go into namedcallgroup and namedpickupgroup",
+            ),
+        }
+    }
+    groups(field, entry, found);
 }
 
 /// `mailbox=100@default,101`; without a context it is `default`; several lines add up.

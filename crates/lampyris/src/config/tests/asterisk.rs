@@ -1,7 +1,7 @@
 //! Directories in Asterisk's dialect.
 
 use super::*;
-use lampyris_core::settings::{Authentication, Host, Nat, NotifyRinging, Role, Settings};
+use lampyris_core::settings::{Authentication, Host, Nat, NotifyCid, NotifyRinging, Role, Settings};
 use lampyris_sip::digest::Algorithm;
 
 fn settings(sip: &str, extensions: &str) -> Settings {
@@ -52,7 +52,7 @@ fn the_founding_files_alone_are_refused_and_each_peer_is_named() {
 fn general_keys_are_the_peers_defaults_and_templates_are_inherited() {
     let settings = settings(
         "[general]\ncontext=office\ncallcounter=yes\nqualify=yes\nqualifyfreq=30\nnat=no\nnotifyringing=notinuse\n\
-         notifyhold=yes\nrealm=pbx\ndomain=example.com\ndomain=pbx.example.com\nuseragent=Example\nmaxexpiry=7200\n\
+         notifyhold=yes\nnotifycid=ignore-context\nrealm=pbx\ndomain=example.com\ndomain=pbx.example.com\nuseragent=Example\nmaxexpiry=7200\n\
          submaxexpiry=900\n\
          [phone](!)\ntype=friend\nsecret=x ; a comment\nbusylevel=2\nmailbox=100\n\
          [a](phone)\ncallerid=\"Ann\" <100>\nmailbox=200@other\n\
@@ -72,6 +72,7 @@ fn general_keys_are_the_peers_defaults_and_templates_are_inherited() {
         |peer: &lampyris_core::settings::Peer| peer.qualify.map(|q| (q.every.as_secs(), q.wait.as_millis()));
     assert_eq!((qualify(a), qualify(b)), (Some((30, 2000)), Some((30, 500))));
     assert_eq!((settings.notify_ringing, settings.notify_hold), (NotifyRinging::NotInUse, true));
+    assert_eq!(settings.notify_cid, NotifyCid::IgnoreContext);
     let domain = &settings.domains[0];
     assert_eq!(
         (domain.name.as_str(), domain.realm.as_str(), domain.aliases.len()),

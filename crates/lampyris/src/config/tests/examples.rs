@@ -107,12 +107,13 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         if ["secret", "secret_file", "ha1", "open"].contains(&name) { "" } else { "secret = \"y\"\n" };
     let placed = |here: Table| if here == table { line.as_str() } else { "" };
     format!(
-        "{}[server]\n{}[limits]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
+        "{}[server]\n{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
          [mailboxes.\"100\"]\n{}[profiles.new]\n{}",
         placed(Table::Top),
         placed(Table::Server),
         placed(Table::Limits),
+        placed(Table::Calls),
         placed(Table::Domain),
         placed(Table::Peer),
         placed(Table::Context),
@@ -145,6 +146,7 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             "secret" | "secret_file" | "ha1" => continue,
             "retry_after_s" => "60\non_timeout = \"retry\"".to_owned(),
             "qualify_every_s" => "30\nqualify = true".to_owned(),
+            "default_route" => "\"alice\"".to_owned(),
             "any_port" => "true\nhost = \"192.0.2.7\"".to_owned(),
             _ => option.example.to_owned(),
         };

@@ -118,3 +118,18 @@ fn no_secret_is_printed() {
     assert!(errors.len() >= 3, "{}", printed(&errors));
     assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}");
 }
+
+#[test]
+fn how_much_of_a_call_is_shown_is_said_for_all_and_for_one() {
+    use lampyris_core::settings::{DialogOffline, DialogReveal, NotifyCid};
+    let settings = loaded(
+        "dialog_reveal = \"state\"\ndialog_offline = \"presence\"\nnotify_cid = \"ignore-context\"\n\
+         [peers.hall]\nsecret = \"x\"\n[peers.reception]\nsecret = \"x\"\ndialog_reveal = \"party\"\n",
+    )
+    .settings;
+    assert_eq!(settings.watch.dialog_reveal, DialogReveal::State);
+    assert_eq!(settings.watch.dialog_offline, DialogOffline::Presence);
+    assert_eq!(settings.notify_cid, NotifyCid::IgnoreContext);
+    let of = |name: &str| settings.peers[name].dialog_reveal;
+    assert_eq!((of("hall"), of("reception")), (None, Some(DialogReveal::Party)));
+}

@@ -14,10 +14,16 @@ use super::{algorithm_named, asterisk};
 use ::toml::de::{DeTable, DeValue};
 use ipnet::IpNet;
 use lampyris_core::body::Variant;
-use lampyris_core::settings::{Nat, NoHint, NotifyRinging, Pickup, Role, StopPolicy, WatchScope};
+use lampyris_core::settings::{
+    DialogOffline, DialogReveal, HoldShows, Nat, NoHint, NotifyCid, NotifyRinging, Pickup, Role, StopPolicy,
+    WatchScope,
+};
 use lampyris_sip::digest::Algorithm;
 use std::path::{Path, PathBuf};
 use values::Values;
+
+/// How much of a call is shown.
+const REVEAL: [(&str, DialogReveal); 2] = [("party", DialogReveal::Party), ("state", DialogReveal::State)];
 
 /// Reads a file and what it includes.
 pub(crate) fn read(report: &mut Report, raw: &mut Raw, path: &Path) {
@@ -53,9 +59,10 @@ pub(crate) fn read_file(report: &mut Report, raw: &mut Raw, file: FileId, open: 
 }
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 8] = [
+const TABLES: [(&str, Table); 9] = [
     ("server", Table::Server),
     ("limits", Table::Limits),
+    ("calls", Table::Calls),
     ("domains", Table::Domain),
     ("peers", Table::Peer),
     ("hints", Table::Hints),
@@ -129,6 +136,19 @@ impl Reader<'_> {
                 ],
             ),
             notify_hold: top.boolean("notify_hold"),
+            notify_cid: top.choice(
+                "notify_cid",
+                &[
+                    ("no", NotifyCid::No),
+                    ("yes", NotifyCid::Yes),
+                    ("ignore-context", NotifyCid::IgnoreContext),
+                ],
+            ),
+            dialog_reveal: top.choice("dialog_reveal", &REVEAL),
+            dialog_offline: top.choice(
+                "dialog_offline",
+                &[("idle", DialogOffline::Idle), ("presence", DialogOffline::Presence)],
+            ),
             flow_grace_s: top.number("flow_grace_s"),
             stop: top.choice("stop", &[("keep", StopPolicy::Keep), ("end", StopPolicy::End)]),
             watch: top.choice(
@@ -158,6 +178,7 @@ impl Reader<'_> {
             match table {
                 Table::Server => self.server(inner),
                 Table::Limits => self.limits(inner),
+                Table::Calls => self.calls(inner),
                 Table::Hints => self.hints("default", inner),
                 _ => self.named_tables(*table, inner),
             }
@@ -246,6 +267,20 @@ impl Reader<'_> {
         });
     }
 
+    fn calls(&mut self, table: &DeTable<'_>) {
+        let values = self.values(Table::Calls, table);
+        let shows = [("holder", HoldShows::Holder), ("held", HoldShows::Held), ("both", HoldShows::Both)];
+        self.raw.calls.overlay(super::raw::RawCalls {
+            settle_ms: values.number("settle_ms"),
+            hold_shows: values.choice("hold_shows", &shows),
+            probe_after_s: values.number("probe_after_s"),
+            probe_every_s: values.number("probe_every_s"),
+            default_route: values.text("default_route"),
+            pickup_code: values.text("pickup_code"),
+            group_pickup_code: values.text("group_pickup_code"),
+        });
+    }
+
     fn domain(&mut self, name: Typed<String>, table: &DeTable<'_>) {
         let values = self.values(Table::Domain, table);
         let own = super::raw::DomainFields {
@@ -290,15 +325,19 @@ impl Reader<'_> {
             call_counter: values.boolean("call_counter"),
             call_limit: values.number("call_limit"),
             busy_level: values.number("busy_level"),
+            busy_at: values.number("device_state_busy_at"),
             qualify,
             qualify_every_s: values.number("qualify_every_s"),
             mailboxes,
+            call_groups: values.plain_texts("call_groups"),
+            pickup_groups: values.plain_texts("pickup_groups"),
             mwi_unsolicited: values.boolean("mwi_unsolicited"),
             nat: values
                 .choice("nat", &[("auto", Nat::Auto), ("contact", Nat::Contact), ("source", Nat::Source)]),
             trusted_publisher: values.boolean("trusted_publisher"),
             display: values.text("display"),
             profile: values.text("profile"),
+            dialog_reveal: values.choice("dialog_reveal", &REVEAL),
             access: None,
         };
         self.raw.context_uses.extend(own.context.clone());

@@ -1,0 +1,53 @@
+//! A dialog by what Replaces names (RFC 3891 §3), for pickup and attended transfer.
+
+use super::table::{Calls, Dialog};
+use super::{CallId, DialogId, LegId, Party, Side};
+use crate::body::dialog_info::DialogState;
+
+impl LegId {
+    /// The call it is a fork of.
+    pub(crate) const fn call(self) -> CallId {
+        self.call
+    }
+}
+
+impl DialogId {
+    /// The fork it belongs to.
+    pub(crate) const fn leg(self) -> LegId {
+        self.leg
+    }
+}
+
+impl Calls {
+    /// The dialog of these tags, and the side whose tag the first one is: it receives the INVITE that replaces it.
+    pub(crate) fn replaced(&self, call_id: &str, to_tag: &str, from_tag: &str) -> Option<(DialogId, Side)> {
+        self.find(call_id, to_tag, from_tag)
+    }
+
+    /// How far a dialog is.
+    pub(crate) fn state_of(&self, id: DialogId) -> Option<DialogState> {
+        self.dialog(id).map(|dialog| dialog.machine.state())
+    }
+
+    /// One side of a dialog.
+    pub(crate) fn party(&self, id: DialogId, side: Side) -> Option<&Party> {
+        self.dialog(id).map(|dialog| &dialog.end(side).party)
+    }
+
+    /// Who called.
+    pub(crate) fn caller(&self, id: CallId) -> Option<&Party> {
+        self.get(id).map(|call| &call.caller)
+    }
+
+    /// Who is called on a fork.
+    pub(crate) fn callee(&self, id: LegId) -> Option<&Party> {
+        self.get(id.call)?.legs.get(id.leg as usize).map(|leg| &leg.callee)
+    }
+
+    /// The tag of the callee that rings on a fork, once it has one.
+    pub(crate) fn ringing_tag(&self, id: LegId) -> Option<&str> {
+        let leg = self.get(id.call)?.legs.get(id.leg as usize)?;
+        let ringing = |dialog: &&Dialog| dialog.machine.state() == DialogState::Early;
+        leg.dialogs.iter().filter(ringing).find_map(|dialog| dialog.to_tag.as_deref())
+    }
+}
