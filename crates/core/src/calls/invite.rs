@@ -38,6 +38,7 @@ impl Node {
             unanswered_until: now.mono + limits::CALL_UNANSWERED_MAX,
             outcome: None,
             over_at: None,
+            counted: Vec::new(),
             hidden: false,
             legs: Vec::new(),
             timer: None,

@@ -51,6 +51,7 @@ impl Node {
             call.over_at = Some(now.mono);
         }
         let peers = call.peers();
+        self.facts.calls.count(id);
         self.store_call(now, id);
         self.arm_call(id);
         for peer in peers {
@@ -125,6 +126,10 @@ impl Node {
                     _ => {}
                 }
             }
+        }
+        let is_gone = call.hidden && call.dialogs().all(|(.., dialog)| dialog.hidden);
+        if is_gone {
+            self.facts.calls.unlist(id);
         }
         for (dialog, due) in due {
             match due {
@@ -213,6 +218,7 @@ impl Node {
             unanswered_until: now.mono + limits::CALL_RESTORED_UNANSWERED_MAX,
             outcome: None,
             over_at: None,
+            counted: Vec::new(),
             hidden: false,
             legs,
             timer: None,
@@ -237,7 +243,10 @@ impl Node {
     pub(crate) fn calls_restored(&mut self) {
         self.facts.calls.restored();
         let ids: Vec<_> = self.facts.calls.iter().map(|(id, _)| id).collect();
-        ids.into_iter().for_each(|id| self.arm_call(id));
+        for id in ids {
+            self.facts.calls.count(id);
+            self.arm_call(id);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod probe;
 mod replaced;
 mod sdp;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -2,14 +2,13 @@
 //!
 //! A call stays in its place for 64*T1 after its end: what comes late finds it and cannot bring it back. This is data; `invite` and `follow` change it, `keep` looks after its time.
 
-use super::dialog::{Machine, rank};
+use super::dialog::Machine;
 use super::sdp;
+use super::tally::Tally;
 use super::{CallId, DialogId, LegId, Party, Side};
-use crate::body::dialog_info::{DialogEvent, DialogState, Identity, Replaces};
+use crate::body::dialog_info::{DialogEvent, Identity, Replaces};
 use crate::limits::DIALOGS_PER_CALL_MAX;
 use crate::map::{Map, Maps};
-use crate::packages;
-use crate::settings::HoldShows;
 use crate::slots::Slots;
 use crate::time::{Instant, UnixTime};
 use crate::timers::TimerToken;
@@ -45,6 +44,8 @@ pub(crate) struct Call {
     pub(super) hidden: bool,
     pub(super) legs: Vec<Leg>,
     pub(super) timer: Option<TimerToken>,
+    /// What it counts for at each of its peers.
+    pub(super) counted: Vec<(Tally, String)>,
     /// It stands in the store.
     pub(super) stored: bool,
     /// It is not in the store as it is here.
@@ -134,16 +135,6 @@ impl Dialog {
             Side::Callee => callee,
         }
     }
-
-    /// Whether the call shows as on hold at this side.
-    fn shows_hold(&self, side: Side, shows: HoldShows) -> bool {
-        let (holding, held) = (self.end(side).holds, self.end(side.other()).holds);
-        match shows {
-            HoldShows::Holder => holding,
-            HoldShows::Held => held,
-            HoldShows::Both => holding || held,
-        }
-    }
 }
 
 impl Leg {
@@ -221,13 +212,14 @@ pub(crate) struct Calls {
     by_call_id: Map<String, Vec<u32>>,
     /// In the order in which they began.
     by_peer: BTreeMap<String, Vec<u32>>,
+    pub(super) tallies: Map<String, Tally>,
 }
 
 impl Calls {
     /// No calls.
     pub(crate) fn new(maps: Maps) -> Self {
         let (slots, by_peer) = (Slots::default(), BTreeMap::new());
-        Self { slots, generation: 0, by_call_id: maps.map(), by_peer }
+        Self { slots, generation: 0, by_call_id: maps.map(), by_peer, tallies: maps.map() }
     }
 
     /// How many there are, those included that ended a moment ago.
@@ -275,22 +267,31 @@ impl Calls {
         }
     }
 
+    /// An ended call is not shown any more: its peers need not look at it.
+    pub(super) fn unlist(&mut self, id: CallId) {
+        let Some(call) = self.get(id) else { return };
+        for peer in call.peers() {
+            if let Some(slots) = self.by_peer.get_mut(&peer) {
+                slots.retain(|slot| *slot != id.slot);
+                if slots.is_empty() {
+                    self.by_peer.remove(&peer);
+                }
+            }
+        }
+    }
+
     /// Forgets a call.
     pub(super) fn remove(&mut self, id: CallId) {
+        self.unlist(id);
         if self.get(id).is_none() {
             return;
         }
         let Some(call) = self.slots.remove(id.slot) else { return };
-        let emptied = |slots: &mut Vec<u32>| {
+        self.discount(&call.counted);
+        if let Some(slots) = self.by_call_id.get_mut(&call.call_id) {
             slots.retain(|slot| *slot != id.slot);
-            slots.is_empty()
-        };
-        if self.by_call_id.get_mut(&call.call_id).is_some_and(emptied) {
-            self.by_call_id.remove(&call.call_id);
-        }
-        for peer in call.peers() {
-            if self.by_peer.get_mut(&peer).is_some_and(emptied) {
-                self.by_peer.remove(&peer);
+            if slots.is_empty() {
+                self.by_call_id.remove(&call.call_id);
             }
         }
     }
@@ -367,51 +368,5 @@ impl Calls {
             let (from, to) = (Some(call.from_tag.as_str()), dialog.to_tag.as_deref());
             (fits(from, local_tag) && fits(to, remote_tag)) || (fits(to, local_tag) && fits(from, remote_tag))
         })
-    }
-
-    /// The calls a peer's device has, as it shows them; several contacts of the peer that one call rings are one call.
-    pub(crate) fn counts_of(&self, peer: &str, shows: HoldShows) -> packages::Calls {
-        let mut counts = packages::Calls::default();
-        for (_, call) in self.of_peer(peer) {
-            if call.caller.peer.as_deref() == Some(peer) && call.caller_is_in() {
-                counts.inuse += 1;
-                let held = |d: &Dialog| d.machine.is_up() && d.shows_hold(Side::Caller, shows);
-                counts.onhold += u32::from(call.dialogs().any(|(.., dialog)| held(dialog)));
-            }
-            let own = |leg: &&Leg| leg.callee.peer.as_deref() == Some(peer);
-            let best = call.legs.iter().filter(own).filter_map(|leg| {
-                let live = leg.dialogs.iter().filter(|dialog| !dialog.machine.is_over());
-                let best = live.max_by_key(|dialog| rank(dialog.machine.state()))?;
-                Some((best, leg.settles_at.is_none()))
-            });
-            let Some((dialog, settled)) = best.max_by_key(|(d, settled)| (rank(d.machine.state()), *settled))
-            else {
-                continue;
-            };
-            match dialog.machine.state() {
-                DialogState::Trying | DialogState::Proceeding => counts.inuse += u32::from(settled),
-                DialogState::Early => {
-                    counts.inuse += 1;
-                    counts.ringing += 1;
-                }
-                DialogState::Confirmed => {
-                    counts.inuse += 1;
-                    counts.onhold += u32::from(dialog.shows_hold(Side::Callee, shows));
-                }
-                DialogState::Terminated => {}
-            }
-        }
-        counts
-    }
-
-    /// The calls a peer takes part in, shown or not.
-    pub(crate) fn count_of(&self, peer: &str) -> u32 {
-        self.of_peer(peer)
-            .map(|(_, call)| {
-                let calls = call.caller.peer.as_deref() == Some(peer) && call.caller_is_in();
-                let own = |leg: &Leg| leg.callee.peer.as_deref() == Some(peer) && leg.is_live();
-                u32::from(calls) + u32::from(call.legs.iter().any(own))
-            })
-            .sum()
     }
 }
