@@ -1,27 +1,37 @@
 //! `lampyris demo`: the real server on embedded storage, an office of simulated phones on real SIP sockets, and their lamps.
 //!
-//! Everything the board shows came to Alice's phone in a NOTIFY. The phones register, ring, talk, hold, hang up and say
-//! that their owners are away or busy (PUBLISH); nothing reaches into the server.
+//! Everything the board shows came to Alice's phone in a NOTIFY. The phones register, call each other through the server,
+//! hold, pick up and hang up, and say that their owners are away or busy (PUBLISH); nothing reaches into the server.
 
 mod board;
+mod day;
+mod desk;
 mod documents;
 mod office;
+mod open;
+mod scenes;
+#[cfg(test)]
+mod tests;
 
 use crate::config;
-use crate::server::{self, Options};
-use crate::ua::{Account, Notified, Phone};
+use crate::server::{self, Options, Running};
 use anyhow::{Context, Result};
 use board::Board;
-use lampyris_core::flow::Transport;
+use desk::{Pace, Told};
 use lampyris_core::node::Node;
-use office::{Act, GUEST, PEOPLE, SCENES, WATCHES};
-use std::collections::HashMap;
+use office::GUEST;
+use open::Office;
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+/// How often the phones register and subscribe again; well before what they were granted is over.
+const RENEWAL: Duration = Duration::from_secs(240);
+/// How long the lamps may take to go out after the last phone has hung up.
+const LAST_LAMPS: Duration = Duration::from_secs(5);
 
 /// How the demo is run.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +59,17 @@ pub fn run(options: &DemoOptions) -> Result<()> {
 }
 
 fn run_in(data: &Path, options: &DemoOptions) -> Result<()> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let (address, running) = serve(data, free_port(5060))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(play(address, data, options));
+    running.stop()?;
+    say("stopped\n");
+    outcome
+}
+
+/// The server, on this port of the loopback interface.
+fn serve(data: &Path, port: u16) -> Result<(SocketAddr, Running)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let file = data.join("office.toml");
     std::fs::write(&file, office::configuration(&address.to_string(), &address.to_string()))
         .with_context(|| format!("cannot write {}", file.display()))?;
@@ -61,69 +81,75 @@ fn run_in(data: &Path, options: &DemoOptions) -> Result<()> {
     let running = server::start_with(&loaded.shell, &Options::default(), |listeners, seed, now| {
         Node::new(settings, listeners, seed, now)
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(play(address, data, options));
-    running.stop()?;
-    say("stopped\n");
-    outcome
+    Ok((address, running))
 }
 
-/// Port 5060 where it is free for both transports, else any.
-fn free_port() -> u16 {
+/// The wanted port where it is free for both transports, else any that is.
+fn free_port(wanted: u16) -> u16 {
     let free = |port| {
         let address = (Ipv4Addr::LOCALHOST, port);
-        UdpSocket::bind(address).is_ok() && std::net::TcpListener::bind(address).is_ok()
+        port > 0 && UdpSocket::bind(address).is_ok() && std::net::TcpListener::bind(address).is_ok()
     };
-    if free(5060) {
-        return 5060;
-    }
-    let any = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-    any.map_or(5061, |address| address.port())
+    let any = || {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
+        socket.map_or(5061, |address| address.port())
+    };
+    std::iter::once(wanted)
+        .chain(std::iter::repeat_with(any).take(9))
+        .find(|port| free(*port))
+        .unwrap_or_else(any)
 }
 
 async fn play(server: SocketAddr, data: &Path, options: &DemoOptions) -> Result<()> {
     let live = std::io::stdout().is_terminal();
     say(&introduction(server, data));
-    let (notify, mut told) = mpsc::unbounded_channel();
-    let mut phones = HashMap::new();
-    for (index, name) in PEOPLE.iter().flat_map(|person| person.phones).enumerate() {
-        // Half of the phones speak TCP.
-        let transport = if index % 2 == 0 { Transport::Udp } else { Transport::Tcp };
-        let account = account(name, server);
-        let (phone, received) = Phone::start(account, transport, server).await?;
-        phone.register(600).await.with_context(|| format!("{name} cannot register"))?;
-        forward(*name == "Alice", received, notify.clone());
-        phones.insert(*name, Office { phone, etags: HashMap::new() });
-    }
-    subscribe_all(&phones).await?;
+    let pace = Pace(Duration::from_millis(100));
+    let (mut office, mut told) = Office::open(server, pace).await?;
     let mut board = Board::new(live);
     if live {
         say(&board.draw());
     }
-    let mut day = Day::new();
-    let end = options.seconds.map(Duration::from_secs).unwrap_or(Duration::MAX);
+    let day = tokio::spawn(day::spend(office.colleagues.clone(), pace));
+    let end = options.seconds.map_or(Duration::MAX, Duration::from_secs);
     let deadline = tokio::time::sleep(end.min(Duration::from_secs(86_400 * 365)));
+    let mut renewal = tokio::time::interval_at(Instant::now() + RENEWAL, RENEWAL);
     let told_to_stop = stop_signal();
     tokio::pin!(deadline, told_to_stop);
     loop {
         tokio::select! {
             () = &mut deadline => break,
             () = &mut told_to_stop => break,
-            Some(notified) = told.recv() => {
-                let extension = user_of(&notified.resource);
-                if let Some(text) = board.take(extension, &notified.content_type, &notified.body) {
-                    say(&if live { text } else { text + "\n" });
-                }
-            }
-            (name, act) = day.next() => act_out(&mut phones, name, act).await?,
+            Some(told) = told.recv() => show(&mut board, &told),
+            _ = renewal.tick() => office.renew().await?,
         }
     }
-    say("\nthe phones say good-bye ...\n");
-    for office in phones.values() {
-        // Why: the demo ends anyway; a phone that cannot unregister is forgotten with the store.
-        let _ = office.phone.register(0).await;
+    day.abort();
+    show(&mut board, &Told::Happened("Everybody hangs up and goes home.".to_owned()));
+    office.hang_up().await;
+    let until = Instant::now() + LAST_LAMPS;
+    while !board.lit().is_empty()
+        && let Ok(Some(told)) = timeout_at(until, told.recv()).await
+    {
+        show(&mut board, &told);
     }
+    say(&match board.lit() {
+        lit if lit.is_empty() => "\nevery phone has hung up, every lamp is idle\n".to_owned(),
+        lit => format!("\nstill lit, though every phone has hung up: {}\n", lit.join(", ")),
+    });
+    office.close().await;
     Ok(())
+}
+
+fn show(board: &mut Board, told: &Told) {
+    match told {
+        Told::Happened(what) => say(&board.happens(what)),
+        Told::Notified(notified) => {
+            let extension = user_of(&notified.resource);
+            if let Some(text) = board.take(extension, &notified.content_type, &notified.body) {
+                say(&text);
+            }
+        }
+    }
 }
 
 /// Ctrl-C, a polite kill, or a terminal that was closed.
@@ -141,107 +167,6 @@ async fn stop_signal() {
     }
 }
 
-/// A phone with the entity-tags of what it has published.
-struct Office {
-    phone: Phone,
-    etags: HashMap<&'static str, String>,
-}
-
-fn account(name: &str, server: SocketAddr) -> Account {
-    Account {
-        user: name.to_owned(),
-        domain: server.to_string(),
-        password: Some(office::password(name)),
-        display: name.to_owned(),
-    }
-}
-
-/// Alice's NOTIFYs go to the board; the others' phones just light their lamps.
-fn forward(
-    to_board: bool,
-    mut received: mpsc::UnboundedReceiver<Notified>,
-    notify: mpsc::UnboundedSender<Notified>,
-) {
-    tokio::spawn(async move {
-        while let Some(notified) = received.recv().await {
-            if to_board && notify.send(notified).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-async fn subscribe_all(phones: &HashMap<&'static str, Office>) -> Result<()> {
-    let everybody: Vec<_> = PEOPLE.iter().map(|person| person.extension).collect();
-    let alice = [("Alice", everybody.as_slice())];
-    for (watcher, extensions) in alice.into_iter().chain(WATCHES.iter().copied()) {
-        let Some(office) = phones.get(watcher) else { continue };
-        for extension in extensions {
-            office.phone.subscribe(extension, "dialog", "application/dialog-info+xml", 600).await?;
-            office.phone.subscribe(extension, "presence", "application/pidf+xml", 600).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn act_out(phones: &mut HashMap<&'static str, Office>, name: &str, act: Act) -> Result<()> {
-    let Some(office) = phones.get_mut(name) else { return Ok(()) };
-    let aor = office.phone.account().aor();
-    let (event, content_type, body) = documents::publication(&aor, act);
-    let etag = office.etags.get(event).cloned();
-    let published = office.phone.publish(event, Some((content_type, &body)), etag.as_deref(), 600).await?;
-    office.etags.insert(event, published.etag);
-    Ok(())
-}
-
-/// The office's day: scenes begin one after the other and overlap, each on a phone that has nothing to do.
-struct Day {
-    seed: u64,
-    waiting: Vec<(tokio::time::Instant, &'static str, Act)>,
-}
-
-impl Day {
-    fn new() -> Self {
-        Self { seed: 0x9e37_79b9_7f4a_7c15, waiting: Vec::new() }
-    }
-
-    fn random(&mut self, below: usize) -> usize {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        usize::try_from(self.seed % below.max(1) as u64).unwrap_or(0)
-    }
-
-    /// Waits for the next act.
-    async fn next(&mut self) -> (&'static str, Act) {
-        let phones: Vec<&'static str> =
-            PEOPLE.iter().flat_map(|person| person.phones.iter().copied()).collect();
-        while self.waiting.iter().map(|(_, name, _)| *name).collect::<std::collections::HashSet<_>>().len()
-            < 4
-        {
-            let index = self.random(phones.len());
-            let Some(name) = phones.get(index).copied() else { continue };
-            if self.waiting.iter().any(|(_, busy, _)| *busy == name) {
-                continue;
-            }
-            let index = self.random(SCENES.len());
-            let start = Duration::from_millis(400 + self.random(2500) as u64);
-            let mut at = tokio::time::Instant::now() + start;
-            for (pause, act) in SCENES.get(index).copied().unwrap_or(&[]) {
-                at += *pause;
-                self.waiting.push((at, name, *act));
-            }
-        }
-        self.waiting.sort_by_key(|(at, ..)| *at);
-        // Why: the act leaves the list only once it is due, so nothing is lost when another branch of select! wins.
-        if let Some((at, ..)) = self.waiting.first() {
-            tokio::time::sleep_until(*at).await;
-        }
-        let (_, name, act) = self.waiting.remove(0);
-        (name, act)
-    }
-}
-
 fn user_of(uri: &str) -> &str {
     uri.trim_start_matches("sip:").split('@').next().unwrap_or("")
 }
@@ -251,16 +176,24 @@ fn introduction(server: SocketAddr, data: &Path) -> String {
     let data = data.display();
     let guest = office::password(GUEST);
     format!(
-        "lampyris {version}: a presence server on {server} (UDP and TCP), its store and admin socket in {data}\n\n\
-         Alice's phone has a lamp for everybody; 15 simulated phones register, ring, hold, hang up and go to lunch.\n\
+        "lampyris {version}: a presence server on {server} (UDP and TCP)\n\n\
+         The office's 15 phones call each other through the server, hold, pick up each\n\
+         other's calls, and go to lunch. Below is what Alice's phone shows: a lamp\n\
+         changes when the server has sent her phone a NOTIFY.\n\n\
          In another terminal:\n\
-         \u{20}   {lampyris} --data {data} show hints\n\
-         \u{20}   {lampyris} --data {data} why 6001\n\
-         \u{20}   {lampyris} --data {data} sip set debug on\n\
-         \u{20}   {lampyris} --data {data} devstate set SIP/Bob-desk BUSY --for 20s\n\
-         A phone of your own: server {server}, user {GUEST}, password {guest}; watch (BLF, buddy) extension 6001.\n\
-         A SUBSCRIBE of your own: to sip:6001@{server}, Event: dialog or presence, with that user's digest answer.\n\
+         \u{20}   export LAMPYRIS_DATA={data}\n\
+         \u{20}   {lampyris} show hints\n\
+         \u{20}   {lampyris} show calls\n\
+         \u{20}   {lampyris} why 6001\n\
+         \u{20}   {lampyris} sip set debug on\n\
+         \u{20}   {lampyris} devstate set SIP/Bob-desk BUSY --for 20s\n\
+         A phone of your own: server {server}, user {guest_user}, password {guest};\n\
+         \u{20}   watch 6001 (BLF, buddy), call it, or pick up what rings there with **6001\n\
+         By hand, with that user's digest answer:\n\
+         \u{20}   SUBSCRIBE sip:6001@{server} SIP/2.0\n\
+         \u{20}   Event: dialog\n\
          Ctrl-C ends it.\n\n",
+        guest_user = GUEST,
         version = env!("CARGO_PKG_VERSION"),
     )
 }

@@ -1,7 +1,6 @@
-//! The demo's office: who works there, on which phones, and what happens on an ordinary day.
+//! The demo's office: who works there, on which phones, and who watches whom; as data and as a configuration.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// Somebody with a lamp.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +9,7 @@ pub(super) struct Person {
     pub(super) name: &'static str,
     /// Extension with the hint.
     pub(super) extension: &'static str,
-    /// Phones: peers and devices.
+    /// Phones: peers and devices; the last one is at the desk, where calls are answered.
     pub(super) phones: &'static [&'static str],
 }
 
@@ -31,6 +30,12 @@ pub(super) const PEOPLE: &[Person] = &[
     Person { name: "Olivia", extension: "6013", phones: &["Olivia"] },
     Person { name: "Peggy", extension: "6014", phones: &["Peggy"] },
 ];
+
+/// Who has this extension or phone; of a stranger, the same.
+pub(super) fn name_of(user: &str) -> &str {
+    let found = PEOPLE.iter().find(|person| person.extension == user || person.phones.contains(&user));
+    found.map_or(user, |person| person.name)
+}
 
 /// Who else watches whom, beside Alice, whose phone has a lamp for everybody.
 pub(super) const WATCHES: &[(&str, &[&str])] = &[
@@ -69,47 +74,3 @@ pub(super) fn configuration(udp: &str, tcp: &str) -> String {
     }
     text
 }
-
-/// What a phone does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
-    /// It rings.
-    Ring,
-    /// The call is answered.
-    Answer,
-    /// The call is put on hold.
-    Hold,
-    /// It goes on.
-    Resume,
-    /// It ends.
-    HangUp,
-    /// Its owner is away from the desk.
-    Away(&'static str),
-    /// Its owner is busy.
-    Busy(&'static str),
-    /// Its owner is back.
-    Back,
-}
-
-/// A scene: acts of one phone, each with the pause before it.
-pub(super) type Scene = &'static [(Duration, Act)];
-
-const fn s(tenths: u64) -> Duration {
-    Duration::from_millis(tenths * 100)
-}
-
-/// What happens in an office.
-pub(super) const SCENES: &[Scene] = &[
-    &[(s(0), Act::Ring), (s(25), Act::Answer), (s(60), Act::HangUp)],
-    &[
-        (s(0), Act::Ring),
-        (s(20), Act::Answer),
-        (s(30), Act::Hold),
-        (s(40), Act::Resume),
-        (s(30), Act::HangUp),
-    ],
-    &[(s(0), Act::Ring), (s(40), Act::HangUp)],
-    &[(s(0), Act::Away("Lunch")), (s(120), Act::Back)],
-    &[(s(0), Act::Busy("In a meeting")), (s(100), Act::Back)],
-    &[(s(0), Act::Answer), (s(80), Act::HangUp)],
-];

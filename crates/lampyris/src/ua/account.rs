@@ -1,5 +1,6 @@
 //! Who a user agent is, and its answers to digest challenges (RFC 7616, RFC 8760).
 
+use super::line::Request;
 use lampyris_sip::digest;
 use lampyris_sip::headers::Challenge;
 use lampyris_sip::{Message, Name};
@@ -33,14 +34,22 @@ impl Account {
         format!("\"{display}\" <{}>", self.aor())
     }
 
-    /// The Authorization value that answers a 401: the first challenge we know, as the server prefers (RFC 8760 §2.4).
-    pub(super) fn answer(&self, refusal: &Message, method: &str, uri: &str, body: &[u8]) -> Option<String> {
+    /// The credentials that answer a 401 or 407, and the header they go into: for the first challenge we know, as the
+    /// server prefers (RFC 8760 §2.4).
+    pub(super) fn answer(&self, refusal: &Message, request: &Request<'_>) -> Option<(Name, String)> {
         let password = self.password.as_deref()?;
-        let values = refusal.headers(Name::WwwAuthenticate);
-        let known = values
+        let (challenges, header) = match refusal.status()?.0 {
+            401 => (Name::WwwAuthenticate, Name::Authorization),
+            407 => (Name::ProxyAuthenticate, Name::ProxyAuthorization),
+            _ => return None,
+        };
+        let known = refusal
+            .headers(challenges)
             .filter_map(|value| Challenge::parse(value).ok())
             .find_map(|challenge| challenge.digest_algorithm().map(|algorithm| (challenge, algorithm)));
         let (challenge, algorithm) = known?;
+        let (method, uri) = (request.method.as_str(), request.uri);
+        let body = request.body.map_or(&[][..], |(_, body)| body.as_bytes());
         let (realm, nonce) = (challenge.realm, challenge.nonce);
         let ha1 = digest::ha1(algorithm, &self.user, realm, password);
         let cnonce = super::wire::token();
@@ -59,6 +68,6 @@ impl Account {
         if let Some(opaque) = challenge.opaque {
             let _ = write!(value, ", opaque=\"{opaque}\"");
         }
-        Some(value)
+        Some((header, value))
     }
 }

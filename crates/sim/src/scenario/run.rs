@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long an expected message may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an expected message may take; more than the 2 s between two retransmissions (RFC 3261 §17.1.2.2), exactly which
+/// is too little over real sockets.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Where a script is played.
 pub trait Stage {
