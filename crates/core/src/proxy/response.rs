@@ -55,7 +55,9 @@ impl Node {
             return self.on_branch_success(now, id, response);
         }
         if let Some(leg) = leg {
-            self.call_refused(now, leg, status, refusal_event(status));
+            let taken = self.proxy.context(slot).is_some_and(|context| context.picked_up);
+            let event = if taken { DialogEvent::Replaced } else { refusal_event(status) };
+            self.call_refused(now, leg, status, event);
         }
         self.proxy.close(id);
         let redirected = (300..400).contains(&status) && self.redirect(slot, response);

@@ -20,7 +20,18 @@ module_app presence.so
 """
 
 
-def start(run, user, watched=()):
+# What it needs for calls: sound that comes from nowhere and goes nowhere.
+CALLS = """net_interface 127.0.0.1
+module aubridge.so
+module g711.so
+audio_source aubridge,phone
+audio_player aubridge,phone
+audio_alert aubridge,alert
+call_hold_other_calls no
+"""
+
+
+def start(run, user, watched=(), options="pubint=120", more=""):
     """A baresip of this user; it registers, publishes `online` and subscribes to whom it watches."""
     need("baresip")
     modules = next((path for path in MODULES if os.path.isdir(path)), None)
@@ -28,13 +39,46 @@ def start(run, user, watched=()):
         raise Missing("baresip's modules are in none of the usual places")
     home = run.logs / f"baresip-{user}"
     home.mkdir()
-    (home / "config").write_text(CONFIG.format(modules=modules))
+    (home / "config").write_text(CONFIG.format(modules=modules) + more)
     (home / "accounts").write_text(
         f"<sip:{user}@{office.DOMAIN}>;auth_user={user};auth_pass={office.secret(user)}"
-        f';outbound="sip:127.0.0.1:{run.server.udp};transport=udp";regint=120;pubint=120;answermode=manual\n')
+        f';outbound="sip:127.0.0.1:{run.server.udp};transport=udp";regint=120;answermode=manual;{options}\n')
     (home / "contacts").write_text(
         "".join(f'"{name}" <sip:{name}@{office.DOMAIN}>;presence=p2p\n' for name in watched))
     return Program(f"baresip-{user}", ["baresip", "-f", home, "-v", "-s"], run.logs / f"baresip-{user}.log")
+
+
+class Phone:
+    """A baresip that makes and takes calls."""
+
+    def __init__(self, run, user):
+        self.user = user
+        self.program = start(run, user, options="", more=CALLS)
+
+    def ready(self):
+        self.program.wait_for(rf"^{re.escape(self.user)}@{re.escape(office.DOMAIN)}: .*200 OK")
+
+    def dial(self, number):
+        self.program.type(f"/dial sip:{number}@{office.DOMAIN}")
+
+    def accept(self):
+        self.program.wait_for(r"Incoming call from")
+        self.program.type("/accept")
+
+    def hold(self):
+        self.program.type("/hold")
+
+    def resume(self):
+        self.program.type("/resume")
+
+    def hang_up(self):
+        self.program.type("/hangup")
+
+    def transfer(self, number):
+        self.program.type(f"/transfer sip:{number}@{office.DOMAIN}")
+
+    def stop(self):
+        self.program.stop()
 
 
 def registers_publishes_and_watches(run):

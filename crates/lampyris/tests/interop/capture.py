@@ -12,6 +12,9 @@ from programs import Failure, Missing, Program
 WRONG = " || ".join(["_ws.malformed", "_ws.unreassembled", '_ws.expert.severity == "Error"', "sip.content_length.invalid",
                      "sip.Status-Code.invalid", "sip.Via.sent-by.port.invalid", "sip.retry_after.invalid", "xml.unknown"])
 
+# What a whole run sends.
+SENT = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INVITE", "ACK", "BYE", "CANCEL", "REFER", "OPTIONS"}
+
 
 class Capture:
     def __init__(self, server, logs):
@@ -56,11 +59,14 @@ class Capture:
             raise Missing(self.why_not)
         frames = self.tshark("-Y", "sip", "-T", "fields", "-e", "sip.Method", "-e", "sip.Status-Code")
         methods = {line.split("\t")[0] for line in frames.splitlines()}
-        lacking = {"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH"} - methods
+        lacking = SENT - methods
         if lacking and whole_run:
             raise Failure(f"the capture has no {', '.join(sorted(lacking))}: {len(frames.splitlines())} SIP frames")
         if whole_run and not self.tshark("-Y", 'xml && sip.Method == "NOTIFY"').strip():
             raise Failure("the capture has no NOTIFY with XML")
+        forwarded = f'sdp && sip.Record-Route contains "{self.server.udp}" && udp.srcport == {self.server.udp}'
+        if whole_run and not self.tshark("-Y", forwarded).strip():
+            raise Failure("the capture has no session description that the server passed on")
         # A datagram of the server's that is no SIP at all; keep-alives of up to 4 bytes are (RFC 5626 §4.4).
         opaque = f"(udp.srcport == {self.server.udp} && udp.length > 12 && !sip)"
         wrong = self.tshark("-Y", f"{WRONG} || {opaque}", "-V")

@@ -23,7 +23,7 @@ reg_route=<sip:127.0.0.1:{server};transport=udp;lr>
 reg_identity=sip:{user}@{domain}
 reg_expires=600
 reg_sendregister=1
-publish=1
+publish={publish}
 publish_expires=600
 
 [auth_info_0]
@@ -39,12 +39,13 @@ subscribe=1
 """
 
 
-def start(run, user, port, watched=()):
+def start(run, user, port, watched=(), publish=1):
     """A linphonec of this user; it registers, publishes that it is there, and subscribes to its friends."""
     need("linphonec")
     home = run.logs / f"linphone-{user}"
     (home / ".local/share/linphone").mkdir(parents=True)
-    config = CONFIG.format(user=user, port=port, server=run.server.udp, domain=office.DOMAIN, secret=office.secret(user))
+    config = CONFIG.format(publish=publish, user=user, port=port, server=run.server.udp, domain=office.DOMAIN,
+                           secret=office.secret(user))
     for number, friend in enumerate(watched):
         config += FRIEND.format(number=number, friend=friend, domain=office.DOMAIN)
     (home / "linphonerc").write_text(config)
@@ -64,6 +65,46 @@ def registered(program, user):
             if program.child.poll() is not None:
                 raise
     raise Failure(f"{program.name} does not get registered (see {program.log})")
+
+
+class Phone:
+    """A linphonec that makes and takes calls; its sound comes from a file that is not there."""
+
+    def __init__(self, run, user):
+        self.user = user
+        self.messages = run.logs / f"linphone-{user}" / "messages.log"
+        self.program = start(run, user, run.free_port(), publish=0)
+
+    def ready(self):
+        registered(self.program, self.user)
+        self.program.type("soundcard use files")
+
+    def dial(self, number):
+        self.program.type(f"call sip:{number}@{office.DOMAIN}")
+
+    def accept(self):
+        call = self.program.wait_for(r"Receiving new incoming call from .*assigned id (\d+)").group(1)
+        self.program.type(f"answer {call}")
+
+    def hold(self):
+        self.program.type("pause")
+
+    def resume(self):
+        self.program.wait_for(r"is now paused")
+        self.program.type("resume 1")
+
+    def hang_up(self):
+        self.program.type("terminate")
+
+    def transfer(self, number):
+        self.program.type(f"transfer sip:{number}@{office.DOMAIN}")
+
+    def transfer_to_other_call(self, call, other):
+        self.program.wait_for(rf"Media streams established .* for call {other}")
+        self.program.type(f"transfer {call} --to-call {other}")
+
+    def stop(self):
+        self.program.stop()
 
 
 def registers_publishes_and_watches(run):

@@ -2,49 +2,69 @@
 """Interop: real SIP programs against the real server, all on loopback.
 
 Prints `ok NAME`, `FAILED NAME: why` or `SKIPPED 1 NAME: why` for each check, and exits 1 where one failed. One server
-serves all checks, so each check has peers of its own; a capture of the whole run is dissected at the end.
+serves all checks and several run at a time, so each check has peers of its own; a capture of the whole run is dissected
+at the end.
 
   run.py --server target/debug/lampyris --logs DIR [--only NAME]"""
 
 import argparse
+import functools
 import shlex
 import shutil
 import socket
 import sys
+import threading
+import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import silent  # noqa: F401 (its check, which takes longest)
 import baresip
+import calls  # noqa: F401 (its checks)
+import calls_phones  # noqa: F401 (its checks)
 import linphone
 import office
+import pickup  # noqa: F401 (its checks)
+import transfer  # noqa: F401 (its checks)
 from capture import Capture
+from checks import CHECKS, check
 from programs import Failure, Missing, Program, Server, need, wait_until
 from sipp import TOKEN, Scenario
 
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
+# Most of their time they wait for each other.
+AT_ONCE = 6
 
 
 class Run:
     """What the checks share."""
 
+    given = set()
+    giving = threading.Lock()
+
     def __init__(self, server, logs):
         self.server = server
         self.logs = logs
 
+    @classmethod
+    def beside(cls, server, logs):
+        """For a check that has a server of its own."""
+        return cls(server, logs)
+
     def port(self, transport):
         return self.server.udp if transport == "udp" else self.server.tcp
 
-    @staticmethod
-    def free_port():
-        """A port that nobody has just now."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+    @classmethod
+    def free_port(cls):
+        """A port that nobody has just now, and no other check was given."""
+        while True:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            with cls.giving:
+                if port not in cls.given:
+                    cls.given.add(port)
+                    return port
 
     def sipp(self, scenario, transport="udp"):
         """Runs one call of a scenario to its end."""
@@ -58,12 +78,12 @@ class Run:
         file.write_text(f"exec {shlex.join(str(part) for part in command)} >'{file}.log' 2>&1\n")
         return file
 
-    def sipp_command(self, scenario, transport="udp"):
+    def sipp_command(self, scenario, transport="udp", port=None, calls=1):
         file = self.logs / f"{scenario.name}.xml"
         file.write_text(scenario.xml())
-        return ["sipp", f"127.0.0.1:{self.port(transport)}", "-sf", file, "-i", "127.0.0.1", "-p", self.free_port(), "-m", "1",
-                "-t", "u1" if transport == "udp" else "t1", "-au", scenario.user, "-ap", office.secret(scenario.user),
-                "-timeout", "80", "-timeout_error", "-nostdin", "-trace_err", "-error_file",
+        return ["sipp", f"127.0.0.1:{self.port(transport)}", "-sf", file, "-i", "127.0.0.1", "-p", port or self.free_port(),
+                "-m", calls, "-t", "u1" if transport == "udp" else "t1", "-au", scenario.user,
+                "-ap", office.secret(scenario.user), "-timeout", "80", "-timeout_error", "-nostdin", "-trace_err", "-error_file",
                 self.logs / f"{scenario.name}.errors", "-trace_msg", "-message_file",
                 self.logs / f"{scenario.name}.messages"]
 
@@ -239,7 +259,7 @@ def sipp_stays_subscribed_when_the_server_is_killed(run):
     directory.mkdir()
     server = Server(run.server.binary, office.FILES, directory)
     try:
-        inner = Run(server, directory)
+        inner = run.beside(server, directory)
         seen = directory / "first-notify-seen"
         scenario = Scenario("survive", "Alice", office.DOMAIN)
         scenario.subscribe("7000", "presence", "application/pidf+xml", 1800)
@@ -276,7 +296,7 @@ def sipp_reaches_a_server_that_listens_everywhere(run):
         scenario.notified(("Contact:", f"127[.]0[.]0[.]1:{server.udp}"), body=["<basic>closed</basic>"])
         scenario.subscribe("6001", "presence", "application/pidf+xml", 0, in_dialog=True)
         scenario.notified(state="terminated")
-        Run(server, directory).sipp(scenario)
+        run.beside(server, directory).sipp(scenario)
     finally:
         server.stop()
 
@@ -304,12 +324,16 @@ def main():
 
     counts = {"ok": 0, "FAILED": 0, "SKIPPED": 0}
 
+    began = {}
+
     def report(verdict, name, why=""):
         counts[verdict] += 1
         number = " 1" if verdict == "SKIPPED" else ""
-        print(f"{verdict}{number} {name}{': ' + why if why else ''}", flush=True)
+        took = f" ({time.monotonic() - began[name]:.1f} s)" if name in began else ""
+        print(f"{verdict}{number} {name}{': ' + why if why else ''}{took}\n", end="", flush=True)
 
     def attempt(name, action):
+        began[name] = time.monotonic()
         try:
             action()
             report("ok", name)
@@ -330,8 +354,10 @@ def main():
     capture = Capture(server, logs)
     try:
         run = Run(server, logs)
-        for check_function in chosen:
-            attempt(check_function.__name__, lambda: check_function(run))
+        # Concurrently, since they mostly wait; each has its own peers and lamps.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for check_function in chosen:
+                pool.submit(attempt, check_function.__name__, functools.partial(check_function, run))
     finally:
         capture.stop()
         server.stop()

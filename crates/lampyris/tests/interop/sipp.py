@@ -30,6 +30,7 @@ class Scenario:
         self.cseq = 0
         self.variables = 0
         self.labels = 0
+        self.call_id = "[call_id]"
 
     # What a phone does.
 
@@ -105,7 +106,7 @@ class Scenario:
                      "Max-Forwards: 70",
                      f"From: <sip:[user]@[domain]>;tag={self.name}-[pid]",
                      f"To: <sip:{to}@[domain]>{tag}",
-                     "Call-ID: [call_id]",
+                     f"Call-ID: {self.call_id}",
                      f"CSeq: {self.cseq} {method}",
                      *authentication, *headers,
                      "User-Agent: SIPp",
