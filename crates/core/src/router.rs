@@ -125,14 +125,9 @@ impl Node {
             // Why: REGISTER's Request-URI names a domain only; the To is looked at after authentication.
             None => 0,
         };
-        let identity = match self.identify(now, flow, message, domain, Asks::Server)? {
-            Who::Known(identity) => identity,
-            Who::Challenged => return Ok(()),
+        let Some(request) = self.admit(now, flow, message, parts, (Asks::Server, domain))? else {
+            return Ok(());
         };
-        let Some(server) = self.transactions.open(now.mono, flow, parts) else {
-            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
-        };
-        let request = Request { flow, message, identity, server, body_done: false };
         let outcome = if ours.is_none() {
             Err(Reject::NotFound)
         } else {
@@ -146,6 +141,28 @@ impl Node {
             self.reject(now, &request, &reject);
         }
         Ok(())
+    }
+
+    /// Who sent a request, and a transaction for it; `None` where its sender is not known and was challenged.
+    ///
+    /// # Errors
+    /// 403: it speaks as somebody else. 503: too many transactions.
+    pub(crate) fn admit<'m>(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &'m Message,
+        parts: &Parts<'_>,
+        (asks, domain): (Asks, usize),
+    ) -> Result<Option<Request<'m>>, Reject> {
+        let identity = match self.identify(now, flow, message, domain, asks)? {
+            Who::Known(identity) => identity,
+            Who::Challenged => return Ok(None),
+        };
+        let Some(server) = self.transactions.open(now.mono, flow, parts) else {
+            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+        };
+        Ok(Some(Request { flow, message, identity, server, body_done: false }))
     }
 
     /// The answer to a method we do nothing with.

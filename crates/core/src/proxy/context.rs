@@ -84,6 +84,8 @@ pub(crate) struct Context {
     /// The caller has cancelled, or a 6xx came: no more targets.
     pub(super) closed: bool,
     pub(super) redirects: u32,
+    /// Its sender may say who calls (P-Asserted-Identity).
+    pub(super) may_assert: bool,
     /// Where it goes if its target cannot take it.
     pub(super) forwards: Forwards,
     /// Somebody has taken the call with Replaces: the caller's CANCEL means that it was answered elsewhere.

@@ -31,6 +31,7 @@ impl Node {
         let Some(server) = self.transactions.open(now.mono, draft.flow, draft.parts) else {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
         };
+        self.promise_trying(server, draft.message, draft.flow);
         let target = self.other_side(&hop, draft.message, &draft.way, draft.flow);
         self.call_request(now, &hop, draft.message, draft.flow);
         let context = self.open_context(server, &draft, "");

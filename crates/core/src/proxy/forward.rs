@@ -117,13 +117,15 @@ impl Node {
         added.extend(others.map(|value| (Name::ProxyAuthorization.as_str(), value)));
         let method = context.request.method().map_or("", |method| method.as_str());
         let is_invite = context.is_invite;
+        let mut dropped = vec![Name::ProxyAuthorization, Name::MaxBreadth];
         // Why: a pickup's Replaces is made right for the caller, whatever the picker wrote.
-        let replaces = added.iter().any(|(name, _)| *name == Name::Replaces.as_str());
-        let dropped: &[Name] = if replaces {
-            &[Name::ProxyAuthorization, Name::MaxBreadth, Name::Replaces]
-        } else {
-            &[Name::ProxyAuthorization, Name::MaxBreadth]
-        };
+        if added.iter().any(|(name, _)| *name == Name::Replaces.as_str()) {
+            dropped.push(Name::Replaces);
+        }
+        // RFC 3325 §5, §7: what a phone asserts of itself is not to be believed further on.
+        if !context.may_assert {
+            dropped.push(Name::PAssertedIdentity);
+        }
         let write = |transaction: &Branch| {
             let via = format!("{sent_by};branch={}.{loop_tag};rport", transaction.as_str());
             let changes = Forward {
@@ -133,7 +135,7 @@ impl Node {
                 max_forwards: context.max_forwards,
                 record_routes: &record_routes,
                 routes: &routes,
-                without: dropped,
+                without: &dropped,
                 added: &added,
             };
             context.request.forward(&changes).unwrap_or_default()

@@ -5,15 +5,15 @@ use super::forwarding::Forwards;
 use super::pickup::Pickup;
 use super::routes::Preloaded;
 use super::targets::Asker;
-use crate::authn::{Asks, Identity};
+use crate::authn::{Asks, Authenticator, Identity};
 use crate::flow::Flow;
 use crate::limits;
 use crate::node::Node;
 use crate::reject::{Reject, option_tags};
 use crate::router::Request;
+use crate::settings::Authentication;
 use crate::time::Now;
 use crate::transaction::{Parts, ServerId};
-use crate::who::Who;
 use lampyris_sip::{Message, Method, Name, StatusCode, Via};
 use std::collections::VecDeque;
 
@@ -57,18 +57,10 @@ impl Node {
     fn on_out_of_dialog(&mut self, now: Now, draft: Draft<'_>) -> Result<(), Reject> {
         let Draft { flow, message, parts, .. } = draft;
         let domain = self.address(&draft.way.uri)?.map_or(0, |address| address.domain);
-        let identity = match self.identify(now, flow, message, domain, Asks::Proxy)? {
-            Who::Known(identity) => identity,
-            Who::Challenged => return Ok(()),
+        let Some(request) = self.admit(now, flow, message, parts, (Asks::Proxy, domain))? else {
+            return Ok(());
         };
-        let Some(server) = self.transactions.open(now.mono, flow, parts) else {
-            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
-        };
-        let request = Request { flow, message, identity, server, body_done: false };
-        let is_invite = message.method() == Some(Method::Invite);
-        if is_invite {
-            self.promise_trying(&request);
-        }
+        self.promise_trying(request.server, message, flow);
         if let Err(reject) = self.route(now, &request, &draft) {
             self.reject(now, &request, &reject);
         }
@@ -94,7 +86,9 @@ impl Node {
             },
         };
         let context = self.open_context(request.server, draft, &dialplan);
+        let may_assert = self.may_assert(request.flow, &request.identity);
         if let Some(context) = self.proxy.context_mut(context) {
+            context.may_assert = may_assert;
             context.waiting = by_preference(found.targets, draft.breadth);
             context.asked = found.asked;
             context.forwards = found.forwards;
@@ -127,6 +121,7 @@ impl Node {
             closed: false,
             redirects: 0,
             forwards: Forwards::default(),
+            may_assert: false,
             picked_up: false,
             call: None,
             hop: None,
@@ -144,10 +139,19 @@ impl Node {
         }
     }
 
-    /// A 100 should the INVITE stay unanswered for 200 ms (RFC 3261 §16.2).
-    fn promise_trying(&mut self, request: &Request<'_>) {
-        let trying = self.response(request.message, request.flow, StatusCode::TRYING, None).finish();
-        self.transactions.trying_with(request.server, trying);
+    /// A 100 should an INVITE stay unanswered for 200 ms (RFC 3261 §16.2).
+    pub(super) fn promise_trying(&mut self, server: ServerId, message: &Message, flow: Flow) {
+        if message.method() == Some(Method::Invite) {
+            let trying = self.response(message, flow, StatusCode::TRYING, None).finish();
+            self.transactions.trying_with(server, trying);
+        }
+    }
+
+    /// Whether what a request asserts of its sender may go on (RFC 3325 §5): from who stands for its users itself.
+    fn may_assert(&self, flow: Flow, identity: &Identity) -> bool {
+        let peer = identity.peer.as_ref().and_then(|name| self.facts.settings.peers.get(name));
+        Authenticator::is_trusted(&self.facts.settings, flow)
+            || peer.is_some_and(|peer| peer.authentication == Authentication::Address)
     }
 
     /// Whether a request has been here before on the way to the same place (RFC 5393 §4.2).
