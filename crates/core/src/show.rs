@@ -260,6 +260,8 @@ impl Node {
             hints: self.facts.resources.iter().filter(|(_, resource)| resource.configured).count(),
             peers: self.facts.settings.peers.len(),
             transactions: self.transactions.len(),
+            calls: self.facts.calls.len(),
+            passing: self.proxy.len(),
             requests: counters.requests,
             rejects: counters.rejects,
             notifies: counters.notifies,

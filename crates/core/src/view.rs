@@ -248,6 +248,10 @@ pub struct Status {
     pub peers: usize,
     /// Transactions in flight.
     pub transactions: usize,
+    /// Calls, those included that ended a moment ago.
+    pub calls: usize,
+    /// Requests that are passed on and not answered yet, and their forks.
+    pub passing: usize,
     /// Requests received, by what became of them.
     pub requests: u64,
     /// Requests refused.

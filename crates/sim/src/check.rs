@@ -6,6 +6,7 @@
 //!
 //! In: every message as its sender sends it. Out: violations, in words.
 
+use crate::calls::wire::{Wire, end_to_end};
 use bytes::Bytes;
 use lampyris_core::time::Instant;
 use lampyris_sip::{Message, Method, Name};
@@ -21,9 +22,11 @@ pub struct Checks {
     /// Final answer by request: branch and CSeq to status and To tag.
     answers: BTreeMap<(String, String), (u16, String)>,
     /// Requests that are still new to the server's present life.
-    unanswered: BTreeMap<(String, String), (Instant, String)>,
+    unanswered: BTreeMap<(String, String), (Instant, Bytes)>,
     /// Requests that were answered, or met a server that was down.
     settled: BTreeSet<(String, String)>,
+    /// What is said about calls.
+    pub(crate) wire: Wire,
     /// Last CSeq and document version by dialog.
     dialogs: BTreeMap<(String, String), (u32, Option<u64>)>,
     /// What was wrong.
@@ -39,10 +42,9 @@ impl Checks {
     pub fn phone_sends(&mut self, now: Instant, bytes: &Bytes) {
         let Ok(message) = Message::parse(bytes.clone()) else { return };
         if message.is_request() && message.method() != Some(Method::Ack) {
-            let line = String::from_utf8_lossy(message.start_line()).into_owned();
             let request = request_of(&message);
             if !self.settled.contains(&request) {
-                self.unanswered.entry(request).or_insert((now, line));
+                self.unanswered.entry(request).or_insert_with(|| (now, bytes.clone()));
             }
         }
     }
@@ -60,9 +62,13 @@ impl Checks {
                 ));
             }
         };
+        if message.is_request() {
+            self.wire.passed_on(&message);
+        }
         match message.method() {
             None => self.on_answer(&message),
-            Some(Method::Notify) => self.on_notify(&message),
+            // Why: one with a second Via is another's, passed on.
+            Some(Method::Notify) if message.vias().nth(1).is_none() => self.on_notify(&message),
             Some(_) => {}
         }
     }
@@ -81,6 +87,11 @@ impl Checks {
         let tag = message.to_tag().unwrap_or_default().to_owned();
         if tag.is_empty() {
             self.violations.push(format!("{status} to {key:?} has no To tag"));
+        }
+        // RFC 3261 §13.2.2.4: an INVITE that forks may be answered 2xx by several.
+        let forks = message.cseq().method == Method::Invite && (200..300).contains(&status);
+        if forks && self.answers.get(&key).is_some_and(|(before, _)| (200..300).contains(before)) {
+            return;
         }
         let before = self.answers.entry(key.clone()).or_insert_with(|| (status, tag.clone()));
         if *before != (status, tag.clone()) {
@@ -110,6 +121,7 @@ impl Checks {
             }
         }
         self.notifies += 1;
+        self.wire.notify(message, version);
         if message.header(Name::SubscriptionState).is_none() || message.header(Name::Event).is_none() {
             self.violations.push("a NOTIFY without Subscription-State or Event".to_owned());
         }
@@ -118,14 +130,41 @@ impl Checks {
     /// The server was killed: a request that it meets again in its next life may be answered otherwise.
     pub fn server_crashes(&mut self) {
         self.answers.clear();
+        self.wire.crashed();
         self.settled.extend(std::mem::take(&mut self.unanswered).into_keys());
+    }
+
+    /// The server hears something.
+    pub(crate) fn server_hears(&mut self, bytes: &Bytes) {
+        if let Ok(message) = Message::parse(bytes.clone()) {
+            self.wire.heard(&message);
+        }
+    }
+
+    /// A phone lost its power: it will not repeat what may have been lost.
+    pub(crate) fn phone_dies(&mut self, name: &str) {
+        let own = format!("-{name}-");
+        let gone: Vec<_> =
+            self.unanswered.keys().filter(|(branch, _)| branch.contains(&own)).cloned().collect();
+        for request in gone {
+            self.unanswered.remove(&request);
+            self.settled.insert(request);
+        }
     }
 
     /// A request that was retransmitted for 32 s cannot have been lost every time: it was answered.
     pub fn all_answered(&mut self, now: Instant) {
-        let old = self.unanswered.iter().filter(|(_, (since, _))| now.since(*since) > GIVE_UP);
-        let never = old.map(|(request, (_, line))| format!("never answered: {line} {request:?}"));
-        self.violations.extend(never);
+        for (request, (since, bytes)) in &self.unanswered {
+            let Ok(message) = Message::parse(bytes.clone()) else { continue };
+            let is_invite = message.method() == Some(Method::Invite);
+            let silent =
+                !is_invite && message.to_tag().is_some() && self.wire.may_be_silent(&end_to_end(&message));
+            if now.since(*since) > GIVE_UP && !silent {
+                let line = String::from_utf8_lossy(message.start_line()).into_owned();
+                self.violations.push(format!("never answered: {line} {request:?}"));
+            }
+        }
+        self.violations.append(&mut self.wire.violations);
     }
 }
 
@@ -146,15 +185,28 @@ fn version_of(body: &[u8]) -> Option<u64> {
     value.split('"').next()?.parse().ok()
 }
 
-/// A document without what differs between two dialogs: its version and its Call-ID.
+/// A document without what differs between two subscriptions: its version, its Call-ID, for how long dialogs have lasted
+/// when it was written, and dialogs that have ended: that they are not shown any more is told with the next change.
 pub fn comparable(document: &str, call_id: &str) -> String {
     let text = if call_id.is_empty() { document.to_owned() } else { document.replace(call_id, "CALL") };
     let Some(root) = text.find("<dialog-info") else { return text };
     let (head, tail) = text.split_at(root);
-    match tail.split_once(" version=\"") {
+    let text = match tail.split_once(" version=\"") {
         Some((start, rest)) => format!("{head}{start}{}", rest.split_once('"').map_or("", |(_, rest)| rest)),
         None => text,
-    }
+    };
+    let text = without(&text, "<dialog ", "</dialog>", |dialog| dialog.contains(">terminated</state>"));
+    without(&text, "<duration>", "</duration>", |_| true)
+}
+
+/// A text without the elements that are not wanted.
+fn without(text: &str, start: &str, end: &str, unwanted: impl Fn(&str) -> bool) -> String {
+    let mut pieces = text.split(start);
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| match piece.split_once(end) {
+        Some((element, rest)) if unwanted(&format!(" {element}")) => text + rest,
+        _ => text + start + piece,
+    })
 }
 
 #[cfg(test)]
@@ -204,5 +256,13 @@ mod tests {
             "<?xml version=\"1.0\"?><dialog-info xmlns=\"x\" version=\"3\" state=\"full\" id=\"call-1\"/>";
         let b = a.replace("version=\"3\"", "version=\"9\"").replace("call-1", "call-2");
         assert_eq!(comparable(a, "call-1"), comparable(&b, "call-2"));
+        let lasted =
+            |s| format!("<dialog-info version=\"3\"><dialog><duration>{s}</duration></dialog></dialog-info>");
+        assert_eq!(comparable(&lasted(3), ""), comparable(&lasted(8), ""));
+        assert_ne!(comparable(&lasted(3), ""), comparable(a, ""));
+        let ended = "<dialog-info version=\"3\"><dialog id=\"1\" call-id=\"c\"><state>terminated</state></dialog></dialog-info>";
+        assert_eq!(comparable(ended, ""), "<dialog-info></dialog-info>");
+        let up = ended.replace("terminated", "confirmed");
+        assert_ne!(comparable(&up, ""), comparable(ended, ""));
     }
 }

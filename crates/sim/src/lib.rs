@@ -3,6 +3,7 @@
 //! Everything here runs on virtual time and from one seed, so that a failure repeats exactly. None of it ships.
 
 mod authorize;
+mod calls;
 pub mod check;
 pub mod host;
 pub mod network;
@@ -11,3 +12,5 @@ pub mod scenario;
 pub mod store;
 pub mod topology;
 pub mod world;
+
+pub use calls::agent::Tally;

@@ -5,6 +5,7 @@
 //! [`Quirk`] bends how it answers NOTIFYs or refreshes. It knows nothing of the network.
 
 use crate::authorize::{Request, authorize};
+use crate::calls::agent::Agent;
 use bytes::Bytes;
 use lampyris_core::rng::Rng;
 use lampyris_core::time::Instant;
@@ -117,6 +118,10 @@ pub struct Phone {
     pub acknowledged: Option<String>,
     /// Whether its user switched it off: it sends nothing more.
     pub is_off: bool,
+    /// Its calls.
+    pub(crate) calls: Agent,
+    /// When it had power again.
+    pub(crate) started_at: Option<Instant>,
     expires_s: u32,
     published: Published,
     registers: bool,
@@ -137,7 +142,7 @@ pub struct Phone {
 
 impl Phone {
     /// A phone that asks for `expires_s` seconds of everything.
-    pub fn new(account: Account, quirk: Quirk, expires_s: u32, rng: Rng) -> Self {
+    pub(crate) fn new(account: Account, quirk: Quirk, expires_s: u32, rng: Rng, calls: Agent) -> Self {
         let register_call_id = format!("reg-{}", account.name);
         Self {
             account,
@@ -145,6 +150,8 @@ impl Phone {
             watches: Vec::new(),
             acknowledged: None,
             is_off: false,
+            calls,
+            started_at: None,
             expires_s,
             published: Published::default(),
             registers: false,
@@ -168,8 +175,9 @@ impl Phone {
     pub fn poll(&mut self) -> Option<Bytes> {
         if self.is_off {
             self.out.clear();
+            self.calls.out_of_power();
         }
-        self.out.pop_front()
+        self.out.pop_front().or_else(|| self.calls.poll())
     }
 
     /// When [`Self::tick`] has something to do.
@@ -180,7 +188,8 @@ impl Phone {
         let clients = self.clients.values().map(|client| client.again_at.min(client.gives_up_at));
         let refreshes = self.watches.iter().filter_map(|watch| watch.refresh_at);
         let later = self.later.iter().map(|(at, _)| *at).chain(self.again.iter().map(|(at, _)| *at));
-        let own = [self.register_at, self.reconnect_at, self.published.refresh_at].into_iter().flatten();
+        let own = [self.register_at, self.reconnect_at, self.published.refresh_at, self.calls.next()];
+        let own = own.into_iter().flatten();
         clients.chain(refreshes).chain(later).chain(own).min()
     }
 
@@ -406,10 +415,17 @@ impl Phone {
         }
         let Ok(message) = Message::parse(bytes) else { return };
         match message.method() {
-            None => self.on_response(now, &message),
-            Some(Method::Notify) => self.on_notify(now, &message),
-            Some(Method::Ack) => {}
-            Some(_) => self.out.push_back(answer(&message, 200, None)),
+            None => {
+                self.calls.on_response(now, &message);
+                self.on_response(now, &message);
+            }
+            Some(Method::Notify) if message.header(Name::Event) != Some("refer") => {
+                self.on_notify(now, &message);
+            }
+            Some(Method::Options) if message.to_tag().is_none() => {
+                self.out.push_back(answer(&message, 200, None));
+            }
+            Some(_) => self.calls.on_request(now, &message),
         }
     }
 
@@ -570,11 +586,36 @@ impl Phone {
         (200, None)
     }
 
+    /// It has power again after it was off, and knows of nothing but what its user set up.
+    pub(crate) fn start(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.is_off) {
+            return;
+        }
+        self.started_at = Some(now);
+        self.calls.forget();
+        self.clients.clear();
+        self.again.clear();
+        self.later.clear();
+        self.out.clear();
+        self.reconnect_at = None;
+        self.register_call_id = self.token("reg");
+        self.published = Published { wanted: self.published.wanted.take(), ..Published::default() };
+        self.acknowledged = None;
+        self.publish_if_due(now);
+        for index in 0..self.watches.len() {
+            self.subscribe_anew(now, index);
+        }
+        if self.registers {
+            self.register(now, true);
+        }
+    }
+
     /// Does what is due.
     pub fn tick(&mut self, now: Instant) {
         if self.is_off {
             return;
         }
+        self.calls.tick(now);
         let due = |(at, _): &mut (Instant, Bytes)| *at <= now;
         let answers: Vec<_> = self.later.extract_if(.., due).map(|(_, bytes)| bytes).collect();
         self.out.extend(answers);

@@ -36,6 +36,12 @@ pub enum Deed {
     Ack(usize),
     /// The store fails its next commit.
     StoreFails,
+    /// A phone calls what was dialled.
+    Call(usize, String),
+    /// A phone loses its power.
+    Die(usize),
+    /// It has power again, and knows of nothing.
+    Start(usize),
 }
 
 /// When the server is killed.
@@ -74,11 +80,16 @@ pub struct Topology {
 pub struct Wanted {
     /// Exactly this weather.
     pub weather: Option<Weather>,
+    /// So many calls, and nothing else; none for a world without.
+    pub calls: u64,
 }
 
 impl Topology {
     /// The world of a seed.
     pub fn of(rng: &mut Rng, wanted: Wanted) -> Self {
+        if wanted.calls > 0 {
+            return Self::of_calls(rng, wanted);
+        }
         let count = 3 + below(rng, 6);
         let weather = wanted.weather.unwrap_or(Weather {
             loss: [0, 5, 10, 20][below(rng, 4)],
@@ -184,11 +195,11 @@ impl Topology {
     }
 }
 
-fn below(rng: &mut Rng, bound: usize) -> usize {
+pub(crate) fn below(rng: &mut Rng, bound: usize) -> usize {
     usize::try_from(rng.below(bound as u64)).unwrap_or(0)
 }
 
-fn phone(rng: &mut Rng, index: usize) -> (Account, Quirk) {
+pub(crate) fn phone(rng: &mut Rng, index: usize) -> (Account, Quirk) {
     let quirk = match rng.below(14) {
         0 => Quirk::Silent,
         1 => Quirk::Answers(481),
@@ -209,7 +220,7 @@ fn phone(rng: &mut Rng, index: usize) -> (Account, Quirk) {
     (account, quirk)
 }
 
-fn settings(phones: &[(Account, Quirk)], rng: &mut Rng) -> Settings {
+pub(crate) fn settings(phones: &[(Account, Quirk)], rng: &mut Rng) -> Settings {
     let mut settings = Settings::empty();
     let mut domain = Domain::named("example.com");
     domain.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];

@@ -7,6 +7,7 @@
 //! end    phones are switched off; when everything has expired nothing is left
 //! ```
 
+use crate::calls::agent::{Agent, Tally};
 use crate::check::{Checks, comparable};
 use crate::host::{Effect, Host};
 use crate::network::{Arrival, Network, Weather};
@@ -24,6 +25,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod calls;
 
 const START_MS: u64 = 1_795_252_533_000;
 const UDP: ListenerId = ListenerId(0);
@@ -49,6 +52,8 @@ pub struct Report {
     pub crashes: usize,
     /// Steps until it was calm.
     pub steps: u64,
+    /// What phones did about calls.
+    pub calls: Tally,
 }
 
 /// A world.
@@ -69,6 +74,11 @@ pub struct World {
     keeps_dialogs: bool,
     /// Call-IDs of the dialogs that were there at a crash.
     dialogs: Vec<String>,
+    /// It has calls.
+    has_calls: bool,
+    /// The last time that something broke.
+    disturbed: Instant,
+    rng: Rng,
     trace: bool,
 }
 
@@ -81,7 +91,9 @@ pub fn run(seed: u64, wanted: Wanted, trace: bool) -> Result<Report, Vec<String>
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut rng = Rng::new(bytes);
     let topology = Topology::of(&mut rng, wanted);
-    World::new(topology, rng, trace).report()
+    let mut world = World::new(topology, rng, trace);
+    world.has_calls = wanted.calls > 0;
+    world.report()
 }
 
 /// Runs a world where Alice watches Bob and the server is killed after `step` steps: her dialog goes on.
@@ -109,10 +121,14 @@ impl World {
         let listeners = vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)];
         let mut host = Host::new(Arc::new(topology.settings), listeners, rng.next_u64(), now);
         host.store.commit_takes = topology.commit_takes;
+        let office = topology.phones.len() as u64;
         let phones: Vec<_> = topology
             .phones
             .into_iter()
-            .map(|(account, quirk)| Phone::new(account, quirk, topology.expires_s, fork(&mut rng)))
+            .map(|(account, quirk)| {
+                let calls = Agent::new(account.clone(), office, fork(&mut rng));
+                Phone::new(account, quirk, topology.expires_s, fork(&mut rng), calls)
+            })
             .collect();
         let mut deeds: VecDeque<_> =
             topology.deeds.into_iter().map(|(at, deed)| (now.mono + at, deed)).collect();
@@ -135,6 +151,9 @@ impl World {
             steps: 0,
             keeps_dialogs: false,
             dialogs: Vec::new(),
+            has_calls: false,
+            disturbed: now.mono,
+            rng: fork(&mut rng),
             trace,
         };
         if trace {
@@ -148,12 +167,16 @@ impl World {
     }
 
     fn report(mut self) -> Result<Report, Vec<String>> {
-        let compared = self.live();
+        let compared = if self.has_calls { self.live_with_calls() } else { self.live() };
         if !self.checks.violations.is_empty() {
             return Err(self.checks.violations);
         }
         let Checks { sent, notifies, .. } = self.checks;
-        Ok(Report { sent, notifies, compared, crashes: self.crashed, steps: self.steps })
+        let mut calls = Tally::default();
+        for phone in &self.phones {
+            calls.add(phone.calls.tally);
+        }
+        Ok(Report { sent, notifies, compared, crashes: self.crashed, steps: self.steps, calls })
     }
 
     #[allow(clippy::print_stdout, reason = "a trace is for reading")]
@@ -242,12 +265,14 @@ impl World {
             ("publications", status.publications),
             ("bindings", status.bindings),
             ("transactions", status.transactions),
+            ("calls", status.calls),
+            ("requests on their way", status.passing),
             ("unpersisted", status.unpersisted),
         ];
         for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.checks.violations.push(format!("{count} {what} are left at the end"));
         }
-        let timed = [Kind::Subscription, Kind::Publication, Kind::Bindings];
+        let timed = [Kind::Subscription, Kind::Publication, Kind::Bindings, Kind::Call];
         let rows = self.host.store.rows().filter(|(key, _)| timed.contains(&key.kind)).count();
         if rows > 0 {
             self.checks.violations.push(format!("{rows} rows are left in the store"));
@@ -296,6 +321,7 @@ impl World {
         }
         if self.restart_at.take_if(|at| *at <= now).is_some() {
             self.note("restart");
+            self.disturbed = now;
             self.checks.server_crashes();
             self.host.restart(self.now);
         }
@@ -315,6 +341,7 @@ impl World {
         {
             self.act(deed);
         }
+        self.all_acknowledged();
     }
 
     fn crash(&mut self, down: Duration) {
@@ -323,6 +350,7 @@ impl World {
         }
         self.note(&format!("crash, down for {down:?}"));
         self.crashed += 1;
+        self.disturbed = self.now.mono;
         let active = self.phones.iter().flat_map(|phone| &phone.watches).filter(|watch| watch.active);
         self.dialogs.extend(active.map(|watch| watch.call_id.clone()));
         self.host.crash();
@@ -351,12 +379,16 @@ impl World {
             }
             Deed::Break(who) => {
                 if let Some(id) = self.connections[who] {
+                    self.disturbed = now;
                     self.network.close(now, id);
                 }
             }
             Deed::Nudge => {
                 self.host.command(self.now, Command::Nudge(Selector::default()));
             }
+            Deed::Call(who, dialled) => self.place(who, &dialled),
+            Deed::Die(who) => self.die(who),
+            Deed::Start(who) => self.start(who),
             Deed::StoreFails => self.host.store.commits_to_fail = 1,
             Deed::Ack(who) => {
                 let remote = self.phones[who].account.address;
@@ -458,7 +490,11 @@ impl World {
             Some(index) => {
                 let id = self.on_network(id);
                 self.network.connect(self.now.mono, id, remote);
-                self.connections[index] = Some(id);
+                let old = self.connections[index].replace(id);
+                // Why: its own connection has just broken, and it will notice.
+                if old.is_some_and(|old| self.network.connection(old).is_none()) {
+                    self.phones[index].reconnect(self.now.mono);
+                }
             }
             None => self.host.input(self.now, Input::FlowClosed { id }),
         }
@@ -468,6 +504,9 @@ impl World {
         match arrival {
             Arrival::DatagramToServer(remote, bytes) => {
                 let flow = Flow::Udp { listener: UDP, remote };
+                if self.host.is_up() {
+                    self.checks.server_hears(&bytes);
+                }
                 self.host.input(self.now, Input::Received { flow, message: Message::parse(bytes) });
             }
             Arrival::DatagramToPhone(remote, bytes) => {
@@ -494,6 +533,9 @@ impl World {
                 };
                 let Some(id) = self.at_server(id) else { return };
                 let flow = Flow::Stream { id, remote };
+                if self.host.is_up() {
+                    self.checks.server_hears(&bytes);
+                }
                 self.host.input(self.now, Input::Received { flow, message: Message::parse(bytes) });
             }
             Arrival::StreamToPhone(id, bytes) => {

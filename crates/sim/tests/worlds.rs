@@ -36,7 +36,24 @@ fn worlds_of_all_kinds_converge() {
 #[test]
 fn worlds_with_ten_percent_loss_duplication_and_reordering_converge() {
     let weather = Weather { loss: 10, duplication: 10, reordering: 10, delay_ms: 50 };
-    all_converge(10, Wanted { weather: Some(weather) }, " --loss 10");
+    all_converge(10, Wanted { weather: Some(weather), ..Wanted::default() }, " --loss 10");
+}
+
+/// Phones call each other through the proxy; `cargo run -p lampyris-sim -- --calls 10000 --seeds 100` runs more of them.
+#[test]
+fn worlds_with_calls_go_dark() {
+    const CALLS: u64 = 150;
+    let wanted = Wanted { calls: CALLS, ..Wanted::default() };
+    all_converge(5, wanted, &format!(" --calls {CALLS}"));
+    assert_eq!(world::run(1, wanted, false), world::run(1, wanted, false));
+}
+
+/// Nothing is lost, so every 2xx has its ACK.
+#[test]
+fn worlds_with_calls_in_fair_weather_lose_no_ack() {
+    const CALLS: u64 = 150;
+    let weather = Weather { loss: 0, duplication: 0, reordering: 0, delay_ms: 50 };
+    all_converge(2, Wanted { weather: Some(weather), calls: CALLS }, &format!(" --loss 0 --calls {CALLS}"));
 }
 
 #[test]

@@ -66,10 +66,11 @@ impl Node {
         let mut shown = moved;
         match method {
             Method::Invite | Method::Update => {
-                dialog.offer = offer(sender, request);
+                *dialog.offer_mut(sender) = offer(request);
             }
             Method::Ack => {
-                shown |= answer(dialog, sender, request);
+                // Why: an ACK without a description answers nothing, and an offer of the other side may be on its way.
+                shown |= sdp::in_message(request).is_some() && answer(dialog, sender, request);
                 // Why: after a restart the 2xx may have passed us by; only a 2xx is acknowledged end to end.
                 if !dialog.machine.is_up() {
                     dialog.probe_at = Some(probe_at);
@@ -121,17 +122,16 @@ impl Node {
         let negotiates = matches!(method, Method::Invite | Method::Update);
         let Some(response) = response.filter(|_| negotiates) else { return self.arm_call(hop.leg.call) };
         if status >= 300 {
-            // RFC 3264 §4: a refused offer changes nothing.
-            dialog.offer = None;
+            // RFC 3264 §4: a refused offer changes nothing; nor the other side's that met it (RFC 3261 §14.1).
+            *dialog.offer_mut(sender) = None;
             return self.arm_call(hop.leg.call);
         }
         if dialog.machine.is_up() {
             dialog.session_until = message::session(response).map(|session| now.mono + session);
         }
-        match &dialog.offer {
-            Some(offer) if offer.by == sender => _ = answer(dialog, hop.towards, response),
+        if !answer(dialog, hop.towards, response) {
             // RFC 3264 §4: no offer in the request makes the description in its 2xx one; the ACK answers it.
-            _ => dialog.offer = offer(hop.towards, response),
+            *dialog.offer_mut(hop.towards) = offer(response);
         }
         let end = dialog.end_mut(hop.towards);
         if let Some(target) = message::target(response) {
@@ -145,25 +145,26 @@ impl Node {
 }
 
 /// The session description in a message as an offer.
-fn offer(by: Side, message: &Message) -> Option<Offer> {
+fn offer(message: &Message) -> Option<Offer> {
     let direction = sdp::direction(sdp::in_message(message)?);
-    Some(Offer { by, direction, sdp: message::sdp(message) })
+    Some(Offer { direction, sdp: message::sdp(message) })
 }
 
 /// The offer under way is accepted by `answerer`: who holds from now on. Whether there was an offer.
 fn answer(dialog: &mut Dialog, answerer: Side, message: &Message) -> bool {
-    let Some(offer) = dialog.offer.take_if(|offer| offer.by == answerer.other()) else { return false };
-    let held = (dialog.end(offer.by).holds, dialog.end(answerer).holds);
+    let by = answerer.other();
+    let Some(offer) = dialog.offer_mut(by).take() else { return false };
+    let held = (dialog.end(by).holds, dialog.end(answerer).holds);
     // Why: what a session refresh says again is no new wish (RFC 4028 §7.4); a phone that was offered `inactive` says so too.
-    let again = offer.sdp.is_some() && offer.sdp == dialog.end(offer.by).sdp;
+    let again = offer.sdp.is_some() && offer.sdp == dialog.end(by).sdp;
     let answered = sdp::in_message(message).and_then(sdp::direction);
     if let Some(offered) = offer.direction {
         let (offerer, follower) = sdp::holds(offered, answered, held);
-        dialog.end_mut(offer.by).holds = if again { held.0 } else { offerer };
+        dialog.end_mut(by).holds = if again { held.0 } else { offerer };
         dialog.end_mut(answerer).holds = follower;
     }
     if let Some(sdp) = offer.sdp {
-        dialog.end_mut(offer.by).sdp = Some(sdp);
+        dialog.end_mut(by).sdp = Some(sdp);
     }
     if let Some(sdp) = message::sdp(message) {
         dialog.end_mut(answerer).sdp = Some(sdp);

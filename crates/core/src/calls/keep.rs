@@ -28,7 +28,7 @@ impl Node {
         }
         if dialog.machine.is_over() {
             dialog.ended_at = Some(now.mono);
-            (dialog.session_until, dialog.probe_at, dialog.offer) = (None, None, None);
+            (dialog.session_until, dialog.probe_at, dialog.offers) = (None, None, [None, None]);
         }
         let moved = dialog.machine.state() != before;
         if let Some(call) = self.facts.calls.get_mut(id.leg.call) {
@@ -184,7 +184,7 @@ impl Node {
                     to_tag: Some(stored.to_tag),
                     private: stored.private,
                     ends: [caller, callee],
-                    offer: None,
+                    offers: [None, None],
                     session_until: stored.session_until.map(|at| now.mono_at(at)),
                     probe_at: Some(probe_at),
                     ended_at: None,

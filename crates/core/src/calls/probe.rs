@@ -2,7 +2,8 @@
 //!
 //! An OPTIONS inside the dialog, to either side as if from the other: its CSeq is the last number seen in that direction
 //! and never a higher one, so that the phones' own next requests stay in order (RFC 3261 §12.2.2). 481 means the dialog is
-//! gone, no answer from either side that both are; any other answer means somebody is there.
+//! gone, no answer from either side that both are; any other answer means somebody is there. A side that no way leads to is
+//! as good as silent when the next probe finds none either.
 
 use super::table::Probe;
 use super::{CallId, DialogId, LegId, Party, Side};
@@ -34,7 +35,11 @@ impl Node {
         let listener = way.and_then(|flow| Some((flow, self.listener_of(flow)?)));
         let Some((flow, (transport, advertised))) = listener.map(|(f, l)| (f, (l.transport, l.advertised)))
         else {
-            return self.probed(id, side, Probe::Silent);
+            // Why: after a restart, or when its connection broke, a phone comes back in its own time; it has until the next
+            // probe.
+            let before = self.facts.calls.dialog(id).map(|dialog| dialog.end(side).probe);
+            let found = if before == Some(Probe::Quiet) { Probe::Astray } else { Probe::Silent };
+            return self.probed(id, side, found);
         };
         let Some(call) = self.facts.calls.get(id.leg.call) else { return };
         let Some(dialog) = self.facts.calls.dialog(id) else { return };

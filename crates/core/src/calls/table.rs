@@ -72,8 +72,8 @@ pub(crate) struct Dialog {
     pub(super) private: bool,
     /// The caller's end and the callee's, in this order.
     pub(super) ends: [End; 2],
-    /// The offer that has no answer yet.
-    pub(super) offer: Option<Offer>,
+    /// What the caller and the callee have offered and has no answer yet: two re-INVITEs may meet.
+    pub(super) offers: [Option<Offer>; 2],
     /// When the session ends unless it is refreshed (RFC 4028 §10).
     pub(super) session_until: Option<Instant>,
     /// When its two sides are asked whether they are there.
@@ -85,7 +85,6 @@ pub(crate) struct Dialog {
 
 /// A session description offered inside a dialog (RFC 3264 §4).
 pub(crate) struct Offer {
-    pub(super) by: Side,
     pub(super) direction: Option<sdp::Direction>,
     pub(super) sdp: Option<Box<[u8]>>,
 }
@@ -107,6 +106,8 @@ pub(crate) struct End {
 pub(crate) enum Probe {
     /// Nothing, or that it is there.
     Quiet,
+    /// No way leads to it.
+    Astray,
     /// It is being asked.
     Asked,
     /// It does not answer.
@@ -123,6 +124,15 @@ impl Dialog {
     pub(super) fn end(&self, side: Side) -> &End {
         let [caller, callee] = &self.ends;
         match side {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        }
+    }
+
+    /// The offer of a side that has no answer yet.
+    pub(super) fn offer_mut(&mut self, by: Side) -> &mut Option<Offer> {
+        let [caller, callee] = &mut self.offers;
+        match by {
             Side::Caller => caller,
             Side::Callee => callee,
         }
@@ -186,7 +196,7 @@ impl Call {
             to_tag: to_tag.map(str::to_owned),
             private: false,
             ends: [caller, callee],
-            offer: None,
+            offers: [None, None],
             session_until: None,
             probe_at: None,
             ended_at: None,

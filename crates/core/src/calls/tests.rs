@@ -246,9 +246,20 @@ impl Stage {
         (status, answer): (u16, &str),
     ) {
         let hop = self.request(method, dialog, cseq, sdp);
+        self.response_to(method, &hop, dialog, cseq, (status, answer));
+    }
+
+    fn response_to(
+        &mut self,
+        method: &str,
+        hop: &Hop,
+        dialog: (&str, &str),
+        cseq: u32,
+        (status, answer): (u16, &str),
+    ) {
         let line = format!("SIP/2.0 {status} X");
         let response = message(self.call_id, &line, dialog, &format!("{cseq} {method}"), "", answer);
-        self.node.call_response(self.now, &hop, method, status, Some(&response));
+        self.node.call_response(self.now, hop, method, status, Some(&response));
         self.drain();
     }
 
@@ -463,6 +474,28 @@ fn a_session_refresh_changes_no_hold() {
     assert_eq!(stage.states(), "ONHOLD INUSE", "Alice still holds");
     stage.exchange("UPDATE", B_TO_A, 4, "", (200, ""));
     assert_eq!(stage.states(), "ONHOLD INUSE");
+}
+
+/// RFC 3261 §14.1: of two re-INVITEs that meet one is refused, and the other one counts.
+#[test]
+fn two_offers_that_meet_do_not_undo_each_other() {
+    for refused_first in [true, false] {
+        let mut stage = Stage::new();
+        stage.talk("");
+        stage.exchange("INVITE", B_TO_A, 1, HOLD, (200, HELD));
+        assert_eq!(stage.states(), "INUSE ONHOLD");
+        let (refused, taken);
+        if refused_first {
+            refused = stage.request("INVITE", A_TO_B, 2, HOLD);
+            taken = stage.request("INVITE", B_TO_A, 2, TALK);
+        } else {
+            taken = stage.request("INVITE", B_TO_A, 2, TALK);
+            refused = stage.request("INVITE", A_TO_B, 2, HOLD);
+        }
+        stage.response_to("INVITE", &refused, A_TO_B, 2, (491, ""));
+        stage.response_to("INVITE", &taken, B_TO_A, 2, (200, TALK));
+        assert_eq!(stage.states(), "INUSE INUSE");
+    }
 }
 
 #[test]

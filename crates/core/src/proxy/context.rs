@@ -150,6 +150,11 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// How many requests and forks there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.contexts.len() + self.branches.len()
+    }
+
     /// A new request.
     pub(super) fn insert(&mut self, context: Context) -> u32 {
         let server = context.server;

@@ -45,6 +45,7 @@ fn render(status: &view::Status, server: &Server) -> String {
         ("Hints", status.hints.to_string()),
         ("Peers", status.peers.to_string()),
         ("Transactions", format!("{} in flight", status.transactions)),
+        ("Calls", format!("{}, {} requests and forks on their way", status.calls, status.passing)),
         ("Requests", format!("{} received, {} refused", status.requests, status.rejects)),
         (
             "NOTIFYs",
@@ -110,6 +111,8 @@ mod tests {
             hints: 4,
             peers: 5,
             transactions: 6,
+            calls: 15,
+            passing: 16,
             requests: 7,
             rejects: 8,
             notifies: 9,
@@ -153,6 +156,7 @@ mod tests {
              Hints          4\n\
              Peers          5\n\
              Transactions   6 in flight\n\
+             Calls          15, 16 requests and forks on their way\n\
              Requests       7 received, 8 refused\n\
              NOTIFYs        9 sent, 10 answered 2xx, 11 refused or unanswered\n\
              Malformed      12\n\
