@@ -11,7 +11,7 @@ use crate::packages::{PackageId, Watched};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::settings::{NoHint, Peer, Settings};
-use lampyris_sip::{Host, Scheme, Uri};
+use lampyris_sip::{Host, Message, Scheme, Uri};
 use std::borrow::Cow;
 
 /// A user part at one of our domains.
@@ -21,6 +21,10 @@ pub(crate) struct Address {
     pub(crate) domain: usize,
     /// Unescaped, without URI parameters that hide in it; empty where there is none.
     pub(crate) user: String,
+}
+
+fn malformed() -> Reject {
+    Reject::BadRequest("malformed URI".into())
 }
 
 impl Node {
@@ -34,7 +38,18 @@ impl Node {
     /// # Errors
     /// 416 for a scheme we do not serve, 400 for what is no URI.
     pub(crate) fn address(&self, uri: &str) -> Result<Option<Address>, Reject> {
-        let uri = Uri::parse(uri).map_err(|_| Reject::BadRequest("malformed URI".into()))?;
+        self.address_of(&Uri::parse(uri).map_err(|_| malformed())?)
+    }
+
+    /// The Request-URI as an address of ours; `None` for a foreign domain.
+    ///
+    /// # Errors
+    /// As [`Node::address`].
+    pub(crate) fn target_of(&self, message: &Message) -> Result<Option<Address>, Reject> {
+        self.address_of(&message.request_target().ok_or_else(malformed)?)
+    }
+
+    fn address_of(&self, uri: &Uri<'_>) -> Result<Option<Address>, Reject> {
         match uri.scheme() {
             Scheme::Sip | Scheme::Sips => {}
             // A telephone number is a user of the default domain (RFC 3261 §19.1.6).
@@ -81,18 +96,18 @@ impl Node {
         }
     }
 
-    /// What a SUBSCRIBE or PUBLISH of `identity` to `uri` names.
+    /// What a SUBSCRIBE or PUBLISH of `identity` names.
     ///
     /// # Errors
     /// 404 for what does not exist here or has no user part, 416, 400.
     pub(crate) fn find_resource(
         &self,
         identity: &Identity,
-        uri: &str,
+        message: &Message,
         package: PackageId,
         publish: bool,
     ) -> Result<ResourceKey, Reject> {
-        let Some(address) = self.address(uri)? else { return Err(Reject::NotFound) };
+        let Some(address) = self.target_of(message)? else { return Err(Reject::NotFound) };
         if address.user.is_empty() {
             return Err(Reject::NotFound);
         }

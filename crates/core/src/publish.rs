@@ -45,8 +45,7 @@ impl Node {
         if package.get().publish_types().is_empty() {
             return Err(bad_event()); // RFC 3903 §6, step 2: not a package that can be published.
         }
-        let uri = message.request_uri().unwrap_or("");
-        let key = self.find_resource(&request.identity, uri, package, true)?;
+        let key = self.find_resource(&request.identity, message, package, true)?;
         if !self.may_publish(request, &key) {
             return Err(Reject::Forbidden);
         }

@@ -103,7 +103,7 @@ impl Node {
             matches!(method, Method::Options | Method::Register | Method::Subscribe | Method::Publish);
         let in_call = method != Method::Register && self.is_in_call(message);
         // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
-        let ours = self.address(uri)?;
+        let ours = self.target_of(message)?;
         let for_us = ours.as_ref().is_some_and(|address| address.user.is_empty());
         if in_call || (!known && !for_us && method != Method::Notify) {
             return self.on_proxied(now, flow, message, parts);

@@ -24,7 +24,7 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 /// The bytes of a block that are no characters of `token`.
 #[inline(always)]
-fn no_token(block: Block) -> Mask {
+pub(crate) fn no_token(block: Block) -> Mask {
     let symbols = block.is(b'!').or(block.is(b'%')).or(block.is(b'\'')).or(block.is(b'~'));
     // From `*` to `9` are all digits and four symbols; `,` and `/` are the ones that do not belong.
     let tokens = block.letters().or(block.within(b'*', b'9')).or(block.within(b'_', b'`')).or(symbols);
@@ -160,17 +160,39 @@ pub(crate) fn digits_saturating(text: impl AsRef<[u8]>) -> Option<u32> {
     u32::try_from(number).ok()
 }
 
+/// What no hexadecimal digit is worth.
+const NO_DIGIT: u8 = u8::MAX;
+
+#[allow(clippy::cast_possible_truncation)] // the table is indexed by bytes
+const HEX: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut i = 0;
+    while i < 16 {
+        let digit = b"0123456789abcdef"[i];
+        table[digit as usize] = i as u8;
+        table[digit.to_ascii_uppercase() as usize] = i as u8;
+        i += 1;
+    }
+    table
+};
+
 /// The value of two hexadecimal digits.
 pub(crate) fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    fn nibble(byte: u8) -> Option<u8> {
-        match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            b'A'..=b'F' => Some(byte - b'A' + 10),
-            _ => None,
-        }
+    let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+    (high | low != NO_DIGIT).then_some(high << 4 | low)
+}
+
+/// The number that these hexadecimal digits write, if it fits.
+#[inline]
+pub(crate) fn hex_number(digits: &[u8]) -> Option<u32> {
+    let (mut number, mut all) = (0_u64, 0);
+    for &digit in digits {
+        let digit = HEX[usize::from(digit)];
+        all |= digit;
+        // Too large stays too large.
+        number = number.min(u64::from(u32::MAX)) << 4 | u64::from(digit);
     }
-    Some(nibble(high)? << 4 | nibble(low)?)
+    if all == NO_DIGIT || digits.is_empty() { None } else { number.try_into().ok() }
 }
 
 #[cfg(test)]
@@ -196,6 +218,36 @@ mod tests {
         for byte in 0..=u8::MAX {
             assert_eq!(is_token(&[byte]), is_token_byte(byte), "{byte:#x}");
             assert_eq!(token_end(&[b"a", &[byte; 30][..]].concat(), 1) > 1, is_token_byte(byte), "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_read_as_the_standard_library_reads_them() {
+        for text in [
+            "",
+            "0",
+            "00000001",
+            "DEADbeef",
+            "ffffffff",
+            "100000000",
+            "000000000001",
+            "1g",
+            "+1",
+            "fffffffffff",
+            "/",
+            "é",
+        ] {
+            let plain = !text.starts_with('+');
+            assert_eq!(
+                hex_number(text.as_bytes()),
+                u32::from_str_radix(text, 16).ok().filter(|_| plain),
+                "{text}"
+            );
+        }
+        for byte in 0..=u8::MAX {
+            let digit = char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            assert_eq!(hex_pair(b'2', byte), digit.map(|digit| 0x20 | digit));
+            assert_eq!(hex_pair(byte, b'2'), digit.map(|digit| digit << 4 | 2));
         }
     }
 

@@ -21,6 +21,7 @@ pub mod writer;
 
 mod block;
 mod chars;
+mod field;
 
 pub use error::{HeaderError, ParseError, Reason, UriError};
 pub use framing::{Frame, FrameError, Framer};

@@ -5,24 +5,25 @@
 //! be answered. Folded lines are unfolded once at parse; all other header bytes stay verbatim. Not here: what a
 //! header means ([`crate::headers`]).
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 
+use self::lines::offset;
 use self::scan::Scan;
 use self::store::Store;
 use self::table::Table;
-use crate::chars::{Commas, trim};
+use crate::chars::{Commas, token_end, trim};
 use crate::error::{ParseError, Reason};
+use crate::field::Piece;
 use crate::headers::contact::Contact;
 use crate::headers::cseq::CSeq;
-use crate::headers::via::Via;
+use crate::headers::via::{self, Via};
 use crate::method::Method;
 use crate::name::Name;
 use crate::name_addr::NameAddr;
 use crate::params::Params;
 use crate::status::StatusCode;
-use crate::uri::Host;
+use crate::uri::Uri;
+use crate::uri::plain::Plain;
 
 mod lines;
 mod scan;
@@ -33,7 +34,6 @@ mod table;
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: u16,
-    name_end: u16,
     value: u16,
     end: u16,
     name: Option<Name>,
@@ -47,6 +47,7 @@ enum StartLine {
     Request {
         method: Range,
         uri: Range,
+        target: Option<Target>,
     },
     Response {
         code: u16,
@@ -65,18 +66,49 @@ struct AddrSpan {
     tag: Option<Range>,
 }
 
-/// Where the parts of the top Via are.
+/// Where the parts of the top Via are; see [`via::Parts`].
 #[derive(Clone, Copy, Debug)]
 struct ViaSpan {
     transport: Range,
     host: Range,
-    ip: Option<IpAddr>,
+    port: Option<u16>,
+    params: Range,
+    branch: Range,
+}
+
+/// Where the parts of a Request-URI are that is of the usual form; see [`Plain`].
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    user: Range,
+    host: Range,
     port: Option<u16>,
     params: Range,
 }
 
 const NO_ADDR: AddrSpan = AddrSpan { display: (0, 0), uri: (0, 0), params: (0, 0), tag: None };
-const NO_VIA: ViaSpan = ViaSpan { transport: (0, 0), host: (0, 0), ip: None, port: None, params: (0, 0) };
+const NO_VIA: ViaSpan =
+    ViaSpan { transport: (0, 0), host: (0, 0), port: None, params: (0, 0), branch: (0, 0) };
+
+impl Target {
+    fn of(plain: &Plain) -> Target {
+        let (user, host, params) = (range(plain.user), range(plain.host), range(plain.params));
+        Target { user, host, port: plain.port, params }
+    }
+
+    #[inline(always)]
+    fn plain(&self) -> Plain {
+        let (user, host, params) = (piece(self.user), piece(self.host), piece(self.params));
+        Plain { user, host, port: self.port, params }
+    }
+}
+
+fn range((start, end): Piece) -> Range {
+    (offset(start), offset(end))
+}
+
+fn piece((start, end): Range) -> Piece {
+    (start.into(), end.into())
+}
 
 /// A SIP request or response. Cloning is cheap: the bytes are shared.
 #[derive(Clone, Debug)]
@@ -87,6 +119,8 @@ pub struct Message {
     via: ViaSpan,
     from: AddrSpan,
     to: AddrSpan,
+    /// The only Contact, where there is one that is of the usual form.
+    lone_contact: Option<AddrSpan>,
     call_id: Range,
     cseq_method: Range,
     cseq: u32,
@@ -102,19 +136,43 @@ impl Message {
     /// 400, 501, 505 or 513 in a [`ParseError`], which carries what is needed to answer.
     #[inline]
     pub fn parse(raw: Bytes) -> Result<Message, ParseError> {
+        let mut message = Message::empty();
         let mut scan = Scan { fault: None };
-        match scan.message(raw) {
-            Some(message) => scan.finish(message),
-            None => Err(ParseError::new(scan.fault.unwrap_or(Reason::Empty), None)),
+        let found = scan.message(raw, &mut message);
+        if found && scan.fault.is_none() {
+            return Ok(message);
         }
+        Err(message.refuse(found, scan.fault.unwrap_or(Reason::Empty)))
     }
 
     /// As much of a head as can be read, refused for `reason`.
     pub(crate) fn refused(head: Bytes, reason: Reason) -> ParseError {
-        let mut scan = Scan { fault: Some(reason) };
-        match scan.message(head) {
-            Some(message) => ParseError::new(reason, message.answerable().then(|| Box::new(message))),
-            None => ParseError::new(reason, None),
+        let mut message = Message::empty();
+        let found = Scan { fault: Some(reason) }.message(head, &mut message);
+        message.refuse(found, reason)
+    }
+
+    #[cold]
+    fn refuse(self, found: bool, reason: Reason) -> ParseError {
+        ParseError::new(reason, (found && self.answerable()).then(|| Box::new(self)))
+    }
+
+    /// What a message is read into.
+    #[inline(always)]
+    fn empty() -> Message {
+        Message {
+            store: Store::Bytes(Bytes::new()),
+            start: StartLine::Bad,
+            table: Table::new(),
+            via: NO_VIA,
+            from: NO_ADDR,
+            to: NO_ADDR,
+            lone_contact: None,
+            call_id: (0, 0),
+            cseq_method: (0, 0),
+            cseq: 0,
+            max_forwards: None,
+            body: (0, 0),
         }
     }
 
@@ -155,6 +213,17 @@ impl Message {
         }
     }
 
+    /// The Request-URI in pieces, which are known since the parse; `None` for a response.
+    #[inline]
+    pub fn request_target(&self) -> Option<Uri<'_>> {
+        let StartLine::Request { uri, target, .. } = self.start else { return None };
+        let raw = self.text(uri);
+        match target {
+            Some(target) => Some(Uri::of_plain(raw, &target.plain(), |piece| self.text(range(piece)))),
+            None => Uri::parse(raw).ok(),
+        }
+    }
+
     /// CSeq number and method.
     pub fn cseq(&self) -> CSeq<'_> {
         CSeq { seq: self.cseq, method: Method::parse(self.text(self.cseq_method)) }
@@ -166,11 +235,13 @@ impl Message {
     }
 
     /// The From header.
+    #[inline]
     pub fn from(&self) -> NameAddr<'_> {
         self.addr(&self.from)
     }
 
     /// The To header.
+    #[inline]
     pub fn to(&self) -> NameAddr<'_> {
         self.addr(&self.to)
     }
@@ -186,15 +257,18 @@ impl Message {
     }
 
     /// The topmost Via.
+    #[inline]
     pub fn top_via(&self) -> Via<'_> {
         let span = &self.via;
-        let name = self.text(span.host);
-        let host = match span.ip {
-            Some(IpAddr::V4(ip)) => Host::Ipv4(ip),
-            Some(IpAddr::V6(ip)) => Host::Ipv6(ip),
-            None => Host::Name(name),
+        let parts = via::Parts {
+            transport: piece(span.transport),
+            host: piece(span.host),
+            port: span.port,
+            params: piece(span.params),
+            branch: piece(span.branch),
+            rest: 0,
         };
-        Via::from_parts(self.text(span.transport), host, name, span.port, self.text(span.params))
+        Via::of_parts(&parts, |piece| self.text(range(piece)))
     }
 
     /// Every Via that can be read, from the top.
@@ -203,8 +277,12 @@ impl Message {
     }
 
     /// Every Contact. At parse all of them could be read; in a refused message the URI may be none.
+    #[inline]
     pub fn contacts(&self) -> impl Iterator<Item = Contact<'_>> {
-        self.values(Name::Contact).filter_map(|value| Contact::split(value).ok())
+        let lone = self.lone_contact.as_ref().map(|span| Contact::of(self.addr(span)));
+        let values = lone.is_none().then(|| self.values(Name::Contact));
+        let read = values.into_iter().flatten().filter_map(|value| Contact::split(value).ok());
+        lone.into_iter().chain(read)
     }
 
     /// Max-Forwards, cut to 2^32-1.
@@ -216,9 +294,21 @@ impl Message {
     #[inline]
     pub fn header(&self, name: Name) -> Option<&str> {
         match self.store.value(self.table.first(name)?) {
-            None => self.headers(name).next(),
+            None => self.later_header(name),
             value => value,
         }
+    }
+
+    /// The first that is UTF-8.
+    #[cold]
+    fn later_header(&self, name: Name) -> Option<&str> {
+        self.headers(name).next()
+    }
+
+    /// The value of the only line of this header; `None` if there are more, or it is not UTF-8.
+    #[inline]
+    pub(crate) fn lone_header(&self, name: Name) -> Option<&str> {
+        self.table.lone(name).and_then(|span| self.store.value(span))
     }
 
     /// The value of each line of this header. A value that is not UTF-8 is left out; see
@@ -256,10 +346,10 @@ impl Message {
 
     /// The known name, the name as written and the value bytes of every header line.
     pub fn named_lines(&self) -> impl Iterator<Item = (Option<Name>, &str, &[u8])> {
-        self.table
-            .lines()
-            .iter()
-            .map(|span| (span.name, self.text((span.start, span.name_end)), self.store.value_bytes(span)))
+        self.table.lines().map(|span| {
+            let end = token_end(self.raw(), span.start.into());
+            (span.name, self.text((span.start, offset(end))), self.store.value_bytes(span))
+        })
     }
 
     /// The body; shares the message's bytes.
@@ -300,7 +390,7 @@ impl Message {
         self.store.text(range).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn addr(&self, span: &AddrSpan) -> NameAddr<'_> {
         let display = self.text(span.display);
         let display = (!display.is_empty()).then_some(display);

@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
-use crate::block::find;
-use crate::chars::{quoted_end, skip_lws, trim};
+use crate::chars::quoted_end;
 use crate::error::HeaderError;
-use crate::params::{Params, unescape_quoted, unquote};
+use crate::field::{Field, Piece};
+use crate::params::{Params, params_end, plain_value_end, unescape_quoted, unquote};
 use crate::uri::Uri;
+use crate::uri::plain::Plain;
 
 /// One address with its display name and header parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,67 +20,119 @@ pub struct NameAddr<'a> {
     params: Params<'a>,
 }
 
+/// Where the parts of an address are in the text of its field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// Empty if there is no display name.
+    pub(crate) display: Piece,
+    pub(crate) uri: Piece,
+    /// True if the URI is one of the usual form; otherwise it is not checked yet.
+    pub(crate) checked: bool,
+    pub(crate) params: Piece,
+}
+
+impl Parts {
+    /// Finds the parts of the one value of this field; `None` if its quotes, brackets or display name are malformed.
+    #[inline(always)]
+    pub(crate) fn read(field: Field<'_>) -> Option<Parts> {
+        let (start, end) = field.trim((field.start(), field.end()));
+        let open = match field.byte(start).filter(|_| start < end)? {
+            b'<' => start,
+            b'"' => {
+                let open = field.skip_lws(Self::quoted_end(field, start)?);
+                if field.byte(open) != Some(b'<') {
+                    return None;
+                }
+                open
+            }
+            // Why: a display name of tokens has none of these, so the first of them tells the forms apart.
+            _ => {
+                let at = field.find(start, |b| {
+                    b.is(b'<').or(b.is(b';')).or(b.is(b':')).or(b.is(b',')).or(b.is(b'"')).mask()
+                });
+                if field.byte(at) != Some(b'<') {
+                    return Self::read_bare(field, (start, end));
+                }
+                at
+            }
+        };
+        // No URI has a `>`, so one that ends with it is all that is in the brackets.
+        let end_of_uri = Plain::at(field, open + 1).map(|plain| plain.end());
+        let (checked, close) = match end_of_uri.filter(|&end| field.byte(end) == Some(b'>')) {
+            Some(end) => (true, end),
+            None => (false, field.find(open + 1, |b| b.is(b'>').mask())),
+        };
+        field.byte(close)?;
+        let rest = field.skip_lws(close + 1);
+        if !matches!(field.byte(rest), None | Some(b';')) {
+            return None;
+        }
+        let display = field.trim((start, open));
+        Some(Parts { display, uri: (open + 1, close), checked, params: (rest.min(end), end) })
+    }
+
+    /// As [`quoted_end`], where nothing is escaped.
+    #[inline(always)]
+    fn quoted_end(field: Field<'_>, at: usize) -> Option<usize> {
+        let end = field.find(at + 1, |b| b.is(b'"').or(b.is(b'\\')).mask());
+        if field.byte(end)? == b'"' { Some(end + 1) } else { quoted_end(field.bytes(), at) }
+    }
+
+    /// An address without `<>`.
+    fn read_bare(field: Field<'_>, (start, end): Piece) -> Option<Parts> {
+        let split = field.find(start, |b| b.is(b';').mask()).min(end);
+        let uri = field.trim((start, split));
+        let bad = field.bytes().get(uri.0..uri.1)?.iter().any(|b| matches!(b, b'?' | b',' | b'<'));
+        (!bad).then_some(Parts { display: (start, start), uri, checked: false, params: (split, end) })
+    }
+
+    /// The tag, where it is the only parameter and as nearly all are written: all that there is to check of such
+    /// parameters, and what [`NameAddr::tag`] finds in them.
+    #[inline(always)]
+    pub(crate) fn lone_tag(&self, field: Field<'_>) -> Option<Piece> {
+        let (start, end) = self.params;
+        if !field.has(start, b";tag=") {
+            return None;
+        }
+        (plain_value_end(field, start + 5) >= end).then_some((start + 5, end))
+    }
+
+    /// True if every parameter has a name of token characters and balanced quotes.
+    #[inline]
+    pub(crate) fn params_are_well_formed(&self, field: Field<'_>) -> bool {
+        let (start, end) = self.params;
+        start == end || params_end(field.bytes().get(..end).unwrap_or_default(), start) == Some(end)
+    }
+}
+
 impl<'a> NameAddr<'a> {
     /// Reads one value and checks its URI.
     ///
     /// # Errors
     /// 400: unbalanced quotes or brackets, a display name that needs quotes, a malformed URI or parameter.
     pub fn parse(value: &'a str) -> Result<Self, HeaderError> {
-        let addr = Self::split(value)?;
-        addr.check()?;
-        Ok(addr)
-    }
-
-    /// Checks what [`NameAddr::split`] leaves unchecked.
-    #[inline]
-    pub(crate) fn check(&self) -> Result<(), HeaderError> {
-        Uri::check(self.uri)?;
-        if self.params.is_well_formed() { Ok(()) } else { Err(HeaderError("parameter")) }
+        let (addr, parts) = Self::read(value)?;
+        if !parts.checked {
+            Uri::check(addr.uri)?;
+        }
+        let good = parts.params_are_well_formed(Field::all(value));
+        if good { Ok(addr) } else { Err(HeaderError("parameter")) }
     }
 
     /// As [`NameAddr::parse`], with the URI and the parameters unchecked.
     #[inline]
     pub(crate) fn split(value: &'a str) -> Result<Self, HeaderError> {
+        Self::read(value).map(|(addr, _)| addr)
+    }
+
+    fn read(value: &'a str) -> Result<(Self, Parts), HeaderError> {
         const BAD: HeaderError = HeaderError("address");
-        let value = trim(value);
-        let bytes = value.as_bytes();
-        let open = match bytes.first() {
-            None => return Err(BAD),
-            Some(b'<') => Some(0),
-            Some(b'"') => {
-                let open = skip_lws(bytes, quoted_end(bytes, 0).ok_or(BAD)?);
-                if bytes.get(open) != Some(&b'<') {
-                    return Err(BAD);
-                }
-                Some(open)
-            }
-            // Why: a display name of tokens has none of these, so the first of them tells the forms apart.
-            Some(_) => {
-                let at = find(bytes, 0, |b| {
-                    b.is(b'<').or(b.is(b';')).or(b.is(b':')).or(b.is(b',')).or(b.is(b'"')).mask()
-                });
-                (bytes.get(at) == Some(&b'<')).then_some(at)
-            }
-        };
-        let Some(open) = open else {
-            let end = find(bytes, 0, |b| b.is(b';').mask());
-            let (uri, params) = value.split_at_checked(end).ok_or(BAD)?;
-            let uri = trim(uri);
-            if uri.bytes().any(|b| matches!(b, b'?' | b',' | b'<')) {
-                return Err(BAD);
-            }
-            return Ok(NameAddr { display: None, uri, params: Params::new(params) });
-        };
-        let display = trim(value.get(..open).ok_or(BAD)?);
-        let close = find(bytes, open + 1, |b| b.is(b'>').mask());
-        bytes.get(close).ok_or(BAD)?;
-        let uri = value.get(open + 1..close).ok_or(BAD)?;
-        let rest = skip_lws(bytes, close + 1);
-        if !matches!(bytes.get(rest), None | Some(b';')) {
-            return Err(BAD);
-        }
-        let params = Params::new(value.get(rest..).ok_or(BAD)?);
-        Ok(NameAddr { display: (!display.is_empty()).then_some(display), uri, params })
+        let parts = Parts::read(Field::all(value)).ok_or(BAD)?;
+        let text = |(start, end): Piece| value.get(start..end).ok_or(BAD);
+        let display = text(parts.display)?;
+        let display = (!display.is_empty()).then_some(display);
+        let params = Params::new(text(parts.params)?);
+        Ok((NameAddr { display, uri: text(parts.uri)?, params }, parts))
     }
 
     /// Puts an address together that was read before.
@@ -134,6 +187,24 @@ mod tests {
         }
         let quoted = NameAddr::parse("\"A, \\\"B\\\" <x>\"<sip:a@b>").expect("quoted");
         assert_eq!(quoted.display_unquoted().as_deref(), Some("A, \"B\" <x>"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_lone_tag_is_what_the_general_way_reads(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                ";tag=", ";", "tag", "=", "4c1f0a77", "a-tag-longer-than-a-block", " ", "\"", ",", "<", ">", "é", "x", "\t",
+            ]), 0..6),
+        ) {
+            let text = format!("<sip:a@b>;tag={}", pieces.concat());
+            let field = Field::all(&text);
+            if let Some(parts) = Parts::read(field)
+                && let Some((start, end)) = parts.lone_tag(field)
+            {
+                proptest::prop_assert!(parts.params_are_well_formed(field));
+                proptest::prop_assert_eq!(NameAddr::parse(&text).expect("address").tag(), text.get(start..end));
+            }
+        }
     }
 
     #[test]

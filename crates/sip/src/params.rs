@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use crate::block::find;
+use crate::block::{Block, Mask, find};
 use crate::chars::{cut, find_outside, is_token_byte, quoted_end, skip_lws, trim};
+use crate::field::Field;
 use crate::uri::unescape;
 
 /// Parameters: a piece of text that is empty or starts with `;`.
@@ -107,11 +108,23 @@ pub(crate) fn params_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             continue;
         }
         // What ends a value ends the parameters as well, unless it is white space or the next one.
-        at = find(bytes, at, |b| {
-            let (ends, quotes) = (b.is(b';').or(b.is(b' ')).or(b.is(b'\t')), b.is(b'"').or(b.is(b',')));
-            ends.or(quotes).or(b.is(b'<')).or(b.is(b'>')).mask()
-        });
+        at = find(bytes, at, no_value);
     }
+}
+
+/// What ends a parameter's value that has no quotes.
+#[inline(always)]
+fn no_value(block: Block) -> Mask {
+    // `<` and `>`, ` ` and `"` are one bit apart.
+    let folded = block.without(2);
+    let ends = block.is(b';').or(block.is(b'\t')).or(block.is(b','));
+    ends.or(folded.is(b' ')).or(folded.is(b'<')).mask()
+}
+
+/// Where the value without quotes that starts at `at` ends.
+#[inline(always)]
+pub(crate) fn plain_value_end(field: Field<'_>, at: usize) -> usize {
+    field.find(at, no_value)
 }
 
 impl<'a> IntoIterator for Params<'a> {
@@ -233,6 +246,14 @@ mod tests {
         assert_eq!(params.get("expires"), Some("60"));
         assert_eq!(params.get("d"), None);
         assert_eq!(params.iter().count(), 5);
+    }
+
+    #[test]
+    fn a_value_ends_where_it_should() {
+        for byte in 0..=u8::MAX {
+            let ends = b"; \t\",<>".contains(&byte);
+            assert_eq!(no_value(Block::new([byte; 16])) != 0, ends, "{byte:#x}");
+        }
     }
 
     #[test]

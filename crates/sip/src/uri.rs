@@ -10,7 +10,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::block::{ALL, Block, Mask, find};
 use crate::chars::{cut, hex_pair, is_token_byte};
 use crate::error::UriError;
+use crate::field::{Field, Piece};
 use crate::params::Params;
+
+use self::plain::Plain;
+
+pub(crate) mod plain;
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,24 +79,36 @@ impl<'a> Host<'a> {
     }
 
     /// The host that starts at `at`, and where it ends.
+    fn at(text: &'a str, at: usize) -> Option<(Self, usize)> {
+        let end = Self::end_in(Field::all(text), at)?;
+        let name = text.get(at..end)?;
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let host = bare.map_or_else(|| Some(Self::named(name)), |bare| parse_ipv6(bare).map(Host::Ipv6));
+        Some((host?, end))
+    }
+
+    /// Where the host that starts at `at` ends; `None` if there is none.
     #[inline(always)]
-    pub(crate) fn at(text: &'a str, at: usize) -> Option<(Self, usize)> {
-        let bytes = text.as_bytes();
-        if bytes.get(at) == Some(&b'[') {
-            let end = find(bytes, at, |b| b.is(b']').mask());
-            return Some((
-                Host::Ipv6(parse_ipv6(text.get(at + 1..end)?)?),
-                (end < bytes.len()).then_some(end + 1)?,
-            ));
+    pub(crate) fn end_in(field: Field<'_>, at: usize) -> Option<usize> {
+        if field.byte(at) == Some(b'[') {
+            let end = field.find(at, |b| b.is(b']').mask());
+            let address = field.bytes().get(at + 1..end)?;
+            return (field.byte(end).is_some() && parse_ipv6(std::str::from_utf8(address).ok()?).is_some())
+                .then_some(end + 1);
         }
-        let end = find(bytes, at, no_host);
-        let name = text.get(at..end).filter(|name| !name.is_empty())?;
+        let end = field.find(at, no_host);
+        (end > at).then_some(end)
+    }
+
+    /// The host of this text, which is known to have no other bytes than names have.
+    #[inline]
+    pub(crate) fn named(name: &'a str) -> Self {
         let numeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
         let ip = match name.as_bytes() {
             name if numeric(name.first()) && numeric(name.last()) => parse_ipv4(name),
             _ => None,
         };
-        Some((ip.map_or(Host::Name(name), Host::Ipv4), end))
+        ip.map_or(Host::Name(name), Host::Ipv4)
     }
 
     /// The address, if this is one.
@@ -169,9 +186,10 @@ pub struct Uri<'a> {
 /// The bytes that no URI has (RFC 3986 §2, read liberally).
 #[inline(always)]
 fn forbidden(block: Block) -> Block {
-    let brackets = block.is(b'<').or(block.is(b'>')).or(block.within(b'{', b'}'));
-    let quotes = block.is(b'"').or(block.is(b'\\')).or(block.is(b'^'));
-    block.up_to(b' ').or(block.is(0x7f)).or(brackets).or(quotes)
+    // Each of `<` and `>`, `\\` and `^`, ` ` and `"` are one bit apart.
+    let folded = block.without(2);
+    let braces = block.ascii_from(0x7b).but(block.is(b'~'));
+    folded.up_to(b' ').or(folded.is(b'<')).or(folded.is(b'\\')).or(braces)
 }
 
 /// What ends a user part (RFC 3261 §25.1 `userinfo`, read liberally: no `@`).
@@ -221,10 +239,29 @@ impl<'a> Uri<'a> {
 
     #[inline(always)]
     fn read(raw: &'a str) -> Result<Self, UriError> {
-        if raw.as_bytes().first_chunk() == Some(b"sip:") {
-            return Self::bare(raw, Scheme::Sip).parse_sip(4);
+        if let Some(plain) = Plain::at(Field::all(raw), 0)
+            && plain.end() == raw.len()
+        {
+            return Ok(Self::of_plain(raw, &plain, |(start, end)| raw.get(start..end).unwrap_or_default()));
         }
-        Self::parse_scheme(raw)
+        Self::read_scheme(raw)
+    }
+
+    /// The URI `raw`, of pieces of one text.
+    #[inline(always)]
+    pub(crate) fn of_plain(raw: &'a str, plain: &Plain, piece: impl Fn(Piece) -> &'a str) -> Self {
+        let host_str = piece(plain.host);
+        Uri {
+            raw,
+            scheme: Scheme::Sip,
+            user: (plain.user.0 < plain.user.1).then(|| piece(plain.user)),
+            password: None,
+            host: Host::named(host_str),
+            host_str,
+            port: plain.port,
+            params: Params::of_uri(piece(plain.params)),
+            headers: None,
+        }
     }
 
     fn bare(raw: &'a str, scheme: Scheme<'a>) -> Self {
@@ -236,13 +273,13 @@ impl<'a> Uri<'a> {
             host: Host::Name(""),
             host_str: "",
             port: None,
-            params: Params::default(),
+            params: Params::of_uri(""),
             headers: None,
         }
     }
 
-    #[cold]
-    fn parse_scheme(raw: &'a str) -> Result<Self, UriError> {
+    /// Reads what [`Plain`] leaves.
+    fn read_scheme(raw: &'a str) -> Result<Self, UriError> {
         let (scheme, rest) = cut(raw, b':').ok_or(UriError::Scheme)?;
         let start = scheme.len() + 1;
         if scheme.eq_ignore_ascii_case("sip") {
@@ -269,7 +306,6 @@ impl<'a> Uri<'a> {
     }
 
     /// Reads what is behind the scheme, which ends at `start`.
-    #[inline(always)]
     fn parse_sip(mut self, start: usize) -> Result<Self, UriError> {
         let raw = self.raw;
         let bytes = raw.as_bytes();
@@ -575,6 +611,25 @@ mod tests {
             "192.168.100.2000",
         ] {
             assert_eq!(parse_ipv4(text.as_bytes()), text.parse().ok(), "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_plain_uri_is_what_the_general_way_reads(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "a", "6001", "@", "@", ":", ":", "5060", "99999", ";", ";lr", ";x=y", "?", "example.com", "192.0.2.1", "%40",
+                "é", "_", "-", "<", ">", " ", "\"", "\\", "~", "[::1]", "a longer host name", "\u{7f}",
+            ]), 0..8),
+            front in "[ -~]{0,3}", behind in "[ -~]{0,20}",
+        ) {
+            let text = format!("{front}sip:{}{behind}", pieces.concat());
+            if let Some(plain) = Plain::at(Field::all(&text), front.len()) {
+                let raw = &text[front.len()..plain.end()];
+                let read = Uri::of_plain(raw, &plain, |(start, end)| &text[start..end]);
+                let general = Uri::read_scheme(raw).expect("a URI");
+                proptest::prop_assert_eq!(format!("{read:?}"), format!("{general:?}"));
+            }
         }
     }
 

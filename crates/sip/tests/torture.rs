@@ -529,3 +529,14 @@ fn ipv4_mapped_ipv6(m: &Message) {
 fn colons(m: &Message) {
     assert_eq!(r_uri(m).host(), Host::Ipv6("2001:db8::192.0.2.1".parse().expect("address")));
 }
+
+#[test]
+fn a_request_uri_that_is_not_utf8_is_refused() {
+    let rest = "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\n\
+                CSeq: 1 OPTIONS\r\n\r\n";
+    let parse =
+        |uri: &[u8]| Message::parse([b"OPTIONS ", uri, b" SIP/2.0\r\n", rest.as_bytes()].concat().into());
+    assert!(parse("sip:é@b".as_bytes()).is_ok_and(|m| m.request_target().is_some()));
+    let error = parse(b"sip:\xdb@b").expect_err("no text");
+    assert_eq!(error.kind(), lampyris_sip::Reason::RequestUri);
+}

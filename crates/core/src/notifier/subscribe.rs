@@ -329,8 +329,7 @@ impl Node {
         let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
         self.may_subscribe(&request.identity)?;
         let (target, instance) = contact_of(message)?;
-        let uri = message.request_uri().unwrap_or("");
-        let resource = self.find_resource(&request.identity, uri, package, false)?;
+        let resource = self.find_resource(&request.identity, message, package, false)?;
         if !self.may_watch(&request.identity, &resource, package) {
             return Err(Reject::Forbidden);
         }

@@ -70,41 +70,47 @@ fn same(a: &str, b: &str) -> bool {
     a == b || a.eq_ignore_ascii_case(b)
 }
 
-/// All media ranges of a request.
+/// True for `type/subtype` without parameters or white space: what covers itself at least, and with quality 1000.
+#[inline]
+fn is_bare(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let slash = token_end(bytes, 0);
+    let end = token_end(bytes, slash + 1);
+    slash > 0 && bytes.get(slash) == Some(&b'/') && end == bytes.len() && end > slash + 1
+}
+
+/// All media ranges of a request, read when they are asked about.
 #[derive(Clone, Debug, Default)]
 pub struct Accept<'a> {
-    ranges: SmallVec<[MediaRange<'a>; 4]>,
+    values: SmallVec<[&'a str; 4]>,
 }
 
 impl<'a> Accept<'a> {
-    /// Reads values; malformed ones are skipped.
+    /// Takes values; malformed ones are skipped.
     pub fn from_values(values: impl Iterator<Item = &'a str>) -> Self {
-        let mut accept = Accept::default();
-        for value in values {
-            accept.add(value);
-        }
-        accept
-    }
-
-    #[inline]
-    fn add(&mut self, value: &'a str) {
-        if let Some(range) = MediaRange::read(value) {
-            self.ranges.push(range);
-        }
+        Accept { values: values.collect() }
     }
 
     /// The media ranges in order.
-    pub fn ranges(&self) -> &[MediaRange<'a>] {
-        &self.ranges
+    pub fn ranges(&self) -> impl Iterator<Item = MediaRange<'a>> {
+        self.values.iter().filter_map(|value| MediaRange::read(value))
     }
 
     /// The quality of a content type in thousandths; 0 means it is not acceptable.
     pub fn quality(&self, content_type: &str) -> u16 {
+        // Why: most ask for one type, which is the one that is offered.
+        match self.values.as_slice() {
+            [value] if *value == content_type && is_bare(value) => 1000,
+            _ => self.best_quality(content_type),
+        }
+    }
+
+    fn best_quality(&self, content_type: &str) -> u16 {
         let (bare, _) = split_value(content_type);
         let Some((kind, subtype)) = cut(bare, b'/') else { return 0 };
         let (kind, subtype) = (trim(kind), trim(subtype));
         let mut best = (0, 0);
-        for range in &self.ranges {
+        for range in self.ranges() {
             let specific = range.covers(kind, subtype);
             if specific > best.0 {
                 best = (specific, range.q);
@@ -139,10 +145,9 @@ impl Message {
             return None;
         }
         let mut accept = Accept::default();
-        for line in self.headers(Name::Accept) {
-            for value in Commas::new(line) {
-                accept.add(value);
-            }
+        match self.lone_header(Name::Accept) {
+            Some(line) => accept.values.extend(Commas::new(line)),
+            None => accept.values.extend(self.values(Name::Accept)),
         }
         Some(accept)
     }
@@ -171,5 +176,21 @@ mod tests {
             Some("application/xpidf+xml")
         );
         assert_eq!(accept.best(["text/plain"]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_offered_alone_is_acceptable_as_the_general_way_finds(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "application", "/", "/", "pidf+xml", "*", ";q=0.5", " ", "a", "é", ",", "a-type-longer-than-a-block",
+            ]), 0..5),
+        ) {
+            let value = pieces.concat();
+            let accept = Accept::from_values(std::iter::once(&*value));
+            proptest::prop_assert_eq!(accept.quality(&value), accept.best_quality(&value));
+            if is_bare(&value) {
+                proptest::prop_assert_eq!(accept.quality(&value), 1000);
+            }
+        }
     }
 }

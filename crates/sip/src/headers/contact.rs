@@ -43,6 +43,11 @@ impl<'a> Contact<'a> {
         NameAddr::split(value).map(|addr| Contact::Addr(ContactAddr { addr }))
     }
 
+    /// The Contact of an address that was read before.
+    pub(crate) fn of(addr: NameAddr<'a>) -> Self {
+        Contact::Addr(ContactAddr { addr })
+    }
+
     /// The address, unless this is `*`.
     pub fn addr(self) -> Option<ContactAddr<'a>> {
         match self {

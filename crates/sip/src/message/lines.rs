@@ -5,11 +5,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Span;
-use crate::block::find;
+use crate::block::{Block, Marks, Mask, WIDTH};
 use crate::chars::{is_lws, skip_lws, token_end};
 use crate::name::Name;
 
-/// A head offset. No line that ends beyond 65,535 is looked at ([`line_end`]), so none is cut.
+/// A head offset. No line that ends beyond 65,535 is looked at ([`Lines`]), so none is cut.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
 pub(super) fn offset(at: usize) -> u16 {
@@ -17,65 +17,90 @@ pub(super) fn offset(at: usize) -> u16 {
     at as u16
 }
 
-/// What lines have that is neither printable ASCII nor a tab nor their end.
-#[derive(Default)]
-pub(super) struct Oddities {
+/// The lines of a text up to 65,536 bytes long, and what is in them that is neither printable ASCII nor a tab.
+pub(super) struct Lines<'a, C> {
+    raw: &'a [u8],
+    marks: Marks<'a, C>,
+    /// Where the next line starts.
+    next: usize,
+    /// True if a line ended with LF alone.
+    pub(super) bare: bool,
     pub(super) controls: bool,
     pub(super) beyond_ascii: bool,
 }
 
-/// Where the line that starts at `at` ends, and whether with CRLF rather than LF alone; `None` if it does not, or beyond
-/// what an offset can tell.
-#[inline]
-pub(super) fn line_end(raw: &[u8], mut at: usize, odd: &mut Oddities) -> Option<(usize, bool)> {
-    loop {
-        at = find(raw, at, |b| b.unprintable().mask());
-        match *raw.get(at)? {
-            b'\r' if raw.get(at + 1) == Some(&b'\n') => {
-                return (at < usize::from(u16::MAX)).then_some((at, true));
-            }
-            b'\n' => return (at <= usize::from(u16::MAX)).then_some((at, false)),
-            b'\t' => {}
-            0x80.. => odd.beyond_ascii = true,
-            _ => odd.controls = true,
-        }
-        at += 1;
+impl<'a> Lines<'a, ()> {
+    #[inline(always)]
+    pub(super) fn new(raw: &'a [u8]) -> Lines<'a, impl Fn(Block) -> Mask + Copy> {
+        // No offset tells what is behind that.
+        let raw = raw.get(..=usize::from(u16::MAX)).unwrap_or(raw);
+        let marks = Marks::new(raw, |b| b.unprintable().mask());
+        Lines { raw, marks, next: 0, bare: false, controls: false, beyond_ascii: false }
     }
 }
 
-/// The header line from `start` to `end`, if its name is a known one that [`Name::at_front`] finds.
-#[inline(always)]
-pub(super) fn known_span(raw: &[u8], start: usize, end: usize) -> Option<Span> {
-    // No known name goes beyond the end of its line, so the colon does not either.
-    let (name, name_len) = Name::at_front(raw.get(start..)?)?;
-    let colon = start + name_len;
-    if let Some(&[b' ', first]) = raw.get(colon + 1..).and_then(<[u8]>::first_chunk)
-        && first > b' '
-        && raw.get(end - 1).is_some_and(|&last| last > b' ')
-    {
-        let (start, name_end) = (offset(start), offset(colon));
-        return Some(Span { start, name_end, value: offset(colon + 2), end: offset(end), name: Some(name) });
+impl<C: Fn(Block) -> Mask + Copy> Lines<'_, C> {
+    /// Where the next line starts and ends; `None` behind the last that ends.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<(usize, usize)> {
+        loop {
+            let at = self.marks.next()?;
+            let start = self.next;
+            // The LF of a CRLF belongs to the line that is done with.
+            if at < start {
+                continue;
+            }
+            if self.raw.get(at + 1) == Some(&b'\n') && self.raw.get(at) == Some(&b'\r') {
+                self.marks.pass();
+                self.next = at + 2;
+                return Some((start, at));
+            }
+            match self.raw.get(at) {
+                Some(b'\n') => {
+                    self.bare = true;
+                    self.next = at + 1;
+                    return Some((start, at));
+                }
+                Some(b'\t') => {}
+                Some(0x80..) => self.beyond_ascii = true,
+                _ => self.controls = true,
+            }
+        }
     }
-    Some(span(raw, (start, colon), Some(name), colon, end))
+
+    /// Where the next line starts.
+    pub(super) fn position(&self) -> usize {
+        self.next
+    }
+}
+
+/// The name of the header line from `start` to `end`, and where its value starts: if the name is a known one that
+/// [`Name::at_front`] finds, and no white space but one blank is around the value, which then ends with the line. What
+/// is given is what [`any_span`] gives.
+#[inline(always)]
+pub(super) fn known_line(raw: &[u8], start: usize, end: usize) -> Option<(Name, usize)> {
+    // No known name goes beyond the end of its line, so the colon does not either.
+    let (name, len) = Name::at_front(raw.get(start..start + WIDTH)?.first_chunk()?)?;
+    let value = start + len;
+    let filled = |at: usize| raw.get(at).is_some_and(|&byte| byte > b' ');
+    (filled(value) && filled(end - 1)).then_some((name, value))
 }
 
 /// The header line from `start` to the end of `head`, whatever its name; `None` if it is no header.
+#[inline(never)]
 pub(super) fn any_span(head: &[u8], start: usize) -> Option<Span> {
     let name_end = token_end(head, start);
     let colon = skip_lws(head, name_end);
     if name_end == start || head.get(colon) != Some(&b':') {
         return None;
     }
-    Some(span(head, (start, name_end), Name::find(head.get(start..name_end)?), colon, head.len()))
-}
-
-/// The span of a line whose value is what is between `colon` and `end` but for white space at both ends.
-fn span(raw: &[u8], at: (usize, usize), name: Option<Name>, colon: usize, mut end: usize) -> Span {
-    let value = skip_lws(raw, colon + 1).min(end);
-    while end > value && raw.get(end - 1).copied().is_some_and(is_lws) {
+    let mut end = head.len();
+    let value = skip_lws(head, colon + 1).min(end);
+    while end > value && head.get(end - 1).copied().is_some_and(is_lws) {
         end -= 1;
     }
-    Span { start: offset(at.0), name_end: offset(at.1), value: offset(value), end: offset(end), name }
+    let name = Name::find(head.get(start..name_end)?);
+    Some(Span { start: offset(start), value: offset(value), end: offset(end), name })
 }
 
 /// The message with each folded line joined to the line before it by one space (RFC 3261 §7.3.1).
@@ -144,7 +169,8 @@ mod tests {
             let line = pieces.concat();
             let raw = format!("{front}{line}\r\n{behind}").into_bytes();
             let (start, end) = (front.len(), front.len() + line.len());
-            if let Some(span) = known_span(&raw, start, end) {
+            if let Some((name, value)) = known_line(&raw, start, end) {
+                let span = Span { start: offset(start), value: offset(value), end: offset(end), name: Some(name) };
                 let general = any_span(&raw[..end], start).expect("a header");
                 proptest::prop_assert_eq!(format!("{span:?}"), format!("{general:?}"));
             }

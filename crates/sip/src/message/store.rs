@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::lines::offset;
 use super::{Range, Span};
+use crate::field::Field;
 
 /// What came in.
 #[derive(Clone, Debug)]
@@ -55,6 +56,15 @@ impl Store {
     #[inline]
     pub(super) fn value(&self, span: &Span) -> Option<&str> {
         self.text((span.value, span.end))
+    }
+
+    /// A header's value, to be read where it stands; `None` if it is not UTF-8.
+    #[inline]
+    pub(super) fn field(&self, span: &Span) -> Option<Field<'_>> {
+        if let Store::Bytes(_) = self {
+            self.value(span)?;
+        }
+        Some(Field::within(self.raw(), span.value.into(), span.end.into()))
     }
 
     /// A header's value as bytes.

@@ -4,12 +4,12 @@ pub const SUBSCRIBE: &[u8] = include_bytes!("subscribe.sip");
 
 /// Parses and reads them all; the sum depends on each, so nothing can be left out.
 pub fn read_fields(raw: bytes::Bytes) -> usize {
-    use lampyris_sip::{Contact, Credentials, Event, Message, Name, Uri};
+    use lampyris_sip::{Contact, Credentials, Event, Message, Name};
     let m = Message::parse(raw).expect("message");
     let via = m.top_via();
     let (from, to) = (m.from(), m.to());
     let cseq = m.cseq();
-    let target = Uri::parse(m.request_uri().expect("request")).expect("uri");
+    let target = m.request_target().expect("request");
     let contact = m.contacts().next().and_then(Contact::addr);
     let event = Event::parse(m.header(Name::Event).expect("event")).expect("event");
     let accept = m.accept().expect("accept");
