@@ -30,6 +30,9 @@ pub const ETAG_BYTES_MAX: usize = 128;
 pub const ROUTES_MAX: usize = 16;
 /// Most live subscriptions of one node; one more is 503.
 pub const SUBSCRIPTIONS_MAX: usize = 4_000_000;
+/// Longest request sent as one datagram, in bytes; a longer one takes a stream or is shortened where that can be (RFC 3261
+/// §18.1.1, where the path's MTU is not known).
+pub const DATAGRAM_REQUEST_BYTES_MAX: usize = 1300;
 /// Most live publications per presentity and package; one more is 403.
 pub const PUBLICATIONS_PER_RESOURCE_MAX: usize = 32;
 /// Most server transactions in flight; one more is 503.

@@ -344,6 +344,7 @@ impl Node {
                     address: s.flow.remote().to_string(),
                     package: s.package.name().to_owned(),
                     told: s.told.map(str::to_owned),
+                    fit: s.fit.said().map(str::to_owned),
                     cseq: s.local_cseq,
                     answer: s.last_answer,
                     answered_s: s.last_answer.map(|_| now.wall.since(s.answered_at).as_secs()),

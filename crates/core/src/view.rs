@@ -313,6 +313,8 @@ pub struct Watcher {
     pub package: String,
     /// State it was told last.
     pub told: Option<String>,
+    /// How the NOTIFY was made to fit its way, where it was too large for a datagram.
+    pub fit: Option<String>,
     /// CSeq of the NOTIFY that told it.
     pub cseq: u32,
     /// Its answer.

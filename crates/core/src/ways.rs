@@ -49,7 +49,8 @@ pub(crate) enum WayTo {
 /// How far a way may lead (security rows 50 and 51). Nowhere does it lead to ourselves, or to addresses that are nobody's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
-    /// Somebody at this address named the hop: into the machine or the link only where they are there themselves.
+    /// Somebody at this address named the hop: into the machine, the link or a private network only where they are there
+    /// themselves; who is behind a NAT names an address that is somebody else's here.
     Of(IpAddr),
     /// The configuration named the hop.
     Anywhere,
@@ -222,7 +223,12 @@ impl Node {
             Reach::Anywhere => true,
             Reach::Of(source) => {
                 let source = source.to_canonical();
-                (!ip.is_loopback() || source.is_loopback()) && (!is_link_local(ip) || is_link_local(source))
+                (!ip.is_loopback() || source.is_loopback())
+                    && (!is_link_local(ip) || is_link_local(source))
+                    && (!is_private(ip)
+                        || is_private(source)
+                        || is_link_local(source)
+                        || source.is_loopback())
             }
         };
         !is_ours && is_near
@@ -286,6 +292,14 @@ const fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
+/// An address that each network gives out anew (RFC 1918, RFC 6598, RFC 4193).
+const fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 0x40),
+        IpAddr::V6(ip) => ip.is_unique_local(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,6 +353,12 @@ mod tests {
             ("sip:a@169.254.169.254", of(far), false),
             ("sip:a@169.254.169.254", of(link), true),
             ("sip:a@[fe80::1]", of(far), false),
+            ("sip:a@10.0.0.7", of(far), false),
+            ("sip:a@10.0.0.7", of("192.168.1.9"), true),
+            ("sip:a@10.0.0.7", of(machine), true),
+            ("sip:a@100.127.0.1", of(far), false),
+            ("sip:a@100.128.0.1", of(far), true),
+            ("sip:a@10.0.0.7", Reach::Anywhere, true),
             ("sip:a@169.254.169.254", Reach::Anywhere, true),
             ("sip:a@192.0.2.100", of(far), false),
             ("sip:a@192.0.2.100", Reach::Anywhere, false),

@@ -183,8 +183,9 @@ fn an_idle_lamp_may_have_no_dialog_where_the_profile_says_so() {
     assert_eq!(DialogInfo::decode(usual.as_bytes()).unwrap().dialogs[0].state, DialogState::Terminated);
 }
 
+/// usecallmanagernz#15: no lamp from activities in another namespace.
 #[test]
-fn cisco_phones_get_their_own_activities() {
+fn complaint_54_cisco_phones_get_their_own_activities() {
     use {ExtensionState as E, PresenceValue as P};
     let rows: [(Presence, &str, &[&str]); 8] = [
         (of(E::Idle), "open", &[]),

@@ -57,6 +57,26 @@ impl Variant {
     }
 }
 
+/// How much of a document is left out because the whole is too large for its way: each also leaves out what those before
+/// it do. A format that has nothing of a kind to leave out writes it as before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Brevity {
+    /// Nothing.
+    #[default]
+    Whole,
+    /// Session descriptions.
+    NoSessions,
+    /// Names of people, routes, and what others put there that we only pass on.
+    NoExtras,
+    /// All dialogs but the one that tells most.
+    OneDialog,
+}
+
+impl Brevity {
+    /// What is tried in turn, so that the lamp stays right for as long as it can.
+    pub const SHORTER: [Self; 3] = [Self::NoSessions, Self::NoExtras, Self::OneDialog];
+}
+
 /// Everything but the state that decides how a body looks; watchers with equal styles share one encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Style {
@@ -78,6 +98,8 @@ pub struct Style {
     pub buggy_mwi: bool,
     /// Write no dialog at all for an idle lamp, instead of a terminated one; the imitating variants do as their models.
     pub empty_when_idle: bool,
+    /// What is left out for want of room.
+    pub brevity: Brevity,
 }
 
 impl Style {
@@ -93,7 +115,13 @@ impl Style {
             offline_presence: false,
             buggy_mwi: false,
             empty_when_idle: false,
+            brevity: Brevity::Whole,
         }
+    }
+
+    /// Whether a document has one dialog at most.
+    pub fn has_one_dialog(&self) -> bool {
+        self.single_dialog || self.brevity >= Brevity::OneDialog
     }
 }
 

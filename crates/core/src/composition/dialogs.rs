@@ -97,11 +97,11 @@ fn is_surely_same_dialog(a: &Dialog, b: &Dialog) -> bool {
     tags(a) && tags(b) && is_same_dialog(a, b)
 }
 
-/// Whether a dialog is a call that comes in and is not answered; who began it may be unsaid, as in Asterisk's documents.
+/// Whether a dialog is a call that comes in and rings; who began it may be unsaid, as in Asterisk's documents.
+///
+/// Why not before `early`: that somebody is called is no proof that a phone rings (RFC 4235 §3.7.1).
 pub fn is_ringing(dialog: &Dialog) -> bool {
-    let unanswered =
-        matches!(dialog.state, DialogState::Trying | DialogState::Proceeding | DialogState::Early);
-    unanswered && dialog.direction != Some(Direction::Initiator)
+    dialog.state == DialogState::Early && dialog.direction != Some(Direction::Initiator)
 }
 
 /// One dialog in the composed state.

@@ -31,7 +31,9 @@ impl Node {
         subscription.answered_at = now.wall;
         if (200..300).contains(&status) {
             subscription.failures = 0;
-            subscription.told_revision = Some(subscription.sent_revision);
+            // Why: of what was left out it knows nothing, and after a refresh all is told; only the whole state can follow.
+            let is_told = !subscription.fit.is_shortened() && !subscription.forced;
+            subscription.told_revision = is_told.then_some(subscription.sent_revision);
             self.counters.notifies_ok += 1;
             if self.was_told_the_end(slot) {
                 return self.end(now, slot, EndReason::NoResource, None);
@@ -39,6 +41,9 @@ impl Node {
             return self.go_on(now, slot);
         }
         self.counters.notifies_failed += 1;
+        if status == 408 && self.forsakes_stream(slot) {
+            return self.resume(now, slot);
+        }
         // RFC 3263 §4.3: what makes a hop's failure; the next hop is tried before the subscription is judged.
         if matches!(status, 408 | 503) && self.notify_by_next_way(now, slot) {
             return;
@@ -89,6 +94,9 @@ impl Node {
         if self.notify_by_next_way(now, slot) {
             return;
         }
+        if !is_first && self.forsakes_stream(slot) {
+            return self.resume(now, slot);
+        }
         if !is_first {
             return self.try_later(now, slot, limits::NOTIFY_BACK_OFF_MIN, None);
         }
@@ -112,6 +120,9 @@ impl Node {
 
     /// There is no way to the watcher now; the state is kept for when there is one.
     pub(crate) fn on_unreachable(&mut self, now: Now, slot: u32) {
+        if self.forsakes_stream(slot) {
+            return self.resume(now, slot);
+        }
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         // Why: where the last hop did not answer and there is no other, that is what is judged.
         let status = if subscription.last_answer == Some(408) { 408 } else { 503 };

@@ -61,7 +61,7 @@ impl Node {
         true
     }
 
-    fn nat_of(&self, watcher: &str) -> Nat {
+    pub(super) fn nat_of(&self, watcher: &str) -> Nat {
         self.facts.settings.peers.get(watcher).map_or(Nat::Auto, |peer| peer.nat)
     }
 

@@ -11,12 +11,13 @@
 //! ```
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
-//! answer; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight
+//! answer, [`size`] makes large ones fit their way, [`unsolicited`] is for phones that never ask. One NOTIFY is in flight
 //! per subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
 mod destination;
 mod send;
+mod size;
 mod subscribe;
 pub(crate) mod subscription;
 mod unsolicited;
@@ -35,6 +36,7 @@ use crate::slots::Slots;
 use crate::tickets::Undo;
 use crate::time::{Now, UnixTime};
 use crate::ways::Traveller;
+use size::{Fit, StreamTo};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use subscription::{Before, EndReason, Subscription, Text, texts_of};
@@ -358,6 +360,8 @@ impl Node {
             last_answer: None,
             answered_at: now.wall,
             notifies: 0,
+            fit: Fit::Whole,
+            stream: StreamTo::Untried,
         };
         if put == Put::Restart {
             self.subscriptions.slots.restore(slot, subscription);

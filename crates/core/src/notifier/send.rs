@@ -2,10 +2,10 @@
 
 use super::subscription::{EndReason, Subscription, Text};
 use crate::body::dialog_info::shown::Reveal;
-use crate::body::{EncodedBody, HoleValues, Style, Variant};
+use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
 use crate::devices::Provider;
 use crate::fingerprint::fnv1a;
-use crate::flow::{Flow, Transport};
+use crate::flow::{Flow, Listener, Transport};
 use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
@@ -52,7 +52,9 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some(Document { body, hash, word, revision }) = self.document_for(slot) else { return };
+        let Some(Document { body, hash, word, revision }) = self.document_for(slot, Brevity::Whole) else {
+            return;
+        };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         let forced = std::mem::take(&mut subscription.forced);
         subscription.pending = false;
@@ -88,7 +90,7 @@ impl Node {
         // RFC 6665 §4.2.1.4: state may come along; for a fetch it must. A resource that is gone has none.
         let body = match reason {
             EndReason::NoResource | EndReason::Rejected => None,
-            _ => self.document_for(slot).map(|document| document.body),
+            _ => self.document_for(slot, Brevity::Whole).map(|document| document.body),
         };
         let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
         if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
@@ -134,7 +136,8 @@ impl Node {
         told: Option<u64>,
         after: Option<Ticket>,
     ) -> bool {
-        let Some(flow) = self.notify_flow(now, slot) else {
+        let fitting = self.notify_flow(now, slot).and_then(|flow| self.fitted(now, slot, flow, state, body));
+        let Some((flow, shorter)) = fitting else {
             // Why: the way is being looked up or connected; `resume` sends what is newest then.
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.pending = true;
@@ -142,6 +145,7 @@ impl Node {
             }
             return false;
         };
+        let body = shorter.as_deref().unwrap_or(body);
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return true };
         subscription.local_cseq = subscription.local_cseq.wrapping_add(1);
         subscription.version = subscription.version.wrapping_add(1);
@@ -149,15 +153,11 @@ impl Node {
         let cseq = subscription.local_cseq;
         let requester = if told.is_some() { Requester::Notify { slot, cseq } } else { Requester::Farewell };
         self.counters.notifies += 1;
-        let Some(listener) = self.listener_of(flow) else { return true };
-        let (transport, advertised) = (listener.transport, listener.advertised);
-        let Some(subscription) = self.subscriptions.get(slot) else { return true };
-        let contact = self.our_contact(flow, subscription.text(Text::Asked));
-        let server_name = &self.facts.settings.server_name;
-        let write = |branch: &Branch| {
-            let body = (body, now.wall);
-            write_notify(subscription, (transport, advertised), branch, &contact, server_name, state, body)
+        let (Some(own), Some(subscription)) = (self.own_end(slot, flow), self.subscriptions.get(slot)) else {
+            return true;
         };
+        let head = Head { subscription, own, server_name: &self.facts.settings.server_name, state };
+        let write = |branch: &Branch| head.write(branch.as_str(), body, now.wall);
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
         self.transmit(transmit);
@@ -169,6 +169,23 @@ impl Node {
             subscription.in_flight = told.is_some().then_some(client);
         }
         true
+    }
+
+    /// What the next NOTIFY of a subscription is written from.
+    pub(super) fn head_of<'n>(&'n self, slot: u32, flow: Flow, state: &'n str) -> Option<Head<'n>> {
+        let (own, subscription) = (self.own_end(slot, flow)?, self.subscriptions.get(slot)?);
+        Some(Head { subscription, own, server_name: &self.facts.settings.server_name, state })
+    }
+
+    fn own_end(&self, slot: u32, flow: Flow) -> Option<OwnEnd> {
+        let Listener { transport, advertised, .. } = *self.listener_of(flow)?;
+        let contact = self.our_contact(flow, self.subscriptions.get(slot)?.text(Text::Asked));
+        Some(OwnEnd { transport, advertised, contact })
+    }
+
+    /// The body of a watcher's document with less in it.
+    pub(super) fn shorter_body(&mut self, slot: u32, brevity: Brevity) -> Option<Arc<EncodedBody>> {
+        Some(self.document_for(slot, brevity)?.body)
     }
 
     /// The undecided record that what a watcher is shown rests on.
@@ -195,10 +212,10 @@ impl Node {
     }
 
     /// What a watcher is to be shown now.
-    fn document_for(&mut self, slot: u32) -> Option<Document> {
+    fn document_for(&mut self, slot: u32, brevity: Brevity) -> Option<Document> {
         let subscription = self.subscriptions.get(slot)?;
         let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
-        let style = self.style_of(subscription.profile);
+        let style = Style { brevity, ..self.style_of(subscription.profile) };
         let (told, failures) = (subscription.told_revision, subscription.failures);
         let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
         // Why: after a NOTIFY that may have been lost there is a gap in the versions, which only full state closes.
@@ -331,55 +348,70 @@ impl Node {
     }
 }
 
-/// A whole NOTIFY.
-fn write_notify(
-    subscription: &Subscription,
-    (transport, advertised): (Transport, SocketAddr),
-    branch: &Branch,
-    contact: &str,
-    server_name: &str,
-    state: &str,
-    (body, now): (&EncodedBody, UnixTime),
-) -> Bytes {
-    let text = |which| subscription.text(which);
-    let (request_uri, routes) = routed(text(Text::Target), text(Text::Routes));
-    let mut writer = RequestWriter::new("NOTIFY", &request_uri);
-    let (via, branch) = (transport.via(), branch.as_str());
-    writer.header_fmt(Name::Via, format_args!("SIP/2.0/{via} {advertised};branch={branch};rport"));
-    writer.header(Name::MaxForwards, "70");
-    if !routes.is_empty() {
-        writer.header(Name::Route, &routes);
+/// Our end of a dialog, as it is seen on one flow.
+struct OwnEnd {
+    transport: Transport,
+    advertised: SocketAddr,
+    contact: String,
+}
+
+/// What a NOTIFY is written from, but for its branch and its body.
+pub(super) struct Head<'n> {
+    subscription: &'n Subscription,
+    own: OwnEnd,
+    server_name: &'n str,
+    state: &'n str,
+}
+
+impl Head<'_> {
+    /// The whole NOTIFY.
+    pub(super) fn write(&self, branch: &str, body: &EncodedBody, now: UnixTime) -> Bytes {
+        let Self { subscription, own: OwnEnd { transport, advertised, contact }, .. } = self;
+        let text = |which| subscription.text(which);
+        let (request_uri, routes) = routed(text(Text::Target), text(Text::Routes));
+        let mut writer = RequestWriter::new("NOTIFY", &request_uri);
+        let via = transport.via();
+        writer.header_fmt(Name::Via, format_args!("SIP/2.0/{via} {advertised};branch={branch};rport"));
+        writer.header(Name::MaxForwards, "70");
+        if !routes.is_empty() {
+            writer.header(Name::Route, &routes);
+        }
+        writer.header_fmt(Name::From, format_args!("{};tag={}", text(Text::Local), text(Text::LocalTag)));
+        match text(Text::RemoteTag) {
+            "" => writer.header(Name::To, text(Text::Remote)),
+            tag => writer.header_fmt(Name::To, format_args!("{};tag={tag}", text(Text::Remote))),
+        };
+        writer.header(Name::CallId, text(Text::CallId));
+        writer.header_fmt(Name::CSeq, format_args!("{} NOTIFY", subscription.local_cseq));
+        writer.header(Name::Contact, contact);
+        match text(Text::EventId) {
+            "" => writer.header(Name::Event, subscription.package.name()),
+            id => writer.header_fmt(Name::Event, format_args!("{};id={id}", subscription.package.name())),
+        };
+        writer.header(Name::SubscriptionState, self.state);
+        if !self.server_name.is_empty() {
+            writer.header(Name::UserAgent, self.server_name);
+        }
+        if body.shared_bytes().is_empty() {
+            return writer.finish();
+        }
+        let values = values(subscription, now);
+        let format = subscription.package.content_type(usize::from(subscription.format));
+        let content_type = body.content_type.as_deref().unwrap_or(format);
+        writer.body(content_type, &body.fill(&values));
+        writer.finish()
     }
-    writer.header_fmt(Name::From, format_args!("{};tag={}", text(Text::Local), text(Text::LocalTag)));
-    match text(Text::RemoteTag) {
-        "" => writer.header(Name::To, text(Text::Remote)),
-        tag => writer.header_fmt(Name::To, format_args!("{};tag={tag}", text(Text::Remote))),
-    };
-    writer.header(Name::CallId, text(Text::CallId));
-    writer.header_fmt(Name::CSeq, format_args!("{} NOTIFY", subscription.local_cseq));
-    writer.header(Name::Contact, contact);
-    match text(Text::EventId) {
-        "" => writer.header(Name::Event, subscription.package.name()),
-        id => writer.header_fmt(Name::Event, format_args!("{};id={id}", subscription.package.name())),
-    };
-    writer.header(Name::SubscriptionState, state);
-    if !server_name.is_empty() {
-        writer.header(Name::UserAgent, server_name);
-    }
-    if body.shared_bytes().is_empty() {
-        return writer.finish();
-    }
-    let values = HoleValues {
+}
+
+/// What a body is filled in with for one subscription.
+pub(super) fn values(subscription: &Subscription, now: UnixTime) -> HoleValues<'_> {
+    HoleValues {
         version: subscription.version,
-        entity: plain_uri(text(Text::Asked)),
-        watcher: plain_uri(uri_of(text(Text::Remote))),
-        call_id: text(Text::CallId),
+        entity: plain_uri(subscription.text(Text::Asked)),
+        watcher: plain_uri(uri_of(subscription.text(Text::Remote))),
+        call_id: subscription.text(Text::CallId),
         now,
-    };
-    let format = subscription.package.content_type(usize::from(subscription.format));
-    let content_type = body.content_type.as_deref().unwrap_or(format);
-    writer.body(content_type, &body.fill(&values));
-    writer.finish()
+    }
 }
 
 /// Request-URI and Route of a request in a dialog (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, and

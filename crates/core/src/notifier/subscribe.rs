@@ -3,6 +3,7 @@
 //! What is checked, in this order: the dialog, the package, may this peer subscribe at all, the Contact, the resource, may
 //! this watcher watch it, the body format, the life asked for. Only then is anything changed.
 
+use super::size::{Fit, StreamTo};
 use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
 use crate::authn::Identity;
 use crate::body::dialog_info::shown::Reveal;
@@ -94,6 +95,8 @@ impl Node {
             last_answer: None,
             answered_at: now.wall,
             notifies: 0,
+            fit: Fit::Whole,
+            stream: StreamTo::Untried,
         });
         let tag = local_tag(slot, random);
         let texts = Texts::pack([
@@ -229,6 +232,9 @@ impl Node {
         if self.subscriptions.get(slot).is_some_and(|subscription| subscription.text(Text::Target) != target)
         {
             self.forget_way(Traveller::Subscription(slot));
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.stream = StreamTo::Untried;
+            }
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             let branch = message.top_via().branch().unwrap_or("").to_owned();

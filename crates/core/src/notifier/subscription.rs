@@ -2,6 +2,7 @@
 //!
 //! The strings of a subscription live in one boxed slice; what is counted and timed stands beside it.
 
+use super::size::{Fit, StreamTo};
 use crate::flow::Flow;
 use crate::journal::{Origin, SubscriptionRecord};
 use crate::packages::PackageId;
@@ -73,6 +74,11 @@ impl Texts {
         let index = text as usize;
         let start = if index == 0 { 0 } else { usize::from(self.ends[index - 1]) };
         &self.packed[start..usize::from(self.ends[index])]
+    }
+
+    /// How many bytes they have together.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.packed.len()
     }
 
     /// The same strings with some replaced.
@@ -178,6 +184,10 @@ pub(crate) struct Subscription {
     pub(crate) answered_at: UnixTime,
     /// NOTIFYs sent.
     pub(crate) notifies: u32,
+    /// How the last of them was made to fit its way.
+    pub(crate) fit: Fit,
+    /// What became of the stream that larger ones would take.
+    pub(crate) stream: StreamTo,
 }
 
 impl Subscription {

@@ -101,6 +101,10 @@ fn watcher(watcher: &view::Watcher) -> Vec<String> {
         (Some(status), None) => status.to_string(),
         (Some(status), Some(ago)) => format!("{status}, {} ago", span::show(ago)),
     };
+    let answered = match &watcher.fit {
+        None => answered,
+        Some(fit) => format!("{answered}; {fit}"),
+    };
     vec![
         watcher.watcher.clone(),
         watcher.address.clone(),
@@ -131,6 +135,7 @@ mod tests {
             address: "10.0.0.7:5060".into(),
             package: "dialog".into(),
             told: answer.map(|_| "Busy".into()),
+            fit: None,
             cseq: 104,
             answer,
             answered_s,
@@ -144,7 +149,10 @@ mod tests {
                 source("SIP/Bob-desk", "BUSY", "1 call published by Bob-desk", true, Some(3600)),
                 source("SIP/Bob-mobile", "UNAVAILABLE", "not registered", false, None),
             ],
-            watchers: vec![watcher("Alice", Some(200), Some(60)), watcher("Carol", None, None)],
+            watchers: vec![
+                watcher("Alice", Some(200), Some(60)),
+                view::Watcher { fit: Some("shortened".into()), ..watcher("Carol", None, None) },
+            ],
         }
     }
 
@@ -158,9 +166,9 @@ mod tests {
              *  SIP/Bob-desk    BUSY         1 call published by Bob-desk  1m01s  1h00m\n\
              \x20  SIP/Bob-mobile  UNAVAILABLE  not registered                1m01s      -\n\
              \n\
-             Watcher  Address        Package  Told  CSeq  Answered          Left\n\
-             Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago  30m00s\n\
-             Carol    10.0.0.7:5060  dialog   -      104  not yet         30m00s\n"
+             Watcher  Address        Package  Told  CSeq  Answered              Left\n\
+             Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago      30m00s\n\
+             Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s\n"
         );
     }
 

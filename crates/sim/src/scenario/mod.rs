@@ -20,6 +20,7 @@
 //! lampyris sends Alice within 40s:
 //!     ...
 //! lampyris crashes and restarts
+//! the clock jumps back 30m
 //! Alice's flow closes
 //! DNS has:
 //!     _sip._udp.proxy.example SRV 1 0 5070 first.proxy.example
@@ -43,5 +44,5 @@ mod run;
 pub mod virtual_stage;
 pub mod zone;
 
-pub use parse::{Script, Transport};
+pub use parse::{Script, Transport, Way};
 pub use run::{Outcome, Stage, run};

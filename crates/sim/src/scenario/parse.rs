@@ -41,6 +41,15 @@ pub struct Party {
     pub password: Option<String>,
 }
 
+/// Which way the wall clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Into the future.
+    Ahead,
+    /// Into the past.
+    Back,
+}
+
 /// What a party speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -89,6 +98,8 @@ pub enum Action {
     Admin(String),
     /// kill -9, and a start on the same store.
     Crash,
+    /// The wall clock is set: so far ahead, or back.
+    Clock(Duration, Way),
     /// A party's stream closes.
     Close(String),
     /// The configuration is read again, with this TOML over its base.
@@ -184,6 +195,12 @@ fn action(line: &str, block: String) -> Option<Action> {
     if let Some(rest) = line.strip_prefix("after ") {
         return duration(rest.trim_end_matches(':')).map(Action::After);
     }
+    if let Some(rest) = line.strip_prefix("the clock jumps ahead ") {
+        return duration(rest).map(|by| Action::Clock(by, Way::Ahead));
+    }
+    if let Some(rest) = line.strip_prefix("the clock jumps back ") {
+        return duration(rest).map(|by| Action::Clock(by, Way::Back));
+    }
     if let Some(rest) = line.strip_prefix("lampyris holds ") {
         let (count, what) = rest.split_once(' ')?;
         return Some(Action::Holds(count.parse().ok()?, own(what)));
@@ -232,6 +249,7 @@ impl Action {
             Self::After(_)
             | Self::Admin(_)
             | Self::Crash
+            | Self::Clock(..)
             | Self::Reload(_)
             | Self::StoreFails
             | Self::Dns(_)

@@ -4,7 +4,7 @@
 //! where nothing says `again`. A step that a stage cannot do ends the scenario there, and the steps left are counted.
 
 use super::expect::differs;
-use super::parse::{Action, Script, Transport};
+use super::parse::{Action, Script, Transport, Way};
 use super::pattern::{Values, fill};
 use super::zone::Zone;
 use crate::authorize::{Request, authorize};
@@ -39,6 +39,8 @@ pub trait Stage {
     fn admin(&mut self, words: &str) -> Result<(), String>;
     /// The server is killed and started again on its store.
     fn crash_and_restart(&mut self);
+    /// The wall clock is set, and no time passes; `false` where that cannot be done.
+    fn set_clock(&mut self, by: Duration, way: Way) -> bool;
     /// A party's stream closes.
     fn close(&mut self, party: &str);
     /// The configuration changes, and is read again.
@@ -186,6 +188,7 @@ impl Player<'_> {
             }
             Action::Admin(words) => self.stage.admin(words)?,
             Action::Crash => self.stage.crash_and_restart(),
+            Action::Clock(by, way) => return Ok(self.stage.set_clock(*by, *way)),
             Action::Close(name) => self.stage.close(name),
             Action::Reload(toml) => self.stage.reload(toml)?,
             Action::StoreFails => return Ok(self.stage.fail_store()),

@@ -1,6 +1,6 @@
 //! The stage of virtual time: a node with its store, and parties without any distance to it.
 
-use super::parse::{Party, Script, Transport};
+use super::parse::{Party, Script, Transport, Way};
 use super::run::Stage;
 use super::zone::Zone;
 use crate::host::{Effect, Host};
@@ -79,7 +79,7 @@ impl<'l> VirtualStage<'l> {
         self.parties.iter().find(|party| party.name == name)
     }
 
-    fn set_clock(&mut self, at: Instant) {
+    fn move_on(&mut self, at: Instant) {
         let step = at.since(self.now.mono);
         self.now = Now { mono: self.now.mono + step, wall: self.now.wall + step };
     }
@@ -126,8 +126,8 @@ impl<'l> VirtualStage<'l> {
                 return;
             }
             match self.host.next().filter(|at| *at <= until) {
-                Some(at) => self.set_clock(at),
-                None => return self.set_clock(until),
+                Some(at) => self.move_on(at),
+                None => return self.move_on(until),
             }
         }
     }
@@ -193,6 +193,15 @@ impl Stage for VirtualStage<'_> {
         self.streams.clear();
         self.host.restart(self.now);
         self.carry();
+    }
+
+    fn set_clock(&mut self, by: Duration, way: Way) -> bool {
+        let (was, by) = (self.now.wall.as_millis(), u64::try_from(by.as_millis()).unwrap_or(0));
+        self.now.wall = UnixTime::from_millis(match way {
+            Way::Ahead => was.saturating_add(by),
+            Way::Back => was.saturating_sub(by),
+        });
+        true
     }
 
     fn close(&mut self, party: &str) {

@@ -11,7 +11,7 @@ use super::{
     Dialog, DialogInfo, DialogState, Identity, Participant, Target, duration_since, encode_dialog, start,
 };
 use crate::body::xml_writer::XmlWriter;
-use crate::body::{EncodedBody, NotifyRinging, Style, Variant};
+use crate::body::{Brevity, EncodedBody, NotifyRinging, Style, Variant};
 use crate::composition::dialogs::{ANONYMOUS_HOST, Dialogs, Entry, is_ringing};
 use crate::composition::extension::{Caller, LampState};
 use crate::device_state::ExtensionState;
@@ -79,7 +79,7 @@ impl DialogInfo {
         }
         let mut w = start(XmlWriter::new(), if partial { "partial" } else { "full" });
         for (entry, state) in shown {
-            let dialog = told(entry, state, sight);
+            let dialog = shortened(told(entry, state, sight), style.brevity);
             let live = state != DialogState::Terminated;
             let duration = entry.source.began_at.filter(|_| live).map(duration_since);
             encode_dialog(&mut w, &dialog, duration, rendering(entry, state, style));
@@ -124,7 +124,7 @@ fn choose<'d>(dialogs: &'d Dialogs, style: Style, sight: &Sight) -> (Vec<(&'d En
     let seen = |entry: &&Entry| entry.first <= told && told < entry.changed;
     let ended = dialogs.ended.iter().filter(meant).filter(seen);
     let ended: Vec<_> = ended.map(|entry| (entry, DialogState::Terminated)).collect();
-    if style.single_dialog {
+    if style.has_one_dialog() {
         return match single(live, style) {
             none if none.is_empty() => (ended.last().copied().into_iter().collect(), false),
             one => (one, false),
@@ -143,11 +143,11 @@ fn choose<'d>(dialogs: &'d Dialogs, style: Style, sight: &Sight) -> (Vec<(&'d En
 
 /// The one dialog for phones that look at one only.
 fn single(live: Vec<(&Entry, DialogState)>, style: Style) -> Vec<(&Entry, DialogState)> {
-    if !style.single_dialog {
+    if !style.has_one_dialog() {
         return live;
     }
     let rank = |(entry, state): &(&Entry, DialogState)| match state {
-        DialogState::Trying | DialogState::Proceeding | DialogState::Early if is_ringing(entry.dialog()) => 0,
+        DialogState::Early if is_ringing(entry.dialog()) => 0,
         DialogState::Confirmed if entry.source.rendering != Some(false) => 1,
         DialogState::Trying | DialogState::Proceeding | DialogState::Early => 2,
         DialogState::Confirmed => 3,
@@ -192,6 +192,25 @@ fn told(entry: &Entry, state: DialogState, sight: &Sight) -> Dialog {
     }
     if whole.state != state {
         dialog.code = None;
+    }
+    dialog
+}
+
+/// A dialog without what there is no room for.
+fn shortened(mut dialog: Dialog, brevity: Brevity) -> Dialog {
+    let sides = [&mut dialog.local, &mut dialog.remote];
+    for side in sides {
+        if brevity >= Brevity::NoSessions {
+            side.session = None;
+        }
+        if brevity >= Brevity::NoExtras {
+            side.foreign.clear();
+            side.identity.iter_mut().for_each(|identity| identity.display_name = None);
+        }
+    }
+    if brevity >= Brevity::NoExtras {
+        dialog.referred_by.iter_mut().for_each(|identity| identity.display_name = None);
+        (dialog.route_set, dialog.foreign) = (Vec::new(), Vec::new());
     }
     dialog
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::body::dialog_info::DialogInfo;
 use crate::body::dialog_info::shown::{Only, Reveal, Sight};
-use crate::body::{HoleValues, Style, Variant};
+use crate::body::{Brevity, HoleValues, Style, Variant};
 use crate::settings::NotifyRinging;
 
 /// A dialog as its source tells of it: `1 early in`, `2 confirmed out held`, `p pseudo early in`, `3 early in secret`.
@@ -241,6 +241,23 @@ fn complaint_25_with_whom_in_every_state_as_far_as_a_watcher_may_know() {
         }
         assert_eq!((info.dialogs[0].id.as_str(), info.dialogs[1].id.as_str()), ("1", "2"), "just numbers");
     }
+}
+
+/// freeswitch#1720: what a document too large for a datagram does without, and in which order.
+#[test]
+fn complaint_42_a_large_document_loses_what_the_lamp_needs_least() {
+    let mut sources = ["1 confirmed in", "2 early in"].map(source);
+    sources[0].dialog.remote.identity.iter_mut().for_each(|who| who.display_name = Some("Eve".to_owned()));
+    let dialogs = Dialogs::compose(lamp(E::InUseRinging), "6001", (Vec::new(), sources.to_vec()), None);
+    let sight = Sight { sessions: true, ..Sight::default() };
+    let kept = |brevity| {
+        let (text, info) = written(&dialogs, Style { brevity, ..Style::default() }, &sight);
+        assert!(text.contains("<identity>sip:2@x"), "whom it is about stays: {text}");
+        (info.dialogs.len(), text.contains("Eve"), text.contains("v=0"))
+    };
+    assert_eq!(kept(Brevity::Whole), (2, true, true));
+    let shorter = [(2, true, false), (2, false, false), (1, false, false)];
+    assert_eq!(Brevity::SHORTER.map(kept), shorter);
 }
 
 #[test]

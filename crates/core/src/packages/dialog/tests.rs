@@ -3,7 +3,7 @@
 use super::*;
 use crate::body::Variant;
 use crate::calls::{LegId, Party};
-use crate::command::Command;
+use crate::command::{Command, Reply};
 use crate::device_state::DeviceName;
 use crate::flow::{Flow, Listener, ListenerId, Transport};
 use crate::hint::Hint;
@@ -351,4 +351,18 @@ fn a_dialog_that_is_tracked_is_not_counted_again() {
     assert_eq!(count(&|_, _, _| false), Some(3));
     assert_eq!(count(&|_, _, _| true), Some(1), "one that says no Call-ID may be any");
     assert_eq!(count(&|id, local, remote| (id, local, remote) == ("c", Some("l"), Some("r"))), Some(2));
+}
+
+/// freeswitch#1720: a NOTIFY larger than its path was dropped on the way, and nobody knew why.
+#[test]
+fn complaint_42_why_tells_how_a_large_notify_went() {
+    let mut stage = Stage::new(|_| {});
+    stage.subscribe("carol", "dialog");
+    stage.subscribe("dora", &format!("dialog;id={}", "x".repeat(1200)));
+    let Reply::Why(rows) = stage.node.handle_command(stage.now, Command::Why("6001".to_owned())) else {
+        panic!("no answer")
+    };
+    let fits: Vec<_> = rows[0].watchers.iter().map(|w| (w.watcher.as_str(), w.fit.as_deref())).collect();
+    let in_fragments = Some("in fragments: too large for a datagram");
+    assert_eq!(fits, [("carol", None), ("dora", in_fragments)]);
 }

@@ -136,25 +136,30 @@ fn broken_files_of_asterisk_are_told() {
     assert!(told(&errors, Severity::Error, "extensions.conf:0:0", "cannot read", ""), "{}", printed(&errors));
 }
 
+/// cloudspire-feedback#74: a park lamp that stays dark because its name differs in case, and nobody is told.
+#[test]
+fn complaint_62_hints_that_nobody_provides_are_told() {
+    let peer = "[general]\ncallcounter=yes\n[Bob]\ntype=friend\nsecret=x\n";
+    let rows = [
+        ("SIP/Bo", "names `SIP/Bo`", "did you mean `SIP/Bob`?"),
+        ("park:701", "no peer here provides", "devstate"),
+        ("", "names nothing", ""),
+    ];
+    for (hint, cause, fix) in rows {
+        let loaded = load_asterisk(peer, &format!("[a]\nexten => 1,hint,{hint}"), None);
+        let found = loaded.unwrap_or_else(|errors| panic!("{}", printed(&errors))).warnings;
+        let place = "extensions.conf:2:10";
+        assert!(told(&found, Severity::Warning, place, cause, fix), "{hint}\n{}", printed(&found));
+    }
+    // Names of devices are compared without case, so this one is right.
+    let loaded = load_asterisk(peer, "[a]\nexten => 1,hint,sip/BOB&Custom:x,CustomPresence:b", None).unwrap();
+    assert_eq!(printed(&loaded.warnings), "");
+}
+
 #[test]
 fn what_is_probably_not_meant_is_a_warning() {
     let peer = "[general]\ncallcounter=yes\n[Bob]\ntype=friend\nsecret=x\n";
     let rows = [
-        (
-            String::new(),
-            "[a]\nexten => 1,hint,SIP/Bo",
-            "extensions.conf:2:10",
-            "names `SIP/Bo`",
-            "did you mean `SIP/Bob`?",
-        ),
-        (
-            String::new(),
-            "[a]\nexten => 1,hint,park:701",
-            "extensions.conf:2:10",
-            "no peer here provides",
-            "devstate",
-        ),
-        (String::new(), "[a]\nexten => 1,hint,", "extensions.conf:2:10", "names nothing", ""),
         (
             String::new(),
             "[a]\nexten => 1,hint,SIP/Bob\nexten => 1,hint,SIP/Bo",
@@ -194,9 +199,6 @@ fn what_is_probably_not_meant_is_a_warning() {
             printed(&found)
         );
     }
-    // Names of devices are compared without case, so this one is right.
-    let loaded = load_asterisk(peer, "[a]\nexten => 1,hint,sip/BOB&Custom:x,CustomPresence:b", None).unwrap();
-    assert_eq!(printed(&loaded.warnings), "");
 }
 
 #[test]
