@@ -80,6 +80,10 @@ pub const XML_NODES_MAX: usize = 4096;
 pub const XML_ATTRIBUTES_MAX: usize = 4096;
 /// Most services, persons and devices of one document, each; more is 400.
 pub const PIDF_PARTS_MAX: usize = 64;
+/// Most names in different languages kept of one service or person.
+pub const DISPLAY_NAMES_MAX: usize = 16;
+/// Most statuses at other times kept of one service.
+pub const TIMED_STATUSES_MAX: usize = 64;
 /// Most bytes of kept elements in one document; a peer's body with more is 400.
 ///
 /// Why: an element repeats the namespaces it uses, so without a bound many short elements of one long namespace would
@@ -87,6 +91,18 @@ pub const PIDF_PARTS_MAX: usize = 64;
 pub const FOREIGN_BYTES_MAX: usize = 64 * 1024;
 /// Most kept elements in one document; more is 400.
 pub const FOREIGNS_MAX: usize = 256;
+/// Most operations of one XML patch; more is 400.
+pub const PATCH_OPERATIONS_MAX: usize = 256;
+/// Most elements that a part of a selector may find on the way to the one.
+pub const SELECTED_MAX: usize = 256;
+/// Most predicates of one step of a selector.
+pub const PREDICATES_MAX: usize = 4;
+/// Most namespaces of a patch that we write; a document with more is sent whole.
+pub const PATCH_NAMESPACES_MAX: usize = 24;
+/// Most pairs of an older and a newer element that are compared for a patch; a document with more is sent whole.
+pub const PATCH_PAIRS_MAX: usize = 16_384;
+/// Most earlier states of a presentity that partial documents are made from; who was told an older one is sent the whole.
+pub const PRESENCE_EARLIER_MAX: usize = 3;
 /// Most dialogs of one dialog-info document; more is 400.
 pub const DIALOGS_MAX: usize = 64;
 /// Most ended dialogs remembered of one resource, so that each watcher can be told of the end.

@@ -61,6 +61,8 @@ pub(crate) enum Timer {
     NotifyAgain(u32),
     /// A publication ends.
     PublicationExpires(u32),
+    /// A publication says something else from now on.
+    PublicationTurns(u32),
     /// The first binding of an AOR ends.
     BindingExpires(u32),
     /// Bindings that ended have been shown long enough.
@@ -311,6 +313,7 @@ impl Node {
                 Timer::SubscriptionExpires(slot) => self.on_subscription_expired(now, slot),
                 Timer::NotifyAgain(slot) => self.on_notify_again(slot),
                 Timer::PublicationExpires(slot) => self.on_publication_expired(now, slot),
+                Timer::PublicationTurns(slot) => self.on_publication_turns(now, slot),
                 Timer::BindingExpires(slot) => self.on_binding_expired(now, slot),
                 Timer::EndedBindings => self.on_ended_bindings_due(now),
                 Timer::ManualExpires(device) => self.on_manual_expired(now, device),

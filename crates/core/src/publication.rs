@@ -30,7 +30,7 @@ pub(crate) struct Publication {
     pub(crate) content_type: String,
     /// The body as published, for the journal.
     pub(crate) body: Vec<u8>,
-    /// The body as the package understood it.
+    /// What the package understood of the body, as it stands now.
     pub(crate) content: Content,
     /// When it ends.
     pub(crate) expires_at: UnixTime,
@@ -42,6 +42,8 @@ pub(crate) struct Publication {
     pub(crate) origin: Origin,
     /// The timer of its end.
     pub(crate) timer: Option<TimerToken>,
+    /// The timer of when it will say something else by itself.
+    pub(crate) turn: Option<TimerToken>,
 }
 
 impl Publication {

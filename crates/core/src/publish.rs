@@ -55,7 +55,7 @@ impl Node {
             None => None,
             Some(etag) => Some(self.matched(request, &key, package, etag.trim())?),
         };
-        let said = if body.is_empty() { None } else { Some(self.decoded(request, package)?) };
+        let said = if body.is_empty() { None } else { Some(self.decoded(request, package, known)?) };
         let said = said.map(|said| self.merged(&key, package, known, said));
         match (known, said) {
             // RFC 3903 §6 step 5: an initial publication without a body says nothing.
@@ -120,13 +120,16 @@ impl Node {
         if same { Ok(slot) } else { Err(Reject::ConditionalRequestFailed) }
     }
 
-    /// The body as the package understands it: 415 for a type it does not take, 400 with the place of the error.
-    fn decoded(&self, request: &Request<'_>, package: PackageId) -> Result<Said, Reject> {
+    /// The body as the package understands it, changes made to what stands (RFC 5264): 415 for a type it does not take, 400
+    /// with the place of the error.
+    fn decoded(&self, request: &Request<'_>, package: PackageId, known: Option<u32>) -> Result<Said, Reject> {
         let message = request.message;
-        let content_type = media_type(message)?;
-        let decoded = package.get().decode(content_type, &message.body());
-        let content = read(decoded, &package.get().publish_types())?;
-        Ok(Said { content_type: content_type.to_owned(), content, body: message.body().to_vec() })
+        let (package, content_type, body) = (package.get(), media_type(message)?, message.body());
+        let old = known.and_then(|slot| self.facts.publications.get(slot));
+        let patched = old.map(|old| package.patched(content_type, &old.body, &body)).transpose();
+        let whole = read(Some(patched), &[])?.flatten().unwrap_or_else(|| body.to_vec());
+        let content = read(package.decode(content_type, &whole), &package.publish_types())?;
+        Ok(Said { content_type: content_type.to_owned(), content, body: whole })
     }
 
     /// What a publication says from now on: the body as it came, or merged with what stands. Remembers what is over.
@@ -181,6 +184,7 @@ impl Node {
             call_id: message.call_id().to_owned(),
             origin: origin_of(request),
             timer: None,
+            turn: None,
         };
         let slot = self.facts.publications.insert(publication);
         self.enter_publication(now, slot);
@@ -255,6 +259,9 @@ impl Node {
         if let Some(publication) = self.facts.publications.get_mut(slot) {
             publication.timer = Some(timer);
         }
+        if modified {
+            self.settle_publication(now, slot);
+        }
         self.tell_publication(slot, if modified { "modified" } else { "refreshed" });
         if modified {
             self.publications_changed(now, resource);
@@ -295,13 +302,42 @@ impl Node {
         if let Some(state) = self.facts.resources.package_mut(resource, package) {
             state.publications.push(slot);
         }
+        self.settle_publication(now, slot);
+    }
+
+    /// Lets a publication whose body was just read say what it says now, and arms the timer of when that changes.
+    fn settle_publication(&mut self, now: Now, slot: u32) {
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
+        if let Some(turn) = publication.turn.take() {
+            self.timers.cancel(turn);
+        }
+        let Some((content, until)) = publication.package.get().at(&publication.content, now.wall) else {
+            return;
+        };
+        publication.content = content;
+        publication.turn =
+            until.map(|until| self.timers.insert(now.mono_at(until), Timer::PublicationTurns(slot)));
+    }
+
+    /// A time came that a publication speaks of.
+    pub(crate) fn on_publication_turns(&mut self, now: Now, slot: u32) {
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
+        publication.turn = None;
+        let package = publication.package.get();
+        // Why: what stood until now has forgotten what it replaced; the body has not.
+        let Some(Ok(whole)) = package.decode(&publication.content_type, &publication.body) else { return };
+        publication.content = whole;
+        let resource = publication.resource;
+        self.settle_publication(now, slot);
+        self.tell_publication(slot, "timed");
+        self.publications_changed(now, resource);
     }
 
     /// Takes a publication out of memory; its row is the caller's.
     fn drop_publication(&mut self, now: Now, slot: u32, change: &'static str) {
         self.tell_publication(slot, change);
         let Some(publication) = self.facts.publications.remove(slot) else { return };
-        if let Some(timer) = publication.timer {
+        for timer in publication.timer.into_iter().chain(publication.turn) {
             self.timers.cancel(timer);
         }
         let resource = publication.resource;
@@ -382,6 +418,7 @@ impl Node {
             call_id: record.call_id,
             origin: record.origin,
             timer: None,
+            turn: None,
         };
         if put == Put::Restart {
             self.facts.publications.restore(slot, publication);

@@ -131,6 +131,7 @@ fn of_published(presence: &Presence, variant: Variant) -> Appearance<'_> {
     let state = match (open, activity) {
         (Some(false), _) => ExtensionState::Unavailable,
         (_, Some(Activity::OnThePhone)) => ExtensionState::InUse,
+        _ if documents().any(PresenceDocument::is_only_in_use) => ExtensionState::InUse,
         _ => ExtensionState::Idle,
     };
     let row = match variant {

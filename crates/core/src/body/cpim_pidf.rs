@@ -25,11 +25,12 @@ impl CpimPidf {
         }
     }
 
-    /// Reads a publication.
+    /// Reads a publication of either kind.
     ///
     /// # Errors
     /// 400, as [`Pidf::decode`].
     pub fn decode(body: &[u8]) -> Result<PresenceDocument, BodyError> {
-        Pidf::decode(body)
+        // Why: only the XPIDF document has no namespace; what is neither is told what a PIDF document lacks.
+        Xpidf::decode(body).or_else(|_| Pidf::decode(body))
     }
 }

@@ -281,7 +281,7 @@ impl DialogInfo {
                 }
                 info.dialogs.push(decode_dialog(child, &mut keeper)?);
             } else {
-                keeper.keep(child, NAMESPACE, &mut info.foreign)?;
+                keeper.keep_other(child, NAMESPACE, &mut info.foreign)?;
             }
         }
         Ok(info)
@@ -335,7 +335,7 @@ fn decode_dialog(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<Dialog
         }
     }
     for child in element.children() {
-        keeper.keep(child, NAMESPACE, &mut dialog.foreign)?;
+        keeper.keep_other(child, NAMESPACE, &mut dialog.foreign)?;
     }
     dialog.state = state.ok_or_else(|| keeper.document().error(element, "dialog without state"))?;
     Ok(dialog)
@@ -366,7 +366,7 @@ fn decode_participant(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<P
                 let params = params.collect();
                 side.target = Some(Target { uri: child.attr("uri").unwrap_or("").to_owned(), params });
             }
-            _ => keeper.keep(child, NAMESPACE, &mut side.foreign)?,
+            _ => keeper.keep_other(child, NAMESPACE, &mut side.foreign)?,
         }
     }
     Ok(side)

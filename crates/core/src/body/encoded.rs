@@ -13,6 +13,8 @@ use crate::time::{UnixTime, seconds_until};
 pub enum Hole {
     /// The document version.
     Version,
+    /// The document version where the first is 1 (RFC 5263 §4.4).
+    VersionFromOne,
     /// The presentity's URI as this watcher asked for it.
     Entity,
     /// The watcher's own URI.
@@ -52,6 +54,8 @@ pub(crate) enum Syntax {
     XmlAscii,
     /// Lines of text: control characters are left out.
     Lines,
+    /// Strings of JSON.
+    Json,
 }
 
 /// A body shared by many watchers.
@@ -112,6 +116,7 @@ impl EncodedBody {
     fn value(&self, hole: Hole, values: &HoleValues<'_>, sink: &mut dyn FnMut(&str)) {
         let text = match hole {
             Hole::Version => return decimal(values.version, sink),
+            Hole::VersionFromOne => return decimal(values.version.wrapping_add(1), sink),
             Hole::SecondsUntil(then) => return decimal(seconds_until(values.now, then), sink),
             Hole::SecondsSince(then) => {
                 return decimal(u32::try_from(values.now.since(then).as_secs()).unwrap_or(u32::MAX), sink);
@@ -132,6 +137,7 @@ impl EncodedBody {
             Syntax::Xml => escape(text, Place::Attribute, false, sink),
             Syntax::XmlAscii => escape(text, Place::Attribute, true, sink),
             Syntax::Lines => text.split(char::is_control).for_each(sink),
+            Syntax::Json => super::presence_json::escape(text, sink),
         }
     }
 }

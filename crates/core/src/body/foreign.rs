@@ -4,9 +4,17 @@
 //! it. Comments, processing instructions and prefixes as they were typed are not kept.
 
 use super::BodyError;
-use super::xml::{Document, Element, Node, XML_NAMESPACE};
-use super::xml_writer::{Place, escape};
+use super::xml::tree::Tree;
+use super::xml::{Document, Element};
 use crate::limits;
+
+/// Namespaces of location objects: RFC 4119, its civic addresses (RFC 5139), and the shapes of RFC 5491 and of GML.
+const LOCATION_NAMESPACES: [&str; 4] = [
+    "urn:ietf:params:xml:ns:pidf:geopriv10",
+    "http://www.opengis.net/gml",
+    "http://www.opengis.net/pidflo",
+    "urn:ietf:params:xml:ns:geopriv:",
+];
 
 /// One kept element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,20 +35,18 @@ impl Foreign {
         &self.name
     }
 
+    /// Whether it, or something in it, says where somebody is (RFC 4119, RFC 5491).
+    pub fn is_location(&self) -> bool {
+        LOCATION_NAMESPACES.iter().any(|namespace| self.xml.contains(namespace))
+    }
+
     /// The element as XML, independent of what stands around it.
     pub fn xml(&self) -> &str {
         &self.xml
     }
 
     fn of(element: Element<'_>) -> Self {
-        let mut prefixes = Prefixes { known: Vec::new(), default: "" };
-        let mut some_without = false;
-        collect(element, &mut prefixes, &mut some_without);
-        if !some_without {
-            prefixes.default = element.namespace();
-        }
-        let mut xml = String::new();
-        write(element, &prefixes, true, &mut xml);
+        let xml = Tree::of(element).to_xml();
         Self { namespace: element.namespace().into(), name: element.name().into(), xml: xml.into() }
     }
 }
@@ -63,7 +69,7 @@ impl<'d> Keeper<'d> {
     }
 
     /// Keeps `element` in `list`, if it is of a namespace at all and of another than `parent`, as `##other` asks.
-    pub(crate) fn keep(
+    pub(crate) fn keep_other(
         &mut self,
         element: Element<'_>,
         parent: &str,
@@ -72,6 +78,13 @@ impl<'d> Keeper<'d> {
         if element.namespace().is_empty() || element.namespace() == parent {
             return Ok(());
         }
+        self.keep(element, list)
+    }
+
+    /// Keeps `element` in `list`, whatever it is.
+    ///
+    /// Interop: Digium's and Avaya's phones put elements of their own among those of PIDF, and in its namespace.
+    pub(crate) fn keep(&mut self, element: Element<'_>, list: &mut Vec<Foreign>) -> Result<(), BodyError> {
         self.count += 1;
         if self.count > limits::FOREIGNS_MAX {
             return Err(self.document.error(element, "too many extension elements"));
@@ -84,88 +97,6 @@ impl<'d> Keeper<'d> {
         list.push(foreign);
         Ok(())
     }
-}
-
-struct Prefixes<'d> {
-    known: Vec<&'d str>,
-    default: &'d str,
-}
-
-impl Prefixes<'_> {
-    fn write(&self, namespace: &str, is_element: bool, out: &mut String) {
-        if namespace.is_empty() || (is_element && namespace == self.default) {
-        } else if namespace == XML_NAMESPACE {
-            out.push_str("xml:");
-        } else if let Some(at) = self.known.iter().position(|known| *known == namespace) {
-            out.push_str(&format!("n{at}:"));
-        }
-    }
-}
-
-// Invariant: the depth of a parsed document is bounded, so the recursion here is.
-fn collect<'d>(element: Element<'d>, prefixes: &mut Prefixes<'d>, some_without: &mut bool) {
-    let attributes = element.attrs().map(|attribute| attribute.namespace);
-    *some_without |= element.namespace().is_empty();
-    for namespace in attributes.chain([element.namespace()]) {
-        let new = !namespace.is_empty() && namespace != XML_NAMESPACE && !prefixes.known.contains(&namespace);
-        if new {
-            prefixes.known.push(namespace);
-        }
-    }
-    element.children().for_each(|child| collect(child, prefixes, some_without));
-}
-
-fn write(element: Element<'_>, prefixes: &Prefixes<'_>, is_root: bool, out: &mut String) {
-    let escaped = |text: &str, place, out: &mut String| escape(text, place, false, &mut |s| out.push_str(s));
-    out.push('<');
-    prefixes.write(element.namespace(), true, out);
-    out.push_str(element.name());
-    if is_root {
-        if !prefixes.default.is_empty() {
-            out.push_str(" xmlns=\"");
-            escaped(prefixes.default, Place::Attribute, out);
-            out.push('"');
-        } else {
-            // Why: an element without a namespace must not fall into the default one of the document around it.
-            out.push_str(" xmlns=\"\"");
-        }
-        let only_default =
-            |at: usize| prefixes.known[at] == prefixes.default && !prefixed(element, prefixes.default);
-        for at in (0..prefixes.known.len()).filter(|at| !only_default(*at)) {
-            out.push_str(&format!(" xmlns:n{at}=\""));
-            escaped(prefixes.known[at], Place::Attribute, out);
-            out.push('"');
-        }
-    }
-    for attribute in element.attrs() {
-        out.push(' ');
-        prefixes.write(attribute.namespace, false, out);
-        out.push_str(attribute.name);
-        out.push_str("=\"");
-        escaped(attribute.value, Place::Attribute, out);
-        out.push('"');
-    }
-    let mut nodes = element.nodes().peekable();
-    if nodes.peek().is_none() {
-        out.push_str("/>");
-        return;
-    }
-    out.push('>');
-    for node in nodes {
-        match node {
-            Node::Element(child) => write(child, prefixes, false, out),
-            Node::Text(text) => escaped(text, Place::Text, out),
-        }
-    }
-    out.push_str("</");
-    prefixes.write(element.namespace(), true, out);
-    out.push_str(element.name());
-    out.push('>');
-}
-
-fn prefixed(element: Element<'_>, namespace: &str) -> bool {
-    element.attrs().any(|attribute| attribute.namespace == namespace)
-        || element.children().any(|child| prefixed(child, namespace))
 }
 
 #[cfg(test)]
@@ -191,12 +122,14 @@ mod tests {
             let document = Document::parse(body.as_bytes()).unwrap();
             let mut list = Vec::new();
             let element = document.root().children().next().unwrap();
-            Keeper::new(&document).keep(element, "urn:p", &mut list).unwrap();
+            Keeper::new(&document).keep_other(element, "urn:p", &mut list).unwrap();
             assert_eq!(list[0].xml(), kept);
             let inside = format!("<q xmlns='urn:q' xmlns:n0='urn:other'>{kept}</q>");
             let again = Document::parse(inside.as_bytes()).unwrap();
             let mut twice = Vec::new();
-            Keeper::new(&again).keep(again.root().children().next().unwrap(), "urn:q", &mut twice).unwrap();
+            Keeper::new(&again)
+                .keep_other(again.root().children().next().unwrap(), "urn:q", &mut twice)
+                .unwrap();
             assert_eq!(canonical(twice[0].xml()), canonical(kept));
         }
     }
@@ -210,7 +143,7 @@ mod tests {
         );
         let document = Document::parse(body.as_bytes()).unwrap();
         let (mut keeper, mut list) = (Keeper::new(&document), Vec::new());
-        let kept = document.root().children().try_for_each(|e| keeper.keep(e, "urn:p", &mut list));
+        let kept = document.root().children().try_for_each(|e| keeper.keep_other(e, "urn:p", &mut list));
         assert_eq!(kept.unwrap_err().reason, "too many extension elements");
         assert!(
             list.len() <= limits::FOREIGNS_MAX

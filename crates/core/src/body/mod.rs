@@ -3,19 +3,26 @@
 //! In: composed values and an [`Style`]; or a peer's bytes. Out: an [`EncodedBody`] that many watchers share, or a typed
 //! document, or a [`BodyError`]. Nothing here knows SIP, subscriptions or who may see what.
 
-mod appearance;
+pub(crate) mod appearance;
+pub mod attribute;
+pub mod cipid;
 mod cisco;
 pub mod cpim_pidf;
+pub mod date_time;
 pub mod dialog_info;
 pub mod encoded;
 pub mod feature_event;
 pub mod foreign;
 mod freeswitch;
 pub mod message_summary;
+mod patch;
 pub mod pidf;
+pub mod pidf_diff;
 pub mod presence_document;
+pub mod presence_json;
 pub mod reginfo;
 pub mod rpid;
+pub mod timed_status;
 pub mod xml;
 pub mod xml_writer;
 pub mod xpidf;

@@ -7,20 +7,23 @@
 use crate::limits;
 use std::collections::BTreeSet;
 
-use super::appearance::{DO_NOT_DISTURB, appearance};
-use super::foreign::{Foreign, Keeper};
+use super::appearance::appearance;
+use super::cipid::Cipid;
+use super::foreign::Keeper;
 use super::presence_document::{
-    Basic, Contact, DateTime, Device, Note, Person, PresenceDocument, Priority, Tuple,
+    Basic, Contact, DateTime, Device, Note, Person, PresenceDocument, Priority, TimedStatus, Tuple,
 };
-use super::rpid::{self, Activity, Rpid, Token, decode_note, encode_note};
+use super::rpid::{self, Token, decode_note, encode_note};
 use super::xml::{Document, Element, is_name};
-use super::xml_writer::{Part, XmlWriter, xml_id};
-use super::{BodyError, EncodedBody, Hole, Style, Variant, cisco, freeswitch};
+use super::xml_writer::{XmlWriter, xml_id};
+use super::{BodyError, EncodedBody, Hole, Style, Variant, cisco, freeswitch, pidf_diff};
 use crate::composition::extension::{LampState, Presence};
-use crate::device_state::{ExtensionState, PresenceState, PresenceValue};
+use crate::composition::presence::Composed;
 
 /// The content type.
 pub const CONTENT_TYPE: &str = "application/pidf+xml";
+/// The content type of its extension by rich presence while both were drafts; the body is the same, read and not written.
+pub const DRAFT_RPID_CONTENT_TYPE: &str = "application/rpidf+xml";
 /// The namespace of RFC 3863.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf";
 /// The namespace of RFC 4479.
@@ -31,6 +34,9 @@ const DRAFT_NAMESPACE: &str = "urn:ietf:params:xml:ns:cpim-pidf";
 const DRAFT_PERSON_NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf:person";
 const DRAFT_STATUS_NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf:rpid:status:rpid-status";
 const DRAFT_RPID_NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf:rpid:rpid-person";
+
+/// The tuple in which Digium and Sangoma phones look for a presence state.
+const DIGIUM_ID: &str = "digium-presence";
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +56,14 @@ impl Pidf {
 
     /// `document` as it stands, for storing and forwarding.
     pub fn encode_document(document: &PresenceDocument) -> EncodedBody {
-        let mut w = start(Part::Text(&document.entity));
-        let mut ids = Ids::default();
-        document.tuples.iter().for_each(|tuple| encode_tuple(&mut w, tuple, &mut ids));
-        document.notes.iter().for_each(|note| encode_note(&mut w, "note", note));
-        document.persons.iter().for_each(|person| encode_person(&mut w, person, &mut ids));
-        document.devices.iter().for_each(|device| encode_device(&mut w, device, &mut ids));
-        document.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
+        let mut document = document.clone();
+        name_parts(&mut document);
+        let mut w = XmlWriter::new();
+        w.open("presence");
+        declare(&mut w);
+        w.attr("entity", document.entity.as_str());
+        document.tuples.iter().for_each(|tuple| encode_tuple(&mut w, tuple, false));
+        write_rest(&mut w, &document);
         w.finish()
     }
 
@@ -67,10 +74,11 @@ impl Pidf {
     pub fn decode(body: &[u8]) -> Result<PresenceDocument, BodyError> {
         let document = Document::parse(body)?;
         let root = document.root();
-        let space = root.namespace();
-        if root.name() != "presence" || !matches!(space, NAMESPACE | DRAFT_NAMESPACE) {
-            return Err(document.error(root, "not a PIDF document"));
-        }
+        let space = match (root.name(), root.namespace()) {
+            ("presence", space @ (NAMESPACE | DRAFT_NAMESPACE)) => space,
+            ("pidf-full", pidf_diff::NAMESPACE) => NAMESPACE,
+            _ => return Err(document.error(root, "not a PIDF document")),
+        };
         // Why: RFC 3863 requires an entity, but RFC 4479's own example has none; the Request-URI says who is meant.
         let entity = root.attr("entity").unwrap_or("").trim();
         let mut keeper = Keeper::new(&document);
@@ -89,8 +97,7 @@ impl Pidf {
                 ("device", DATA_MODEL_NAMESPACE) => {
                     push(&mut presence.devices, decode_device(child, &mut keeper)?, child, &document)?
                 }
-                (_, DATA_MODEL_NAMESPACE) => {}
-                _ => keeper.keep(child, space, &mut presence.foreign)?,
+                _ => keeper.keep(child, &mut presence.foreign)?,
             }
         }
         Ok(presence)
@@ -131,7 +138,12 @@ fn decode_tuple(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<Tuple, 
             ("timestamp", of) if of == space => tuple.timestamp = DateTime::parse(&child.trimmed()),
             ("deviceID", DATA_MODEL_NAMESPACE) => tuple.device_id = Some(child.trimmed().into_owned()),
             _ if tuple.rpid.decode_child(child, keeper)? => {}
-            _ => keeper.keep(child, NAMESPACE, &mut tuple.foreign)?,
+            _ if Cipid::decode_child(&mut tuple.cipid, child) => {}
+            _ => match TimedStatus::decode(child, keeper)? {
+                Some(timed) if tuple.timed.len() < limits::TIMED_STATUSES_MAX => tuple.timed.push(timed),
+                Some(_) => return Err(keeper.document().error(child, "too many timed statuses")),
+                None => keeper.keep(child, &mut tuple.foreign)?,
+            },
         }
     }
     Ok(tuple)
@@ -142,7 +154,7 @@ fn decode_status(status: Element<'_>, tuple: &mut Tuple, keeper: &mut Keeper<'_>
         if child.is(status.namespace(), "basic") {
             tuple.basic = tuple.basic.or(Basic::parse(&child.trimmed()));
         } else if !tuple.rpid.decode_child(child, keeper)? {
-            keeper.keep(child, NAMESPACE, &mut tuple.status_foreign)?;
+            keeper.keep(child, &mut tuple.status_foreign)?;
         }
     }
     Ok(())
@@ -158,11 +170,14 @@ fn decode_person(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<Person
             // Interop: the person of chan_sip keeps its activities in a status.
             "status" if is_ours(child) || child.namespace() == DRAFT_PERSON_NAMESPACE => {
                 for inner in child.children() {
-                    person.rpid.decode_child(inner, keeper)?;
+                    if !person.rpid.decode_child(inner, keeper)? {
+                        keeper.keep(inner, &mut person.foreign)?;
+                    }
                 }
             }
             _ if person.rpid.decode_child(child, keeper)? => {}
-            _ => keeper.keep(child, DATA_MODEL_NAMESPACE, &mut person.foreign)?,
+            _ if Cipid::decode_child(&mut person.cipid, child) => {}
+            _ => keeper.keep(child, &mut person.foreign)?,
         }
     }
     Ok(person)
@@ -176,7 +191,7 @@ fn decode_device(element: Element<'_>, keeper: &mut Keeper<'_>) -> Result<Device
             "timestamp" if is_ours(child) => device.timestamp = DateTime::parse(&child.trimmed()),
             "note" if is_ours(child) => device.notes.push(decode_note(child)),
             _ if device.rpid.decode_child(child, keeper)? => {}
-            _ => keeper.keep(child, DATA_MODEL_NAMESPACE, &mut device.foreign)?,
+            _ => keeper.keep(child, &mut device.foreign)?,
         }
     }
     Ok(device)
@@ -205,26 +220,35 @@ impl Ids {
     }
 }
 
-fn start(entity: Part<'_>) -> XmlWriter {
-    let mut w = XmlWriter::new();
-    w.open("presence").attr("xmlns", NAMESPACE).attr("xmlns:dm", DATA_MODEL_NAMESPACE);
-    w.attr("xmlns:rpid", rpid::NAMESPACE).attr_parts("entity", &[entity]);
-    w
+/// Gives every service, person and device of a document an id that XML allows and that nothing else in it has.
+pub(crate) fn name_parts(document: &mut PresenceDocument) {
+    let mut ids = Ids::default();
+    document.tuples.iter_mut().for_each(|tuple| tuple.id = ids.unique(&tuple.id, "t-"));
+    document.persons.iter_mut().for_each(|person| person.id = ids.unique(&person.id, "p-"));
+    document.devices.iter_mut().for_each(|device| device.id = ids.unique(&device.id, "d-"));
 }
 
-fn encode_tuple(w: &mut XmlWriter, tuple: &Tuple, ids: &mut Ids) {
-    w.open("tuple").attr("id", ids.unique(&tuple.id, "t-").as_str()).open("status");
+fn declare(w: &mut XmlWriter) {
+    w.attr("xmlns", NAMESPACE).attr("xmlns:dm", DATA_MODEL_NAMESPACE).attr("xmlns:rpid", rpid::NAMESPACE);
+}
+
+fn encode_tuple(w: &mut XmlWriter, tuple: &Tuple, is_lamp: bool) {
+    w.open("tuple").attr("id", tuple.id.as_str()).open("status");
     if let Some(basic) = tuple.basic {
         w.leaf("basic", basic.name());
     }
     tuple.status_foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
     w.close();
     tuple.rpid.encode(w);
+    tuple.cipid.iter().for_each(|cipid| cipid.encode(w));
+    tuple.timed.iter().for_each(|timed| timed.encode(w));
     if let Some(device) = &tuple.device_id {
         w.leaf("dm:deviceID", device.as_str());
     }
     tuple.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
-    if let Some(contact) = &tuple.contact {
+    if is_lamp {
+        w.open("contact").attr("priority", "1").text(Hole::Entity).close();
+    } else if let Some(contact) = &tuple.contact {
         let priority = contact.priority.map(|priority| priority.to_string());
         w.open("contact").attr_opt("priority", priority.as_deref()).text(contact.uri.as_str()).close();
     }
@@ -235,22 +259,20 @@ fn encode_tuple(w: &mut XmlWriter, tuple: &Tuple, ids: &mut Ids) {
     w.close();
 }
 
-fn encode_person(w: &mut XmlWriter, person: &Person, ids: &mut Ids) {
-    w.open("dm:person").attr("id", ids.unique(&person.id, "p-").as_str());
-    encode_characteristics(w, &person.rpid, &person.foreign);
+fn encode_person(w: &mut XmlWriter, person: &Person) {
+    w.open("dm:person").attr("id", person.id.as_str());
+    person.rpid.encode(w);
+    person.cipid.iter().for_each(|cipid| cipid.encode(w));
+    person.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
     encode_end(w, &person.notes, person.timestamp.as_ref());
 }
 
-fn encode_device(w: &mut XmlWriter, device: &Device, ids: &mut Ids) {
-    w.open("dm:device").attr("id", ids.unique(&device.id, "d-").as_str());
-    encode_characteristics(w, &device.rpid, &device.foreign);
+fn encode_device(w: &mut XmlWriter, device: &Device) {
+    w.open("dm:device").attr("id", device.id.as_str());
+    device.rpid.encode(w);
+    device.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
     w.leaf("dm:deviceID", device.device_id.as_str());
     encode_end(w, &device.notes, device.timestamp.as_ref());
-}
-
-fn encode_characteristics(w: &mut XmlWriter, rpid: &Rpid, foreign: &[Foreign]) {
-    rpid.encode(w);
-    foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
 }
 
 fn encode_end(w: &mut XmlWriter, notes: &[Note], timestamp: Option<&DateTime>) {
@@ -261,140 +283,40 @@ fn encode_end(w: &mut XmlWriter, notes: &[Note], timestamp: Option<&DateTime>) {
     w.close();
 }
 
-/// The document as the RFCs want it: a tuple for the lamp, the tuples published, and one person for all.
+/// The document as the RFCs want it.
 fn rfc(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
-    let mut w = start(Part::Hole(Hole::Entity));
-    let mut ids = Ids::default();
-    let lamp = presence.lamp.as_ref();
-    let published = || presence.published.iter();
-    // Why: many phones read only the first tuple. A call comes first, then what was published, then the registration.
-    let lamp_last = lamp.is_some_and(|lamp| !lamp.extension.is_in_call());
-    if let Some(lamp) = lamp.filter(|_| !lamp_last) {
-        encode_lamp_tuple(&mut w, lamp, extension, &mut ids);
-    }
-    published().flat_map(|d| &d.tuples).for_each(|tuple| encode_tuple(&mut w, tuple, &mut ids));
-    if let Some(lamp) = lamp.filter(|_| lamp_last) {
-        encode_lamp_tuple(&mut w, lamp, extension, &mut ids);
-    }
-    if style.digium {
-        encode_digium(&mut w, lamp, &mut ids);
-    }
-    let in_call = lamp.is_some_and(|lamp| lamp.extension.is_in_call());
-    if presence.do_not_disturb && !in_call && !presence.is_offline() {
-        w.leaf("note", DO_NOT_DISTURB);
-    } else if let Some(lamp) = lamp.filter(|_| in_call || presence.published.is_empty()) {
-        w.leaf("note", lamp_note(lamp));
-    }
-    published().flat_map(|d| &d.notes).for_each(|note| encode_note(&mut w, "note", note));
-    let has_person = published().any(|document| !document.persons.is_empty());
-    if lamp.is_some() || has_person || presence.do_not_disturb {
-        encode_person(&mut w, &merged_person(presence, extension), &mut ids);
-    }
-    published().flat_map(|d| &d.devices).for_each(|device| encode_device(&mut w, device, &mut ids));
-    published().flat_map(|d| &d.foreign).for_each(|foreign| _ = w.foreign(foreign));
+    let mut w = XmlWriter::new();
+    w.open("presence");
+    write_composed(&mut w, presence, extension, style);
     w.finish()
 }
 
-fn encode_lamp_tuple(w: &mut XmlWriter, lamp: &LampState, extension: &str, ids: &mut Ids) {
-    let closed = matches!(lamp.extension, ExtensionState::Unavailable | ExtensionState::Removed);
-    let basic = if closed { Basic::Closed } else { Basic::Open };
-    w.open("tuple").attr("id", ids.unique(extension, "ext-").as_str());
-    w.open("status").leaf("basic", basic.name()).close();
-    w.open("contact").attr("priority", "1").text(Hole::Entity).close().close();
+/// What stands in the root element just opened: its attributes and everything in it.
+pub(super) fn write_composed(w: &mut XmlWriter, presence: &Presence, extension: &str, style: Style) {
+    let Composed { document, lamp } = Composed::of(presence, extension);
+    declare(w);
+    w.attr("entity", Hole::Entity);
+    for (at, tuple) in document.tuples.iter().enumerate() {
+        encode_tuple(w, tuple, Some(at) == lamp);
+    }
+    if style.digium && !document.tuples.iter().any(|tuple| tuple.id == DIGIUM_ID) {
+        encode_digium(w, presence.lamp.as_ref());
+    }
+    write_rest(w, &document);
 }
 
-/// The words clients show and match; they are Asterisk's.
-fn lamp_note(lamp: &LampState) -> &str {
-    use ExtensionState as E;
-    match lamp.extension {
-        E::Ringing | E::InUseRinging => "Ringing",
-        E::InUse | E::Busy | E::InUseHold => "On the phone",
-        E::Hold => "On hold",
-        E::Unavailable | E::Removed | E::Deactivated => "Unavailable",
-        E::Idle => match lamp.presence.as_ref() {
-            Some(PresenceState { message, value, .. })
-                if !message.is_empty() && *value > PresenceValue::NotSet =>
-            {
-                message
-            }
-            Some(PresenceState { value: PresenceValue::DoNotDisturb, .. }) => DO_NOT_DISTURB,
-            Some(PresenceState { value: PresenceValue::Away | PresenceValue::ExtendedAway, .. }) => "Away",
-            Some(PresenceState { value: PresenceValue::Unavailable, .. }) => "Unavailable",
-            _ => "Ready",
-        },
-    }
-}
-
-/// One person: activities of the lamp before those published; of everything else the newest word.
-fn merged_person(presence: &Presence, extension: &str) -> Person {
-    let persons = || presence.published.iter().flat_map(|document| &document.persons);
-    let mut person = Person { id: xml_id("p-", extension), ..Person::default() };
-    for next in persons() {
-        let (rpid, other) = (&mut person.rpid, &next.rpid);
-        merge(&mut rpid.activities, &other.activities);
-        merge(&mut rpid.class, &other.class);
-        merge(&mut rpid.mood, &other.mood);
-        merge(&mut rpid.place_is, &other.place_is);
-        merge(&mut rpid.place_type, &other.place_type);
-        merge(&mut rpid.privacy, &other.privacy);
-        merge(&mut rpid.relationship, &other.relationship);
-        merge(&mut rpid.service_class, &other.service_class);
-        merge(&mut rpid.sphere, &other.sphere);
-        merge(&mut rpid.status_icon, &other.status_icon);
-        merge(&mut rpid.time_offset, &other.time_offset);
-        merge(&mut rpid.user_input, &other.user_input);
-        merge(&mut person.timestamp, &next.timestamp);
-        if person.notes.is_empty() {
-            person.notes.clone_from(&next.notes);
-        }
-        person.foreign.extend(next.foreign.iter().cloned());
-    }
-    let mut said = presence.lamp.as_ref().map(lamp_activities).unwrap_or_default();
-    if presence.do_not_disturb && !said.contains(&Activity::Busy) {
-        said.push(Activity::Busy);
-    }
-    if !said.is_empty() {
-        let activities = person.rpid.activities.get_or_insert_with(Box::default);
-        activities.known.retain(|activity| !said.contains(activity));
-        activities.known.splice(0..0, said);
-    }
-    let told = presence.lamp.as_ref().and_then(|lamp| lamp.presence.as_ref());
-    let message = told.map(|told| told.message.as_str()).filter(|message| !message.is_empty());
-    if let Some(message) = message.filter(|_| person.notes.is_empty()) {
-        person.notes.push(Note::of(message));
-    }
-    if presence.do_not_disturb {
-        person.notes.insert(0, Note::of(DO_NOT_DISTURB));
-    }
-    person
-}
-
-fn merge<T: Clone>(newest: &mut Option<T>, older: &Option<T>) {
-    if newest.is_none() {
-        newest.clone_from(older);
-    }
-}
-
-fn lamp_activities(lamp: &LampState) -> Vec<Activity> {
-    let mut said = Vec::new();
-    if lamp.extension.is_in_call() {
-        said.push(Activity::OnThePhone);
-    }
-    let value = lamp.presence.as_ref().map(|said| said.value);
-    if lamp.extension == ExtensionState::Busy || value == Some(PresenceValue::DoNotDisturb) {
-        said.push(Activity::Busy);
-    }
-    let away = [PresenceValue::Away, PresenceValue::ExtendedAway, PresenceValue::Unavailable];
-    if value.is_some_and(|value| away.contains(&value)) {
-        said.push(Activity::Away);
-    }
-    said
+/// What follows the tuples.
+fn write_rest(w: &mut XmlWriter, document: &PresenceDocument) {
+    document.notes.iter().for_each(|note| encode_note(w, "note", note));
+    document.persons.iter().for_each(|person| encode_person(w, person));
+    document.devices.iter().for_each(|device| encode_device(w, device));
+    document.foreign.iter().for_each(|foreign| _ = w.foreign(foreign));
 }
 
 /// Interop: Digium and Sangoma phones read a presence state from a tuple of this name.
-fn encode_digium(w: &mut XmlWriter, lamp: Option<&LampState>, ids: &mut Ids) {
+fn encode_digium(w: &mut XmlWriter, lamp: Option<&LampState>) {
     let Some(presence) = lamp.and_then(|lamp| lamp.presence.as_ref()) else { return };
-    w.open("tuple").attr("id", ids.unique("digium-presence", "t-").as_str()).open("status");
+    w.open("tuple").attr("id", DIGIUM_ID).open("status");
     w.open("digium_presence").attr("type", presence.value.name()).attr("subtype", presence.subtype.as_str());
     w.text(presence.message.as_str()).close().close().close();
 }
@@ -415,7 +337,7 @@ fn chan_sip(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
     w.open("contact").attr("priority", "1").text(Hole::Entity).close();
     w.open("status").leaf("basic", shown.basic.name()).close().close();
     if style.digium {
-        encode_digium(&mut w, presence.lamp.as_ref(), &mut Ids::default());
+        encode_digium(&mut w, presence.lamp.as_ref());
     }
     w.finish()
 }
@@ -430,7 +352,7 @@ fn pjsip(presence: &Presence, extension: &str, style: Style) -> EncodedBody {
     w.open("status").leaf("basic", shown.basic.name()).close();
     w.open("contact").attr("priority", "1").text(Hole::Watcher).close().close();
     if style.digium {
-        encode_digium(&mut w, presence.lamp.as_ref(), &mut Ids::default());
+        encode_digium(&mut w, presence.lamp.as_ref());
     }
     w.open("dm:person");
     if let Some(activity) = shown.activity {

@@ -3,8 +3,11 @@
 //! Read and written by `pidf`; composed by `composition`. Elements nobody here knows are kept as [`Foreign`] and reach the
 //! watchers. Ids are kept as they came; the writer makes them unique names, as XML wants them.
 
+use super::cipid::Cipid;
+pub use super::date_time::DateTime;
 use super::foreign::Foreign;
 use super::rpid::Rpid;
+pub use super::timed_status::TimedStatus;
 
 /// What one source says of a presentity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,14 @@ impl PresenceDocument {
         said.map(|basic| basic != Basic::Closed).reduce(|any, next| any || next)
     }
 
+    /// Whether a service says with its basic status that it is in use, and nothing says what the person does.
+    pub(crate) fn is_only_in_use(&self) -> bool {
+        let persons = self.persons.iter().map(|person| &person.rpid);
+        let mut said = persons.chain(self.tuples.iter().map(|tuple| &tuple.rpid));
+        self.tuples.iter().any(|tuple| tuple.basic == Some(Basic::InUse))
+            && said.all(|rpid| rpid.activities.is_none())
+    }
+
     /// The note a person would be shown: the person's, else the document's, else a tuple's.
     pub fn first_note(&self) -> Option<&str> {
         let persons = self.persons.iter().flat_map(|person| &person.notes);
@@ -53,6 +64,10 @@ pub struct Tuple {
     pub device_id: Option<String>,
     /// Its rich presence.
     pub rpid: Rpid,
+    /// What it is called and looks like.
+    pub cipid: Option<Box<Cipid>>,
+    /// Its status at other times.
+    pub timed: Vec<TimedStatus>,
     /// Notes on it.
     pub notes: Vec<Note>,
     /// When it said so.
@@ -68,6 +83,8 @@ pub struct Person {
     pub id: String,
     /// Its rich presence.
     pub rpid: Rpid,
+    /// What the person is called and looks like.
+    pub cipid: Option<Box<Cipid>>,
     /// Notes.
     pub notes: Vec<Note>,
     /// When this was said.
@@ -188,92 +205,9 @@ impl Note {
     }
 }
 
-/// An `xs:dateTime` as it was written; only well-formed ones exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DateTime(String);
-
-impl DateTime {
-    /// The date and time `text`, or `None` where it is none. Years have four digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let date = text.get(..10)?;
-        let time = text.get(10..)?.strip_prefix('T')?;
-        let (clock, rest) = (time.get(..8)?, time.get(8..)?);
-        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days = match month {
-            2 => 28 + u32::from(leap),
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => 0,
-        };
-        let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-        let fraction = rest.strip_prefix('.').map(|f| f.trim_start_matches(|c: char| c.is_ascii_digit()));
-        let zone = match fraction {
-            Some(zone) if rest.len() < zone.len() + 2 => return None,
-            Some(zone) => zone,
-            None => rest,
-        };
-        let zone_holds = zone.is_empty()
-            || zone == "Z"
-            || zone
-                .strip_prefix(['+', '-'])
-                .and_then(|zone| numbers(zone, ':', [2, 2]))
-                .is_some_and(|[hours, minutes]| hours < 14 && minutes < 60 || hours == 14 && minutes == 0);
-        let holds =
-            year > 0 && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60 && zone_holds;
-        holds.then(|| Self(text.to_owned()))
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The numbers of `text`, each of exactly so many digits, separated by `separator`.
-fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[u32; N]> {
-    let mut fields = text.split(separator);
-    let mut numbers = [0; N];
-    for (number, digits) in numbers.iter_mut().zip(digits) {
-        let field = fields.next()?;
-        if field.len() != digits || !field.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        *number = field.parse().ok()?;
-    }
-    fields.next().is_none().then_some(numbers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn date_and_time_as_xml_schema_has_them() {
-        let right = [
-            "2026-11-21T08:03:48Z",
-            "2026-11-21T08:03:48",
-            "2024-02-29T23:59:59.123456+14:00",
-            " 2026-01-01T00:00:00-05:30 ",
-        ];
-        let wrong = [
-            "",
-            "2026-11-21",
-            "2026-11-21 08:03:48Z",
-            "2026-13-01T00:00:00Z",
-            "2026-02-29T00:00:00Z",
-            "2026-01-01T24:00:01Z",
-            "2026-01-01T00:00:00.Z",
-            "2026-01-01T00:00:00+15:00",
-            "2026-01-01T00:00:00ZZ",
-            "\u{e9}2026-01-01T00:00:00",
-            "0000-01-01T00:00:00Z",
-        ];
-        assert!(right.iter().all(|text| DateTime::parse(text).is_some_and(|d| d.as_str() == text.trim())));
-        let taken: Vec<_> = wrong.iter().filter(|text| DateTime::parse(text).is_some()).collect();
-        assert!(taken.is_empty(), "{taken:?}");
-    }
 
     #[test]
     fn priorities_have_three_digits_at_most() {

@@ -21,6 +21,22 @@ const DRAFT_NAMESPACES: [&str; 4] = [
     "urn:ietf:params:xml:ns:pidf:status:rpid",
 ];
 
+/// Every element that a person, service or device may have.
+const ELEMENTS: [&str; 12] = [
+    "activities",
+    "class",
+    "mood",
+    "place-is",
+    "place-type",
+    "privacy",
+    "relationship",
+    "service-class",
+    "sphere",
+    "status-icon",
+    "time-offset",
+    "user-input",
+];
+
 /// Whether `namespace` is rich presence, of the RFC or of its drafts.
 pub(crate) fn is_rpid(namespace: &str) -> bool {
     namespace == NAMESPACE || DRAFT_NAMESPACES.contains(&namespace)
@@ -275,7 +291,8 @@ fn is_language(text: &str) -> bool {
         && text.split('-').next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
-fn date(element: Element<'_>, name: &str) -> Option<DateTime> {
+/// The date and time in an attribute.
+pub(crate) fn date(element: Element<'_>, name: &str) -> Option<DateTime> {
     element.attr(name).and_then(DateTime::parse)
 }
 
@@ -292,7 +309,7 @@ fn decode_values<T: Token>(element: Element<'_>, keeper: &mut Keeper<'_>) -> Res
                 // Why: a word that a later RFC adds is still a word; its text is its name.
                 None => values.other.push(Note::of(name)),
             },
-            _ => keeper.keep(child, NAMESPACE, &mut values.foreign)?,
+            _ => keeper.keep_other(child, NAMESPACE, &mut values.foreign)?,
         }
     }
     Ok(values)
@@ -303,13 +320,33 @@ fn first_token<T: Token>(element: Element<'_>) -> Option<T> {
 }
 
 impl Rpid {
-    /// Takes in `child`, if it is rich presence; says whether it was. Of two equal elements the first counts.
+    /// Whether it has the element `name` that may come once for each time.
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "activities" => self.activities.is_some(),
+            "mood" => self.mood.is_some(),
+            "place-is" => self.place_is.is_some(),
+            "place-type" => self.place_type.is_some(),
+            "privacy" => self.privacy.is_some(),
+            "sphere" => self.sphere.is_some(),
+            "status-icon" => self.status_icon.is_some(),
+            "time-offset" => self.time_offset.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Takes in `child`, if it is rich presence; says whether it was. Of two equal elements the first counts; a further one
+    /// for another time (RFC 4480 §3.1) is not taken, so that it is kept as it came.
     pub(crate) fn decode_child(
         &mut self,
         child: Element<'_>,
         keeper: &mut Keeper<'_>,
     ) -> Result<bool, BodyError> {
         if !is_rpid(child.namespace()) {
+            return Ok(false);
+        }
+        let is_timed = child.attr("from").is_some() || child.attr("until").is_some();
+        if is_timed && self.has(child.name()) {
             return Ok(false);
         }
         fn once<V>(place: &mut Option<Box<V>>, value: V) {
@@ -353,7 +390,8 @@ impl Rpid {
                     UserInput { idle: *text == *"idle", idle_threshold_s, last_input },
                 );
             }
-            _ => {}
+            // Why: a known element that says nothing says nothing to watchers either; one we do not know might.
+            name => return Ok(ELEMENTS.contains(&name)),
         }
         Ok(true)
     }

@@ -5,6 +5,7 @@
 //! between elements, comments and processing instructions are dropped; validity is left to the formats.
 
 mod build;
+pub(crate) mod tree;
 
 use std::borrow::Cow;
 
@@ -23,6 +24,15 @@ pub struct Document<'s> {
     attributes: Vec<AttributeData>,
     /// Namespace names as slices of `text`; 0 is "none".
     namespaces: Vec<ShortSlice>,
+    /// Which prefix was declared where, for names that stand in values.
+    declarations: Vec<Declaration>,
+}
+
+#[derive(Debug)]
+struct Declaration {
+    node: u16,
+    prefix: ShortSlice,
+    namespace: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -189,6 +199,23 @@ impl<'d> Element<'d> {
             name: document.slice(data.name),
             value: document.slice(data.value),
         })
+    }
+
+    /// The namespace that `prefix` stands for here, where a value holds names with prefixes; empty for the default
+    /// namespace where there is none.
+    pub(crate) fn namespace_of(self, prefix: &str) -> Option<&'d str> {
+        if prefix == "xml" {
+            return Some(XML_NAMESPACE);
+        }
+        let document = self.document;
+        let around = |declaration: &&Declaration| {
+            let at = usize::from(declaration.node);
+            let end = Element { document, index: at }.end();
+            at <= self.index && self.index < end && document.slice(declaration.prefix) == prefix
+        };
+        let found = document.declarations.iter().rev().find(around);
+        let found = found.map(|declaration| document.namespace(declaration.namespace));
+        found.or_else(|| prefix.is_empty().then_some(""))
     }
 
     /// The value of the attribute `name` without a namespace.

@@ -2,3 +2,5 @@
 
 pub mod dialogs;
 pub mod extension;
+pub mod presence;
+pub mod revised;

@@ -34,6 +34,7 @@ impl Node {
             // Why: of what was left out it knows nothing, and after a refresh all is told; only the whole state can follow.
             let is_told = !subscription.fit.is_shortened() && !subscription.forced;
             subscription.told_revision = is_told.then_some(subscription.sent_revision);
+            subscription.acknowledged = is_told;
             self.counters.notifies_ok += 1;
             if self.was_told_the_end(slot) {
                 return self.end(now, slot, EndReason::NoResource, None);

@@ -356,6 +356,7 @@ impl Node {
             sent_hash: 0,
             sent_revision: 0,
             told_revision: None,
+            acknowledged: false,
             told: None,
             last_answer: None,
             answered_at: now.wall,

@@ -10,7 +10,7 @@ use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
-use crate::packages::{Class, Content, PackageId, Subject};
+use crate::packages::{Class, Content, PackageId, Subject, Tells};
 use crate::resource::{ResourceId, ResourceKey, SharedBody};
 use crate::settings::{DialogOffline, DialogReveal};
 use crate::tickets::Undo;
@@ -150,6 +150,7 @@ impl Node {
         subscription.local_cseq = subscription.local_cseq.wrapping_add(1);
         subscription.version = subscription.version.wrapping_add(1);
         subscription.notifies = subscription.notifies.saturating_add(1);
+        subscription.acknowledged = false;
         let cseq = subscription.local_cseq;
         let requester = if told.is_some() { Requester::Notify { slot, cseq } } else { Requester::Farewell };
         self.counters.notifies += 1;
@@ -217,9 +218,16 @@ impl Node {
         let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
         let style = Style { brevity, ..self.style_of(subscription.profile) };
         let (told, failures) = (subscription.told_revision, subscription.failures);
+        let acknowledged = subscription.acknowledged;
         let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        let tells = package.get().tells(usize::from(format));
+        let reads_partial = match tells {
+            Tells::State => false,
+            Tells::Ends => profile.is_some_and(|profile| profile.partial_dialogs),
+            Tells::Changes => true,
+        };
         // Why: after a NOTIFY that may have been lost there is a gap in the versions, which only full state closes.
-        let partial = failures == 0 && profile.is_some_and(|profile| profile.partial_dialogs);
+        let partial = failures == 0 && acknowledged && reads_partial;
         let params = subscription.text(Text::EventParams).to_owned();
         let watched = &self.facts.resources.get(resource)?.key;
         let reveal = self.reveal_to(subscription.text(Text::Watcher), watched);
@@ -227,6 +235,7 @@ impl Node {
         let (word, revision) = (package.get().word(&content), package.get().revision(&content));
         let whole = Class { reveal, told: None, partial: false, params: &params };
         let (body, hash) = self.shared_body(resource, package, format, style, whole)?;
+        let told = told.filter(|_| tells != Tells::State);
         let told = told.and_then(|told| package.get().base(&content, told));
         let body = match told {
             None => body,

@@ -11,7 +11,7 @@ use crate::features::{Feature, Features};
 use crate::limits;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
-use crate::packages::{self, Audience, PackageId, Watched};
+use crate::packages::{self, Audience, PackageId, Tells, Watched};
 use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
@@ -91,6 +91,7 @@ impl Node {
             sent_hash: 0,
             sent_revision: 0,
             told_revision: None,
+            acknowledged: false,
             told: None,
             last_answer: None,
             answered_at: now.wall,
@@ -437,13 +438,21 @@ impl Node {
         if message.values(Name::Accept).count() > limits::ACCEPT_RANGES_MAX {
             return Err(Reject::BadRequest("too many media ranges in Accept".into()));
         }
-        let accept = message.accept();
+        let is_named = |format: usize| {
+            let name = package.content_type(format);
+            message.accept().is_some_and(|accept| accept.names(name))
+        };
+        // RFC 5263 §4.3: changes are for those who ask for them, and those who do want them rather than the whole.
+        let changes = |format: &usize| package.get().tells(*format) == Tells::Changes;
+        let (mut offered, whole): (Vec<_>, Vec<_>) = preferred.into_iter().partition(changes);
+        offered.retain(|format| is_named(*format));
+        offered.extend(whole);
         // RFC 6665 §3.1.3: without Accept the package's default format.
-        let best = match accept {
-            None => preferred.first().copied(),
+        let best = match message.accept() {
+            None => offered.first().copied(),
             Some(accept) => {
                 let mut best: Option<(u16, usize)> = None;
-                for format in preferred {
+                for format in offered {
                     let quality = accept.quality(package.content_type(format));
                     if quality > 0 && best.is_none_or(|(best, _)| quality > best) {
                         best = Some((quality, format));

@@ -176,6 +176,8 @@ pub(crate) struct Subscription {
     pub(crate) sent_revision: u32,
     /// Revision of the state that the watcher acknowledged, since it was last shown everything.
     pub(crate) told_revision: Option<u32>,
+    /// The last NOTIFY was answered by a 2xx, so that no version is missing.
+    pub(crate) acknowledged: bool,
     /// The state word of the document sent last.
     pub(crate) told: Option<&'static str>,
     /// Status of the last answer; 408 where there was none.

@@ -7,6 +7,7 @@ use crate::body::dialog_info::shown::Reveal;
 use crate::body::{BodyError, EncodedBody, Style};
 use crate::features::FeatureChange;
 use crate::journal::Counts;
+use crate::time::UnixTime;
 use crate::view_of::View;
 use lampyris_sip::Params;
 use std::any::Any;
@@ -95,12 +96,26 @@ pub(crate) struct Class<'a> {
     pub(crate) params: &'a str,
 }
 
+/// Something that holds until a time, or for good.
+pub(crate) type Timed<T> = (T, Option<UnixTime>);
+
 /// What a publication says after a new body was merged into it.
 pub(crate) struct Merged<P> {
     /// As the package understands it.
     pub(crate) content: P,
     /// As the journal keeps it.
     pub(crate) body: Vec<u8>,
+}
+
+/// What the documents of a format tell their readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// The state as it is.
+    State,
+    /// The state, and once to each what came to its end; only what is new to those whose profile says they can read that.
+    Ends,
+    /// What is new, to those who acknowledged the document before. Read only by those who name the format in Accept.
+    Changes,
 }
 
 /// One body format of a package.
@@ -137,6 +152,10 @@ pub(crate) trait EventPackage: Sync + 'static {
     const WATCHES: Watched = Watched::Lamps;
     /// Body formats, preferred first; Accept picks, else 406.
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
+    /// What the documents of one of them tell.
+    fn tells(&self, _format: usize) -> Tells {
+        Tells::State
+    }
     /// Bodies taken by PUBLISH (RFC 3903); anything else is 415. Without any, a PUBLISH is 489.
     fn publishable(&self) -> &'static [PublishFormat<Self::Published>];
     /// Bodies of SUBSCRIBE that set a feature of the user; anything else is 415. Without any, bodies are not looked at.
@@ -181,6 +200,10 @@ pub(crate) trait EventPackage: Sync + 'static {
     fn supersedes(&self, _old: &Self::Published, _new: &Self::Published) -> bool {
         false
     }
+    /// The whole body that one of changes makes of the one that stands; `None` where it is whole itself.
+    fn patched(&self, _content_type: &str, _old: &[u8], _body: &[u8]) -> Result<Option<Vec<u8>>, BodyError> {
+        Ok(None)
+    }
     /// What a publication says after a body came that follows `old`; `None` where that is the body as it came. `is_over`
     /// knows what other publications said is over for good.
     fn merged(
@@ -189,6 +212,11 @@ pub(crate) trait EventPackage: Sync + 'static {
         _new: &Self::Published,
         _is_over: &dyn Fn(&str) -> bool,
     ) -> Option<Merged<Self::Published>> {
+        None
+    }
+    /// What a publication says at a time, and when it will next say something else; `None` where it says the same at all
+    /// times.
+    fn at(&self, _published: &Self::Published, _now: UnixTime) -> Option<Timed<Self::Published>> {
         None
     }
     /// What a publication says is over for good, by names that mean the same in every publication for a resource.
@@ -208,6 +236,8 @@ pub(crate) trait AnyPackage: Sync {
     fn watches(&self) -> Watched;
     fn format_count(&self) -> usize;
     fn content_type(&self, format: usize) -> Option<&'static str>;
+    fn tells(&self, format: usize) -> Tells;
+    fn patched(&self, content_type: &str, old: &[u8], body: &[u8]) -> Result<Option<Vec<u8>>, BodyError>;
     fn publish_types(&self) -> Vec<&'static str>;
     fn set_types(&self) -> Vec<&'static str>;
     /// What the body of a SUBSCRIBE sets; `None` where no format takes this type.
@@ -231,6 +261,7 @@ pub(crate) trait AnyPackage: Sync {
         new: &Content,
         is_over: &dyn Fn(&str) -> bool,
     ) -> Option<(Content, Vec<u8>)>;
+    fn at(&self, published: &Content, now: UnixTime) -> Option<Timed<Content>>;
     fn over(&self, published: &Content) -> Vec<String>;
     fn summary(&self, published: &Content) -> String;
 }
@@ -262,6 +293,14 @@ impl<P: EventPackage> AnyPackage for P {
 
     fn content_type(&self, format: usize) -> Option<&'static str> {
         Some(self.formats().get(format)?.content_type)
+    }
+
+    fn tells(&self, format: usize) -> Tells {
+        EventPackage::tells(self, format)
+    }
+
+    fn patched(&self, content_type: &str, old: &[u8], body: &[u8]) -> Result<Option<Vec<u8>>, BodyError> {
+        EventPackage::patched(self, content_type, old, body)
     }
 
     fn publish_types(&self) -> Vec<&'static str> {
@@ -340,6 +379,11 @@ impl<P: EventPackage> AnyPackage for P {
         let old = old.and_then(|old| old.downcast_ref());
         let Merged { content, body } = EventPackage::merged(self, old, new.downcast_ref()?, is_over)?;
         Some((Arc::new(content), body))
+    }
+
+    fn at(&self, published: &Content, now: UnixTime) -> Option<Timed<Content>> {
+        let (content, until) = EventPackage::at(self, published.downcast_ref()?, now)?;
+        Some((Arc::new(content), until))
     }
 
     fn over(&self, published: &Content) -> Vec<String> {

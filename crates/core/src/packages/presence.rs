@@ -1,11 +1,17 @@
 //! `presence` (RFC 3856): who is there and what they do, as PIDF and its older relatives.
 
-use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind};
+use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Tells, Timed};
+use crate::body::BodyError;
 use crate::body::cpim_pidf::{self, CpimPidf};
 use crate::body::pidf::{self, Pidf};
+use crate::body::pidf_diff::{self, PidfDiff};
 use crate::body::presence_document::PresenceDocument;
+use crate::body::presence_json::{self, PresenceJson};
+use crate::body::timed_status;
 use crate::body::xpidf::{self, Xpidf};
 use crate::composition::extension::Presence;
+use crate::composition::revised::Revised;
+use crate::time::UnixTime;
 use crate::view_of::View;
 use std::sync::Arc;
 
@@ -13,7 +19,7 @@ use std::sync::Arc;
 pub(crate) struct PresencePackage;
 
 impl EventPackage for PresencePackage {
-    type State = Presence;
+    type State = Revised;
     type Published = Arc<PresenceDocument>;
     const NAME: &'static str = "presence";
     const SPEC: &'static str = "RFC 3856";
@@ -21,21 +27,38 @@ impl EventPackage for PresencePackage {
         &[StateKind::DeviceStates, StateKind::Publications, StateKind::Features];
     const AUDIENCE: Audience = Audience::Colleagues;
 
-    fn formats(&self) -> &'static [BodyFormat<Presence>] {
+    fn formats(&self) -> &'static [BodyFormat<Revised>] {
         &[
             BodyFormat {
                 content_type: pidf::CONTENT_TYPE,
-                encode: |state, subject, style| Pidf::encode(state, subject.name, style),
+                encode: |state, subject, style| Pidf::encode(&state.presence, subject.name, style),
             },
             BodyFormat {
                 content_type: xpidf::CONTENT_TYPE,
-                encode: |state, subject, style| Xpidf::encode(state, subject.name, style),
+                encode: |state, subject, style| Xpidf::encode(&state.presence, subject.name, style),
             },
             BodyFormat {
                 content_type: cpim_pidf::CONTENT_TYPE,
-                encode: |state, subject, style| CpimPidf::encode(state, subject.name, style),
+                encode: |state, subject, style| CpimPidf::encode(&state.presence, subject.name, style),
+            },
+            BodyFormat {
+                content_type: pidf_diff::CONTENT_TYPE,
+                encode: |state, subject, _| {
+                    let told = subject.class.told.filter(|_| subject.class.partial);
+                    let told = told.and_then(|told| state.earlier(told));
+                    PidfDiff::encode(&state.presence, told, subject.name)
+                },
+            },
+            BodyFormat {
+                content_type: presence_json::CONTENT_TYPE,
+                encode: |state, subject, _| PresenceJson::encode(&state.presence, subject.name),
             },
         ]
+    }
+
+    fn tells(&self, format: usize) -> Tells {
+        let is_diff = self.formats().get(format).is_some_and(|f| f.content_type == pidf_diff::CONTENT_TYPE);
+        if is_diff { Tells::Changes } else { Tells::State }
     }
 
     fn publishable(&self) -> &'static [PublishFormat<Self::Published>] {
@@ -45,26 +68,59 @@ impl EventPackage for PresencePackage {
                 decode: |body| Pidf::decode(body).map(Arc::new),
             },
             PublishFormat {
+                content_type: pidf_diff::CONTENT_TYPE,
+                decode: |body| PidfDiff::decode(body).map(Arc::new),
+            },
+            PublishFormat {
                 content_type: cpim_pidf::CONTENT_TYPE,
                 decode: |body| CpimPidf::decode(body).map(Arc::new),
+            },
+            PublishFormat {
+                content_type: xpidf::CONTENT_TYPE,
+                decode: |body| Xpidf::decode(body).map(Arc::new),
+            },
+            PublishFormat {
+                content_type: pidf::DRAFT_RPID_CONTENT_TYPE,
+                decode: |body| Pidf::decode(body).map(Arc::new),
             },
         ]
     }
 
-    fn compose(&self, view: &View<'_>) -> Presence {
-        Presence {
+    fn compose(&self, view: &View<'_>) -> Revised {
+        let presence = Presence {
             lamp: view.known_lamp(),
             published: view.published::<Arc<PresenceDocument>>(),
             do_not_disturb: view.do_not_disturb(),
-        }
+        };
+        Revised::compose(presence, view.before())
     }
 
-    fn word(&self, state: &Presence) -> Option<&'static str> {
-        state.lamp.as_ref().map(|lamp| lamp.extension.cli_word())
+    fn word(&self, state: &Revised) -> Option<&'static str> {
+        state.presence.lamp.as_ref().map(|lamp| lamp.extension.cli_word())
+    }
+
+    fn revision(&self, state: &Revised) -> u32 {
+        state.revision
+    }
+
+    fn base(&self, state: &Revised, told: u32) -> Option<u32> {
+        state.earlier(told).map(|_| told)
+    }
+
+    fn patched(&self, content_type: &str, old: &[u8], body: &[u8]) -> Result<Option<Vec<u8>>, BodyError> {
+        if content_type.eq_ignore_ascii_case(pidf_diff::CONTENT_TYPE) {
+            PidfDiff::patched(old, body)
+        } else {
+            Ok(None)
+        }
     }
 
     fn replaces(&self, old: &Self::Published, new: &Self::Published) -> bool {
         old.tuples.iter().map(|tuple| &tuple.id).eq(new.tuples.iter().map(|tuple| &tuple.id))
+    }
+
+    fn at(&self, published: &Self::Published, now: UnixTime) -> Option<Timed<Self::Published>> {
+        timed_status::at(published, now).map(|(document, until)| (Arc::new(document), until))
     }
 
     fn summary(&self, published: &Self::Published) -> String {

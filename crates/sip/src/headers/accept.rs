@@ -119,6 +119,17 @@ impl<'a> Accept<'a> {
         best.1
     }
 
+    /// Whether `content_type` is named itself, not only by a range.
+    pub fn names(&self, content_type: &str) -> bool {
+        let named = |range: &MediaRange<'_>| {
+            let name = content_type.split_once('/');
+            name.is_some_and(|(kind, subtype)| {
+                range.kind.eq_ignore_ascii_case(kind) && range.subtype.eq_ignore_ascii_case(subtype)
+            })
+        };
+        self.ranges().any(|range| named(&range))
+    }
+
     /// True if the content type is acceptable.
     pub fn accepts(&self, content_type: &str) -> bool {
         self.quality(content_type) > 0

@@ -10,7 +10,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::{
-    AttributeData, BodyError, Document, NodeData, ShortSlice, Slice, Source, XML_NAMESPACE, slice_of,
+    AttributeData, BodyError, Declaration, Document, NodeData, ShortSlice, Slice, Source, XML_NAMESPACE,
+    slice_of,
 };
 
 /// Reads `body` into a document.
@@ -127,7 +128,8 @@ impl<'s> Builder<'s> {
         let text = String::with_capacity(decoded.len() + XML_NAMESPACE.len());
         let (nodes, attributes) = count(decoded);
         let (nodes, attributes) = (Vec::with_capacity(nodes), Vec::with_capacity(attributes));
-        let document = Document { source, text, nodes, attributes, namespaces: vec![ShortSlice::default()] };
+        let namespaces = vec![ShortSlice::default()];
+        let document = Document { source, text, nodes, attributes, namespaces, declarations: Vec::new() };
         let mut builder =
             Self { document, bindings: Vec::new(), open: Vec::new(), text_from: 0, has_root: false };
         let xml = builder.push(XML_NAMESPACE);
@@ -319,7 +321,10 @@ impl<'s> Builder<'s> {
             }
         };
         let prefix = self.push(prefix);
-        self.bindings.push(Binding { prefix, namespace: u8::try_from(index).unwrap_or(0) });
+        let namespace = u8::try_from(index).unwrap_or(0);
+        self.bindings.push(Binding { prefix, namespace });
+        let node = short(self.document.nodes.len());
+        self.document.declarations.push(Declaration { node, prefix, namespace });
         if self.bindings.len() > limits::XML_NAMESPACES_MAX {
             return Err("too many namespaces");
         }

@@ -11,7 +11,7 @@ mod sources;
 mod tests;
 
 use super::{
-    Audience, BodyFormat, Calls, EventPackage, IsTracked, Merged, PublishFormat, StateKind, Subject,
+    Audience, BodyFormat, Calls, EventPackage, IsTracked, Merged, PublishFormat, StateKind, Subject, Tells,
 };
 use crate::body::dialog_info::shown::Sight;
 use crate::body::dialog_info::{self, DialogInfo, DialogState};
@@ -34,6 +34,10 @@ impl EventPackage for DialogPackage {
 
     fn formats(&self) -> &'static [BodyFormat<Dialogs>] {
         &[BodyFormat { content_type: dialog_info::CONTENT_TYPE, encode }]
+    }
+
+    fn tells(&self, _format: usize) -> Tells {
+        Tells::Ends
     }
 
     fn publishable(&self) -> &'static [PublishFormat<DialogInfo>] {
