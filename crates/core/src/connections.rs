@@ -1,16 +1,19 @@
 //! Streams: which are open, to whom, and who has to know when one closes.
 
-use crate::flow::{Flow, ListenerId, StreamId, Transport};
+use crate::flow::{Flow, ListenerId, StreamId, Transport, is_sips};
 use crate::node::Node;
 use crate::output::Output;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 struct Stream {
     transport: Transport,
     listener: ListenerId,
     remote: SocketAddr,
+    /// Whom we opened it to; empty where the peer did.
+    name: Arc<str>,
     open: bool,
 }
 
@@ -18,8 +21,8 @@ struct Stream {
 #[derive(Default)]
 pub(crate) struct Connections {
     streams: BTreeMap<StreamId, Stream>,
-    /// Those we opened, by where they lead.
-    by_remote: BTreeMap<(Transport, SocketAddr), StreamId>,
+    /// Those we opened, by where they lead. A name counts over TLS alone, where it was proved (RFC 5923 §5.1).
+    by_remote: BTreeMap<(Transport, SocketAddr, Arc<str>), StreamId>,
     opened: u64,
 }
 
@@ -58,14 +61,22 @@ impl Connections {
 }
 
 impl Node {
+    /// Whether a request to `uri` may be sent on a flow: `sips:` wants TLS (RFC 3261 §26.2.2).
+    pub(crate) fn is_secure_for(&self, uri: &str, flow: Flow) -> bool {
+        !is_sips(uri) || self.connections.transport(flow).is_secure()
+    }
+
     /// The stream of ours to an address, opened where there is none.
     pub(crate) fn stream_to(
         &mut self,
         transport: Transport,
         listener: ListenerId,
         remote: SocketAddr,
+        name: Arc<str>,
     ) -> Opening {
-        if let Some(id) = self.connections.by_remote.get(&(transport, remote)).copied() {
+        let name = if transport.is_secure() { name } else { Arc::from("") };
+        let key = (transport, remote, name.clone());
+        if let Some(id) = self.connections.by_remote.get(&key).copied() {
             return if self.connections.is_open(id) {
                 Opening::Open(Flow::Stream { id, remote })
             } else {
@@ -74,10 +85,10 @@ impl Node {
         }
         self.connections.opened += 1;
         let id = StreamId(OURS | self.connections.opened);
-        let stream = Stream { transport, listener, remote, open: false };
+        let stream = Stream { transport, listener, remote, name: name.clone(), open: false };
         self.connections.streams.insert(id, stream);
-        self.connections.by_remote.insert((transport, remote), id);
-        self.outputs.push_back(Output::Connect { id, transport, listener, remote });
+        self.connections.by_remote.insert(key, id);
+        self.outputs.push_back(Output::Connect { id, transport, listener, remote, name });
         Opening::Connecting(id)
     }
 
@@ -90,7 +101,8 @@ impl Node {
         listener: ListenerId,
         remote: SocketAddr,
     ) {
-        self.connections.streams.insert(id, Stream { transport, listener, remote, open: true });
+        let name = self.connections.streams.get(&id).map_or_else(|| Arc::from(""), |ours| ours.name.clone());
+        self.connections.streams.insert(id, Stream { transport, listener, remote, name, open: true });
         // Why: what a peer opened is used by what came in on it, not for anybody else.
         if id.0 & OURS != 0 {
             self.on_way_opened(now, id, Flow::Stream { id, remote });
@@ -100,7 +112,7 @@ impl Node {
     /// A stream closed, or could not be opened.
     pub(crate) fn on_flow_closed(&mut self, now: Now, id: StreamId) {
         if let Some(stream) = self.connections.streams.remove(&id) {
-            let key = (stream.transport, stream.remote);
+            let key = (stream.transport, stream.remote, stream.name);
             if self.connections.by_remote.get(&key) == Some(&id) {
                 self.connections.by_remote.remove(&key);
             }

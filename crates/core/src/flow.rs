@@ -3,6 +3,7 @@
 //! A UDP flow is a value, (listener, remote address), so it costs no state. A stream flow names a connection that the
 //! shell holds open.
 
+use lampyris_sip::{Scheme, Uri};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -68,34 +69,87 @@ pub enum Transport {
     Udp,
     /// Plain streams.
     Tcp,
+    /// TLS over streams (RFC 3261 §26.2.1).
+    Tls,
+    /// WebSocket (RFC 7118).
+    Ws,
+    /// WebSocket over TLS (RFC 7118).
+    Wss,
 }
 
 impl Transport {
+    /// All of them, those first that are asked DNS for first.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
     /// The Via form, in capitals.
     pub const fn via(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The `transport=` URI parameter.
-    pub const fn param(self) -> &'static str {
+    /// The name in listeners and for people, in small letters.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    /// The `transport=` URI parameter: a URI has `ws` for both kinds of WebSocket (RFC 7118 §5.2).
+    pub const fn param(self) -> &'static str {
+        match self {
+            Self::Wss => Self::Ws.name(),
+            other => other.name(),
+        }
+    }
+
+    /// Whether nobody on the way can read or change what is sent, as `sips:` wants it (RFC 3261 §26.2.2).
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether only the peer can open it: browsers cannot be connected to (RFC 7118 §5).
+    pub const fn is_opened_by_peers(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// The port where none is said (RFC 3261 §19.1.2); WebSockets have those of HTTP (RFC 6455 §3).
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 
     /// Reads either form, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Udp, Self::Tcp].into_iter().find(|t| t.via().eq_ignore_ascii_case(text))
+        Self::ALL.into_iter().find(|t| t.via().eq_ignore_ascii_case(text))
+    }
+
+    /// The port of a URI, with the default of its scheme and transport (RFC 3261 §19.1.2).
+    pub fn port_of(uri: &Uri<'_>) -> u16 {
+        uri.port().unwrap_or_else(|| {
+            let named = uri.params().get("transport").and_then(Self::parse);
+            // Why: a `sips:` URI names the transport beneath TLS (RFC 3261 §26.2.2).
+            let tls = uri.scheme() == Scheme::Sips && !named.is_some_and(Self::is_opened_by_peers);
+            if tls { Self::Tls.port() } else { named.unwrap_or(Self::Udp).port() }
+        })
     }
 }
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.param())
+        f.write_str(self.name())
     }
 }
 
@@ -113,4 +167,47 @@ pub struct Listener {
     pub advertised: SocketAddr,
     /// Every other name and address that means this machine, lower case: a URI with one of them names us.
     pub names: Vec<String>,
+}
+
+impl Listener {
+    /// A URI that leads here: `address` with our transport. It is `sips:` where that is asked for and kept by us.
+    pub(crate) fn uri(&self, user: &str, address: SocketAddr, is_sips: bool) -> String {
+        let (scheme, transport) = match self.transport {
+            // RFC 5630 §3.1.3: sips over TLS needs no `transport`.
+            Transport::Tls if is_sips => ("sips", String::new()),
+            Transport::Udp => ("sip", String::new()),
+            transport => {
+                let scheme = if is_sips && transport.is_secure() { "sips" } else { "sip" };
+                (scheme, format!(";transport={}", transport.param()))
+            }
+        };
+        let at = if user.is_empty() { "" } else { "@" };
+        format!("{scheme}:{user}{at}{address}{transport}")
+    }
+}
+
+/// Whether a URI wants TLS on every hop (RFC 3261 §19.1).
+pub(crate) fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_uris() {
+        for (uri, port) in [
+            ("sip:a@h", 5060),
+            ("sip:a@h;transport=tcp", 5060),
+            ("sip:a@h;transport=TLS", 5061),
+            ("sips:a@h", 5061),
+            ("sips:a@h;transport=tcp", 5061),
+            ("sip:a@h;transport=ws", 80),
+            ("sips:a@h:9", 9),
+            ("sip:a@h;transport=sctp", 5060),
+        ] {
+            assert_eq!(Transport::port_of(&Uri::parse(uri).unwrap()), port, "{uri}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub mod map;
 mod names;
 pub mod node;
 mod notifier;
+mod outbound;
 pub mod output;
 mod packages;
 mod pattern;

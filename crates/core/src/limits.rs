@@ -45,6 +45,8 @@ pub const BREADTH_MAX: u32 = 60;
 pub const TARGETS_MAX: usize = 60;
 /// Most 3xx answers followed for one request.
 pub const REDIRECTS_MAX: u32 = 5;
+/// By when a phone that keeps its connection open is to send something on it, in seconds (RFC 5626 §4.4.1).
+pub const FLOW_TIMER_S: u32 = 120;
 /// Longest nonce we make, in characters (a challenge over UDP may not be larger than the request).
 pub const NONCE_CHARS_MAX: usize = 32;
 

@@ -357,6 +357,12 @@ impl Node {
 
     /// Asks the shell to send bytes on a flow; bytes for a stream that is still connecting wait for it.
     pub(crate) fn send(&mut self, flow: Flow, bytes: Bytes, after: Option<Ticket>) {
+        // RFC 3261 §26.2.2: the last word on `sips:`, whoever chose the flow.
+        let target = bytes.iter().position(|b| *b == b' ').and_then(|at| bytes.get(at + 1..at + 6));
+        let is_sips = target.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
+        if is_sips && !self.connections.transport(flow).is_secure() {
+            return;
+        }
         self.outputs.push_back(Output::Transmit { flow, bytes, after });
     }
 

@@ -7,6 +7,7 @@ use crate::time::Instant;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One thing to do. `Timeout` ends a drain: it is the instant by which the node wants `Input::Timeout`.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub enum Output {
         listener: ListenerId,
         /// The peer.
         remote: SocketAddr,
+        /// Whom the peer's certificate must be for; empty without TLS.
+        name: Arc<str>,
     },
     /// Ask DNS; answered by `Resolved`.
     Resolve {

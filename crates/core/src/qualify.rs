@@ -124,13 +124,16 @@ impl Node {
 
     /// Where a binding is reached without a lookup: its open stream, or the source it registered from.
     fn binding_flow(&self, contact: &str, flow: Flow) -> Option<Flow> {
+        if !self.is_secure_for(contact, flow) {
+            return None;
+        }
         match flow {
             Flow::Stream { id, .. } => self.connections.is_open(id).then_some(flow),
             Flow::Udp { listener, remote } => {
                 let uri = Uri::parse(contact).ok()?;
                 let same = uri.host().ip() == Some(remote.ip());
                 let remote =
-                    if same { SocketAddr::new(remote.ip(), uri.port().unwrap_or(5060)) } else { remote };
+                    if same { SocketAddr::new(remote.ip(), Transport::port_of(&uri)) } else { remote };
                 (self.connections.transport(flow) == Transport::Udp).then_some(Flow::Udp { listener, remote })
             }
         }

@@ -7,6 +7,7 @@ use crate::journal::{BindingRecord, BindingsRecord, Key, Kind, Record, Value};
 use crate::limits;
 use crate::node::{Node, Put, Timer};
 use crate::notifier::user_agent_of;
+use crate::outbound;
 use crate::output::{Event, Ticket};
 use crate::packages::{PackageId, StateKind};
 use crate::registrar::{Change, Refusal, Update, first_expiry, streams_of};
@@ -23,7 +24,7 @@ impl Node {
     /// Takes an authenticated REGISTER.
     ///
     /// # Errors
-    /// 400, 403, 404, 423, 500.
+    /// 400, 403, 404, 423, 439, 500.
     pub(crate) fn on_register(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let message = request.message;
         let aor = self.registered_aor(&request.identity, message)?;
@@ -32,15 +33,16 @@ impl Node {
             return Err(Reject::BadRequest("too many Contact values".into()));
         }
         if contacts.is_empty() {
-            self.answer_register(now, request, &aor, None);
+            self.answer_register(now, request, &aor, None, false);
             return Ok(());
         }
+        let outbound = outbound::applies(message, request.flow)?;
         let bindings = self.wanted_bindings(now, request, &aor, &contacts)?;
         let ticket = self.set_bindings(now, &aor, bindings, ContactEvent::Unregistered);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
-        self.answer_register(now, request, &aor, ticket);
+        self.answer_register(now, request, &aor, ticket, outbound);
         Ok(())
     }
 
@@ -125,7 +127,14 @@ impl Node {
     }
 
     /// 200 with every binding and its time left (RFC 3261 §10.3 step 8).
-    fn answer_register(&mut self, now: Now, request: &Request<'_>, aor: &str, after: Option<Ticket>) {
+    fn answer_register(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        aor: &str,
+        after: Option<Ticket>,
+        outbound: bool,
+    ) {
         let message = request.message;
         let tag = self.stateless_tag(message);
         let mut writer = self.response(message, request.flow, StatusCode(200), Some(&tag));
@@ -141,6 +150,9 @@ impl Node {
             for path in message.headers(Name::Path) {
                 writer.header(Name::Path, path);
             }
+        }
+        if outbound {
+            outbound::promise(&mut writer, message);
         }
         self.name_us(&mut writer);
         let bytes = writer.finish();

@@ -68,6 +68,8 @@ pub(crate) enum Reject {
         /// The least we grant, in seconds.
         min_expires_s: u32,
     },
+    /// 439: a phone wants its flow kept, and the proxy before us does not keep any (RFC 5626 §11.6).
+    FirstHopLacksOutbound,
     /// 480: the user exists and cannot be reached now (RFC 3261 §21.4.18).
     TemporarilyUnavailable,
     /// 440: more forks asked for than the request may have (RFC 5393 §5.3.3).
@@ -132,6 +134,7 @@ impl Reject {
             Self::BadExtension { .. } => (420, "Bad Extension"),
             Self::ExtensionRequired { .. } => (421, "Extension Required"),
             Self::IntervalTooBrief { .. } => (423, "Interval Too Brief"),
+            Self::FirstHopLacksOutbound => (439, "First Hop Lacks Outbound Support"),
             Self::TemporarilyUnavailable => (480, "Temporarily Unavailable"),
             Self::NoSuchDialog => (481, "Call/Transaction Does Not Exist"),
             Self::LoopDetected => (482, "Loop Detected"),
@@ -185,6 +188,7 @@ impl Reject {
             | Self::MaxBreadthExceeded
             | Self::Internal
             | Self::VersionNotSupported
+            | Self::FirstHopLacksOutbound
             | Self::MessageTooLarge => {}
         }
     }
@@ -238,6 +242,7 @@ mod tests {
             (Reject::BadExtension { unsupported: list("100rel") }, 420, &[("Unsupported", "100rel")]),
             (Reject::ExtensionRequired { require: "eventlist" }, 421, &[("Require", "eventlist")]),
             (Reject::IntervalTooBrief { min_expires_s: 60 }, 423, &[("Min-Expires", "60")]),
+            (Reject::FirstHopLacksOutbound, 439, &[]),
             (Reject::TemporarilyUnavailable, 480, &[]),
             (Reject::NoSuchDialog, 481, &[]),
             (Reject::LoopDetected, 482, &[]),

@@ -23,7 +23,7 @@ use lampyris_sip::{Message, Method, Name, ParseError, ResponseWriter, StatusCode
 /// Methods we take outside and inside our dialogs.
 const ALLOW: &str = "OPTIONS, REGISTER, SUBSCRIBE, PUBLISH";
 /// The one extension we support: what Require may name, and what OPTIONS tells of.
-const SUPPORTED: &str = "path";
+const SUPPORTED: [&str; 2] = ["path", crate::outbound::OPTION];
 
 /// An authenticated request in its transaction.
 pub(crate) struct Request<'m> {
@@ -112,7 +112,8 @@ impl Node {
             return Err(self.without_handler(method, message));
         }
         let required = message.values(Name::Require).chain(message.values(Name::ProxyRequire));
-        let unknown: Vec<_> = required.filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED)).collect();
+        let unknown: Vec<_> =
+            required.filter(|tag| !SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag))).collect();
         if !unknown.is_empty() {
             return Err(Reject::BadExtension { unsupported: option_tags(unknown) });
         }
@@ -203,7 +204,7 @@ impl Node {
             (Name::Accept, accept.join(", ")),
             (Name::AcceptEncoding, "identity".to_owned()),
             (Name::AcceptLanguage, "en".to_owned()),
-            (Name::Supported, SUPPORTED.to_owned()),
+            (Name::Supported, SUPPORTED.join(", ")),
         ];
         // Why: nobody proved who they are, so the answer may not be larger than the question (over UDP).
         loop {

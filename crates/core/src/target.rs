@@ -14,9 +14,7 @@ use crate::rng::Rng;
 use lampyris_sip::{Scheme, Uri};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-
-/// Port of SIP over UDP and TCP (RFC 3261 §19.1.2).
-const PORT: u16 = 5060;
+use std::sync::Arc;
 
 /// What a URI says about where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,33 +23,52 @@ pub(crate) struct Wanted {
     pub(crate) host: String,
     /// The explicit port.
     pub(crate) port: Option<u16>,
-    /// The `transport` parameter.
+    /// The `transport` parameter; TLS for `sips:`.
     pub(crate) transport: Option<Transport>,
+    /// Nothing but TLS will do (RFC 3261 §26.2.2).
+    pub(crate) is_sips: bool,
+    /// Whom a certificate must be for: the URI's host, whatever DNS makes of it (RFC 5922 §4).
+    pub(crate) name: Arc<str>,
 }
 
 impl Wanted {
-    /// What a URI names; `None` (we cannot reach it) for `sips:`, other schemes and transports we do not speak.
+    /// What a URI names; `None` (we cannot reach it) for other schemes, for transports we do not speak, and for what only
+    /// its own connection leads to: a browser's `transport=ws` and `.invalid` (RFC 7118 §5, RFC 2606 §2).
     pub(crate) fn of(uri: &Uri<'_>) -> Option<Self> {
-        if uri.scheme() != Scheme::Sip {
-            return None;
-        }
-        let transport = match uri.params().get("transport") {
+        let is_sips = match uri.scheme() {
+            Scheme::Sip => false,
+            Scheme::Sips => true,
+            _ => return None,
+        };
+        let named = match uri.params().get("transport") {
             Some(name) => Some(Transport::parse(name)?),
             None => None,
         };
+        let transport = match (is_sips, named) {
+            (_, Some(Transport::Ws | Transport::Wss)) | (true, Some(Transport::Udp)) => return None,
+            // RFC 3261 §26.2.2: with sips, `transport=tcp` is what is beneath TLS.
+            (true, Some(Transport::Tcp)) => Some(Transport::Tls),
+            (_, named) => named,
+        };
+        let name = uri.host_str().trim_start_matches('[').trim_end_matches([']', '.']);
         // RFC 3261 §19.1.1: maddr overrides the host.
         let host = uri.params().get("maddr").unwrap_or_else(|| uri.host_str()).to_owned();
-        Some(Self { host, port: uri.port(), transport })
+        if host.trim_end_matches('.').to_ascii_lowercase().ends_with(".invalid") {
+            return None;
+        }
+        Some(Self { host, port: uri.port(), transport, is_sips, name: name.to_ascii_lowercase().into() })
     }
 }
 
 /// An address and how to talk to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hop {
     /// The transport.
     pub(crate) transport: Transport,
     /// The address.
     pub(crate) address: SocketAddr,
+    /// Whom its certificate must be for.
+    pub(crate) name: Arc<str>,
 }
 
 /// The way to a target.
@@ -104,25 +121,31 @@ pub(crate) struct Lookup {
     items: VecDeque<Item>,
     asked: Option<Item>,
     supported: Vec<Transport>,
+    is_sips: bool,
+    name: Arc<str>,
     srv_found: bool,
     tries: u32,
     questions: u32,
 }
 
-/// Begins to locate `wanted`; `supported` are our transports, most preferred first.
+/// Begins to locate `wanted`; `supported` are the transports we can open, most preferred first.
 pub(crate) fn locate(wanted: &Wanted, supported: &[Transport]) -> Target {
+    let mut supported = supported.to_vec();
+    if wanted.is_sips {
+        supported.retain(|transport| transport.is_secure());
+    }
     let transport = match wanted.transport {
         Some(transport) if supported.contains(&transport) => Some(transport),
         Some(_) => return Target::Unreachable,
         None => None,
     };
-    let Some(default) = transport.or_else(|| default_transport(supported)) else {
+    let Some(default) = transport.or_else(|| default_transport(&supported)) else {
         return Target::Unreachable;
     };
     let host = wanted.host.trim_end_matches('.');
     if let Some(ip) = numeric(host) {
-        let address = SocketAddr::new(ip, wanted.port.unwrap_or(PORT));
-        let hop = Hop { transport: default, address };
+        let address = SocketAddr::new(ip, wanted.port.unwrap_or(default.port()));
+        let hop = Hop { transport: default, address, name: wanted.name.clone() };
         return if is_somebodys(address) { Target::Immediate(hop) } else { Target::Unreachable };
     }
     if host.is_empty() || wanted.port == Some(0) {
@@ -137,8 +160,17 @@ pub(crate) fn locate(wanted: &Wanted, supported: &[Transport]) -> Target {
         }
         (None, None) => VecDeque::from([Item::Naptr { domain }]),
     };
-    let supported = supported.to_vec();
-    Target::Lookup(Lookup { items, asked: None, supported, srv_found: false, tries: 0, questions: 0 })
+    let (is_sips, name) = (wanted.is_sips, wanted.name.clone());
+    Target::Lookup(Lookup {
+        items,
+        asked: None,
+        supported,
+        is_sips,
+        name,
+        srv_found: false,
+        tries: 0,
+        questions: 0,
+    })
 }
 
 impl Lookup {
@@ -149,12 +181,12 @@ impl Lookup {
                 Item::Hop(_) if self.tries >= limits::TARGET_TRIES_MAX => break,
                 Item::Hop(hop) => {
                     self.tries += 1;
-                    return Next::Try(*hop);
+                    return Next::Try(hop.clone());
                 }
                 Item::Fallback { .. } if self.srv_found => continue,
                 Item::Fallback { transport, domain } => {
                     let (transport, host) = (*transport, domain.clone());
-                    self.items.push_front(Item::Host { transport, host, port: PORT });
+                    self.items.push_front(Item::Host { transport, host, port: transport.port() });
                     continue;
                 }
                 Item::Naptr { domain } => DnsQuestion::Naptr(domain.clone()),
@@ -174,6 +206,10 @@ impl Lookup {
 
     /// Takes the answer to the question last asked; `rng` shares the load among SRV records (RFC 2782).
     pub(crate) fn on_answer(&mut self, answer: DnsAnswer, rng: &mut Rng) {
+        let name = self.name.clone();
+        let hop = |transport, ip, port| {
+            Item::Hop(Hop { transport, address: SocketAddr::new(ip, port), name: name.clone() })
+        };
         let found = match (self.asked.take(), answer) {
             (Some(Item::Naptr { domain }), answer) => {
                 let records = if let DnsAnswer::Naptr(records) = answer { records } else { Vec::new() };
@@ -187,17 +223,14 @@ impl Lookup {
                     // Why: a target of "." says that the service is decidedly not there (RFC 2782).
                     .filter(|(host, port)| !host.is_empty() && *port != 0)
                     .map(|(host, port)| match numeric(&host) {
-                        Some(ip) => Item::Hop(Hop { transport, address: SocketAddr::new(ip, port) }),
+                        Some(ip) => hop(transport, ip, port),
                         None => Item::Host { transport, host, port },
                     })
                     .collect()
             }
-            (Some(Item::Host { transport, port, .. }), DnsAnswer::Address(ips)) => ips
-                .into_iter()
-                .take(limits::DNS_RECORDS_MAX)
-                .map(|ip| Hop { transport, address: SocketAddr::new(ip, port) })
-                .map(Item::Hop)
-                .collect(),
+            (Some(Item::Host { transport, port, .. }), DnsAnswer::Address(ips)) => {
+                ips.into_iter().take(limits::DNS_RECORDS_MAX).map(|ip| hop(transport, ip, port)).collect()
+            }
             _ => Vec::new(),
         };
         let usable = found.into_iter().filter(|item| match item {
@@ -224,7 +257,8 @@ impl Lookup {
             .iter()
             .filter(|record| record.flags.eq_ignore_ascii_case("s"))
             .filter_map(|record| {
-                let transport = transport_of(&record.service).filter(|t| self.supported.contains(t))?;
+                let transport =
+                    transport_of(&record.service, self.is_sips).filter(|t| self.supported.contains(t))?;
                 let name = record.replacement.trim_end_matches('.').to_ascii_lowercase();
                 (!name.is_empty()).then_some(Item::Srv { transport, name })
             })
@@ -250,17 +284,21 @@ fn default_transport(supported: &[Transport]) -> Option<Transport> {
     supported.iter().copied().find(|t| *t == Transport::Udp).or_else(|| supported.first().copied())
 }
 
-/// NAPTR services of plain SIP.
-fn transport_of(service: &str) -> Option<Transport> {
-    [("SIP+D2U", Transport::Udp), ("SIP+D2T", Transport::Tcp)]
-        .into_iter()
+/// The transport of a NAPTR service (RFC 3263 §4.1): those of `SIPS` are for `sip:` URIs too, and for `sips:` alone.
+fn transport_of(service: &str, is_sips: bool) -> Option<Transport> {
+    let plain = [("SIP+D2U", Transport::Udp), ("SIP+D2T", Transport::Tcp)].into_iter().filter(|_| !is_sips);
+    plain
+        .chain([("SIPS+D2T", Transport::Tls)])
         .find(|(name, _)| name.eq_ignore_ascii_case(service))
         .map(|(_, transport)| transport)
 }
 
-/// The SRV name of a transport at a domain.
+/// The SRV name of a transport at a domain (RFC 3263 §4.1).
 fn service(transport: Transport, domain: &str) -> String {
-    format!("_sip._{}.{domain}", transport.param())
+    match transport {
+        Transport::Tls => format!("_sips._tcp.{domain}"),
+        other => format!("_sip._{}.{domain}", other.name()),
+    }
 }
 
 /// A host that is an address, IPv6 with or without brackets.
@@ -305,10 +343,15 @@ fn ordered(mut records: Vec<SrvRecord>, rng: &mut Rng) -> Vec<SrvRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Transport::{Tcp, Udp};
+    use Transport::{Tcp, Tls, Udp};
 
     fn wanted(host: &str, port: Option<u16>, transport: Option<Transport>) -> Wanted {
-        Wanted { host: host.to_owned(), port, transport }
+        let name = host.trim_start_matches('[').trim_end_matches(']').into();
+        Wanted { host: host.to_owned(), port, transport, is_sips: false, name }
+    }
+
+    fn sips(host: &str, port: Option<u16>, transport: Option<Transport>) -> Wanted {
+        Wanted { is_sips: true, ..wanted(host, port, transport) }
     }
 
     fn naptr(order: u16, preference: u16, service: &str, replacement: &str) -> NaptrRecord {
@@ -361,6 +404,43 @@ mod tests {
     }
 
     const BOTH: &[Transport] = &[Udp, Tcp];
+    const ALL: &[Transport] = &[Udp, Tcp, Tls];
+
+    #[test]
+    fn rfc3263_4_1_sips_is_looked_up_and_tried_over_tls_alone() {
+        let zone: Zone = vec![
+            (
+                "NAPTR example.com",
+                DnsAnswer::Naptr(vec![
+                    naptr(10, 50, "SIP+D2U", "_sip._udp.example.com"),
+                    naptr(20, 50, "SIP+D2T", "_sip._tcp.example.com"),
+                    naptr(50, 50, "SIPS+D2T", "_sips._tcp.example.com"),
+                ]),
+            ),
+            ("SRV _sips._tcp.example.com", DnsAnswer::Srv(vec![srv(1, 0, 5071, "a.example.com")])),
+            ("SRV _sip._udp.example.com", DnsAnswer::Srv(vec![srv(1, 0, 5060, "a.example.com")])),
+            ("A a.example.com", ips(&["192.0.2.1"])),
+            ("A example.com", ips(&["192.0.2.9"])),
+        ];
+        let want =
+            ["NAPTR example.com", "SRV _sips._tcp.example.com", "A a.example.com", "tls 192.0.2.1:5071"];
+        assert_eq!(walk(locate(&sips("example.com", None, None), ALL), &zone, 1), want);
+        // The same records serve sip: in their order, TLS among them.
+        let log = walk(locate(&wanted("example.com", None, None), ALL), &zone, 1);
+        let tried: Vec<_> = log.iter().filter(|line| line.contains(':')).collect();
+        assert_eq!(tried, ["udp 192.0.2.1:5060", "tls 192.0.2.1:5071"]);
+        // Without records: the domain, at the port of TLS.
+        let bare: Zone = vec![("A example.com", ips(&["192.0.2.9"]))];
+        let want = ["NAPTR example.com", "SRV _sips._tcp.example.com", "A example.com", "tls 192.0.2.9:5061"];
+        assert_eq!(walk(locate(&sips("example.com", None, None), ALL), &bare, 1), want);
+        // Whom the certificate must be for is what was asked for, not where DNS led.
+        let Target::Lookup(mut lookup) = locate(&sips("example.com", Some(5061), None), ALL) else {
+            panic!()
+        };
+        assert!(matches!(lookup.next(), Next::Ask(_)));
+        lookup.on_answer(ips(&["192.0.2.1"]), &mut Rng::new([1; 32]));
+        assert!(matches!(lookup.next(), Next::Try(hop) if &*hop.name == "example.com"));
+    }
 
     #[test]
     fn rfc3263_4_numeric_hosts_need_no_dns() {
@@ -380,6 +460,11 @@ mod tests {
             (wanted("[::ffff:224.0.1.75]", None, None), BOTH, "unreachable"),
             (wanted("192.0.2.1", Some(0), None), BOTH, "unreachable"),
             (wanted("", None, None), BOTH, "unreachable"),
+            (wanted("192.0.2.1", None, Some(Tls)), ALL, "tls 192.0.2.1:5061"),
+            (wanted("192.0.2.1", None, None), ALL, "udp 192.0.2.1:5060"),
+            (sips("192.0.2.1", None, None), ALL, "tls 192.0.2.1:5061"),
+            (sips("[2001:db8::1]", Some(5070), Some(Tls)), ALL, "tls [2001:db8::1]:5070"),
+            (sips("192.0.2.1", None, None), BOTH, "unreachable"),
         ];
         for (wanted, supported, want) in rows {
             assert_eq!(walk(locate(&wanted, supported), &vec![], 1), [want], "{wanted:?}");
@@ -392,9 +477,18 @@ mod tests {
             ("sip:a@example.com", Some(wanted("example.com", None, None))),
             ("sip:a@192.0.2.1:5070;transport=TCP", Some(wanted("192.0.2.1", Some(5070), Some(Tcp)))),
             ("sip:[2001:db8::1];transport=udp;lr", Some(wanted("[2001:db8::1]", None, Some(Udp)))),
-            ("sip:a@example.com;maddr=192.0.2.7", Some(wanted("192.0.2.7", None, None))),
-            ("sip:a@example.com;transport=tls", None),
-            ("sips:a@example.com", None),
+            (
+                "sip:a@example.com;maddr=192.0.2.7",
+                Some(Wanted { name: "example.com".into(), ..wanted("192.0.2.7", None, None) }),
+            ),
+            ("sip:a@example.com;transport=tls", Some(wanted("example.com", None, Some(Tls)))),
+            ("sips:a@example.com", Some(sips("example.com", None, None))),
+            ("sips:a@example.com;transport=tcp", Some(sips("example.com", None, Some(Tls)))),
+            ("sips:a@example.com;transport=udp", None),
+            ("sip:a@192.0.2.9;transport=ws", None),
+            ("sips:a@192.0.2.9;transport=ws", None),
+            ("sip:a@x7.Invalid", None),
+            ("sip:a@example.com;transport=sctp", None),
             ("tel:+15551234", None),
             ("mailto:a@example.com", None),
         ] {

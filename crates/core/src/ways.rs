@@ -134,9 +134,10 @@ impl Node {
         }
     }
 
-    /// Our transports, most preferred first.
+    /// The transports we can open, most preferred first.
     fn transports(&self) -> Vec<Transport> {
-        let mut supported: Vec<_> = self.listeners.iter().map(|listener| listener.transport).collect();
+        let own = self.listeners.iter().map(|listener| listener.transport);
+        let mut supported: Vec<_> = own.filter(|transport| !transport.is_opened_by_peers()).collect();
         supported.sort_unstable();
         supported.dedup();
         supported
@@ -204,7 +205,7 @@ impl Node {
         if hop.transport == Transport::Udp {
             return Some(Stage::Known(Flow::Udp { listener, remote: hop.address }));
         }
-        Some(match self.stream_to(hop.transport, listener, hop.address) {
+        Some(match self.stream_to(hop.transport, listener, hop.address, hop.name) {
             Opening::Open(flow) => Stage::Known(flow),
             Opening::Connecting(id) => Stage::Connecting(id),
         })

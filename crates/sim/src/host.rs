@@ -183,7 +183,7 @@ impl Host {
                     self.streams.remove(&id);
                     self.effects.push_back(Effect::Close(id));
                 }
-                Output::Connect { id, transport, listener, remote } => {
+                Output::Connect { id, transport, listener, remote, .. } => {
                     self.streams.insert(id);
                     self.effects.push_back(Effect::Connect { id, transport, listener, remote });
                 }

@@ -96,7 +96,8 @@ impl Node {
             binding.contact == party.target || Some(&binding.call_id) == party.registered_by.as_ref()
         };
         let registered = || bindings.iter().find(same).map(|binding| binding.flow);
-        party.flow.filter(is_open).or_else(|| registered().filter(is_open))
+        let fits = |flow: &Flow| is_open(flow) && self.is_secure_for(&party.target, *flow);
+        party.flow.filter(fits).or_else(|| registered().filter(fits))
     }
 
     /// An answer to a probe: any but 408 and 481 is a sign of life.

@@ -4,7 +4,7 @@
 //! another transport need a way first ([`crate::ways`]).
 
 use super::subscription::Text;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::node::Node;
 use crate::settings::Nat;
 use crate::time::Now;
@@ -67,6 +67,9 @@ impl Node {
 
     /// The flow that needs no lookup, if there is one.
     pub(super) fn direct_flow(&self, flow: Flow, target: &str, nat: Nat) -> Option<Flow> {
+        if !self.is_secure_for(target, flow) {
+            return None;
+        }
         let Flow::Udp { listener, remote } = flow else {
             let Flow::Stream { id, .. } = flow else { return None };
             return self.connections.is_open(id).then_some(flow);
@@ -78,7 +81,7 @@ impl Node {
         let udp = uri.params().get("transport").is_none_or(|t| t.eq_ignore_ascii_case("udp"));
         match uri.host().ip() {
             Some(ip) if nat == Nat::Contact || ip == remote.ip().to_canonical() => {
-                let port = uri.port().unwrap_or(5060);
+                let port = Transport::port_of(&uri);
                 let same_family = ip.is_ipv6() == remote.is_ipv6();
                 let address = SocketAddr::new(ip, port);
                 let may = udp && same_family && self.may_reach(address, Reach::Of(remote.ip()));

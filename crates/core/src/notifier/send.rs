@@ -5,7 +5,7 @@ use crate::body::dialog_info::shown::Reveal;
 use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
 use crate::devices::Provider;
 use crate::fingerprint::fnv1a;
-use crate::flow::{Flow, Listener, Transport};
+use crate::flow::{Flow, Listener, Transport, is_sips};
 use crate::journal::Record;
 use crate::limits;
 use crate::node::{Node, Requester};
@@ -180,7 +180,8 @@ impl Node {
 
     fn own_end(&self, slot: u32, flow: Flow) -> Option<OwnEnd> {
         let Listener { transport, advertised, .. } = *self.listener_of(flow)?;
-        let contact = self.our_contact(flow, self.subscriptions.get(slot)?.text(Text::Asked));
+        let subscription = self.subscriptions.get(slot)?;
+        let contact = self.our_contact(flow, subscription.text(Text::Asked), subscription.text(Text::Target));
         Some(OwnEnd { transport, advertised, contact })
     }
 
@@ -340,20 +341,20 @@ impl Node {
         self.shared_body(resource, package, 0, Style::default(), Class::default()).map(|(_, hash)| hash)
     }
 
-    /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow.
-    pub(crate) fn our_contact(&self, flow: Flow, asked: &str) -> String {
+    /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow; `sips:` where what was
+    /// asked for or the other side is (RFC 3261 §12.1.1).
+    pub(crate) fn our_contact(&self, flow: Flow, asked: &str, other: &str) -> String {
         let Some(listener) = self.listener_of(flow) else { return String::from("<sip:invalid>") };
+        let is_sips = is_sips(asked) || is_sips(other);
         let asked = Uri::parse(asked).ok();
         let user = asked.and_then(|uri| uri.user()).unwrap_or("");
-        let at = if user.is_empty() { "" } else { "@" };
-        let transport = if flow.is_reliable() { ";transport=tcp" } else { "" };
         // Why: a listener on all addresses does not know which of them this peer can reach, but the peer does.
         let reached = asked
             .and_then(|uri| uri.host().ip())
             .filter(|ip| listener.local.ip().is_unspecified() && listener.names.contains(&ip.to_string()));
         let address =
             reached.map_or(listener.advertised, |ip| SocketAddr::new(ip, listener.advertised.port()));
-        format!("<sip:{user}{at}{address}{transport}>")
+        format!("<{}>", listener.uri(user, address, is_sips))
     }
 }
 

@@ -318,7 +318,8 @@ impl Node {
         let Some(subscription) = self.subscriptions.get(slot) else { return };
         let status = StatusCode(self.facts.settings.subscribe_response);
         let tag = subscription.text(Text::LocalTag);
-        let contact = self.our_contact(request.flow, subscription.text(Text::Asked));
+        let contact =
+            self.our_contact(request.flow, subscription.text(Text::Asked), subscription.text(Text::Target));
         let mut writer = self.response(request.message, request.flow, status, Some(tag));
         for route in request.message.headers(Name::RecordRoute) {
             writer.header(Name::RecordRoute, route);

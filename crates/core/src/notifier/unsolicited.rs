@@ -190,7 +190,7 @@ impl Node {
         let (tag, call_id) = (self.rng.next_u64(), self.rng.next_u128());
         let listener = self.listener_of(flow)?;
         let via = format!("SIP/2.0/{} {}", listener.transport.via(), listener.advertised);
-        let contact = self.our_contact(flow, aor);
+        let contact = self.our_contact(flow, aor, &binding.contact);
         let agent = &self.facts.settings.server_name;
         let path = binding.path.join(", ");
         let (request_uri, routes) = routed(&binding.contact, &path);

@@ -66,14 +66,17 @@ impl Node {
 
     /// The other side of a dialog as a target: where the call knows it to be, with the Request-URI its peer wrote.
     fn other_side(&self, hop: &Hop, message: &Message, way: &Preloaded, source: Flow) -> Target {
-        let flow = hop.flow.filter(|flow| self.is_usable(*flow)).or_else(|| {
-            // Why: a phone whose connection was lost is back on another, with the same Contact.
-            let peer = hop.peer.as_ref().and_then(|name| self.facts.settings.peers.get(name))?;
-            let bindings = self.facts.registrar.bindings(&self.facts.aor(peer));
-            let same = bindings.iter().find(|b| b.contact == hop.target || b.contact == way.uri);
-            let binding = same.or(bindings.first().filter(|_| bindings.len() == 1))?;
-            self.contact_flow(&binding.contact, binding.flow, peer.nat)
-        });
+        let flow = hop
+            .flow
+            .filter(|flow| self.is_usable(*flow) && self.is_secure_for(&way.uri, *flow))
+            .or_else(|| {
+                // Why: a phone whose connection was lost is back on another, with the same Contact.
+                let peer = hop.peer.as_ref().and_then(|name| self.facts.settings.peers.get(name))?;
+                let bindings = self.facts.registrar.bindings(&self.facts.aor(peer));
+                let same = bindings.iter().find(|b| b.contact == hop.target || b.contact == way.uri);
+                let binding = same.or(bindings.first().filter(|_| bindings.len() == 1))?;
+                self.contact_flow(&binding.contact, binding.flow, peer.nat)
+            });
         let reach = hop.flow.map_or(source, |flow| flow).remote().ip();
         let uri = if message.request_uri() == Some(way.uri.as_str()) && !self.names_us(&way.uri) {
             way.uri.clone()

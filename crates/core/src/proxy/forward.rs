@@ -4,7 +4,7 @@ use super::context::{BranchId, State, Target};
 use super::routes::Preloaded;
 use crate::authn::Identity;
 use crate::calls::Party;
-use crate::flow::Flow;
+use crate::flow::{Flow, is_sips};
 use crate::limits;
 use crate::node::{Node, Requester, Timer};
 use crate::time::Now;
@@ -99,11 +99,18 @@ impl Node {
         let Some(branch) = self.proxy.get(id) else { return };
         let Some(context) = self.proxy.context(branch.context) else { return };
         let Some(listener) = self.listener_of(flow) else { return self.on_branch_failed(now, id, 503) };
+        if !self.is_secure_for(&branch.target.uri, flow) {
+            return self.on_branch_failed(now, id, 503);
+        }
         let sent_by = format!("SIP/2.0/{} {}", listener.transport.via(), listener.advertised);
         let way = Preloaded { uri: context.uri.clone(), routes: context.routes.clone() };
         let loop_tag = self.loop_tag(&context.request, &way);
         let begins_dialog = context.is_invite && context.hop.is_none();
-        let record_routes = if begins_dialog { self.record_routes(context.flow, flow) } else { Vec::new() };
+        let record_routes = if begins_dialog {
+            self.record_routes(context.flow, flow, is_sips(&branch.target.uri))
+        } else {
+            Vec::new()
+        };
         let routes: Vec<String> = branch.target.routes.iter().chain(&context.routes).cloned().collect();
         let breadth = (context.breadth / context.width).max(1).to_string();
         let mut added: Vec<(&str, &str)> =

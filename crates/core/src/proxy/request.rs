@@ -6,7 +6,7 @@ use super::pickup::Pickup;
 use super::routes::Preloaded;
 use super::targets::Asker;
 use crate::authn::{Asks, Authenticator, Identity};
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::limits;
 use crate::node::Node;
 use crate::reject::{Reject, option_tags};
@@ -157,7 +157,9 @@ impl Node {
     /// Whether a request has been here before on the way to the same place (RFC 5393 §4.2).
     fn has_looped(&self, message: &Message, way: &Preloaded) -> bool {
         let is_ours = |via: &Via<'_>| {
-            let port = via.port().unwrap_or(5060);
+            let port = via
+                .port()
+                .unwrap_or_else(|| Transport::parse(via.transport()).unwrap_or(Transport::Udp).port());
             self.listeners.iter().any(|listener| {
                 via.sent_by().ip() == Some(listener.advertised.ip()) && listener.advertised.port() == port
             })

@@ -1,6 +1,6 @@
 //! Route and Record-Route: which entries are ours, and ours to add (RFC 3261 §16.4, §16.6 step 4, RFC 5658).
 
-use crate::flow::{Flow, Listener};
+use crate::flow::{Flow, Listener, Transport};
 use crate::node::Node;
 use lampyris_sip::{Message, Name, NameAddr, Uri};
 
@@ -42,7 +42,7 @@ impl Node {
 
     /// Whether a URI's host and port are a listener's.
     pub(super) fn is_us(&self, uri: &Uri<'_>) -> bool {
-        let port = uri.port().unwrap_or(5060);
+        let port = Transport::port_of(uri);
         let host = uri.host();
         self.listeners.iter().any(|listener| {
             let own = [listener.local, listener.advertised];
@@ -53,21 +53,18 @@ impl Node {
     }
 
     /// What we put into Record-Route: one entry, or two where the sides differ (RFC 5658 §4), the far one on top.
-    pub(super) fn record_routes(&self, from: Flow, to: Flow) -> Vec<String> {
+    /// For a `sips:` request they are `sips:` (RFC 3261 §16.6 step 4).
+    pub(super) fn record_routes(&self, from: Flow, to: Flow, is_sips: bool) -> Vec<String> {
         let (Some(near), Some(far)) = (self.listener_of(from), self.listener_of(to)) else {
             return Vec::new();
         };
         if near.id == far.id {
-            return vec![record_route(far)];
+            return vec![record_route(far, is_sips)];
         }
-        vec![record_route(far), record_route(near)]
+        vec![record_route(far, is_sips), record_route(near, is_sips)]
     }
 }
 
-fn record_route(listener: &Listener) -> String {
-    let transport = listener.transport.param();
-    match listener.transport {
-        crate::flow::Transport::Udp => format!("<sip:{};lr>", listener.advertised),
-        crate::flow::Transport::Tcp => format!("<sip:{};transport={transport};lr>", listener.advertised),
-    }
+fn record_route(listener: &Listener, is_sips: bool) -> String {
+    format!("<{};lr>", listener.uri("", listener.advertised, is_sips))
 }

@@ -6,7 +6,7 @@
 use super::context::Target;
 use super::forwarding::Forwards;
 use crate::authn::Identity;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport, is_sips};
 use crate::journal::BindingRecord;
 use crate::limits;
 use crate::names::Address;
@@ -86,10 +86,12 @@ impl Node {
             && self.facts.peer_of(&asked).is_none()
         {
             let bindings = self.facts.registrar.bindings(&format!("sip:{user}@{domain}"));
-            targets.extend(bindings.iter().filter_map(|binding| self.contact(None, binding)));
+            targets.extend(self.contacts(None, bindings));
         }
         // Why: a phone that calls a group it is in is not to ring itself.
         targets.retain(|target| target.flow != Some(asker.flow));
+        // RFC 5630 §5.3: what was asked for by sips: is never made sip: on the way.
+        targets.retain(|target| !is_sips(uri) || is_sips(&target.uri));
         targets.truncate(limits::TARGETS_MAX);
         if !targets.is_empty() {
             return Ok(Found { targets, asked: asked.to_string(), forwards });
@@ -151,9 +153,28 @@ impl Node {
             Host::Named(name, Some(port)) => vec![fixed(format!("{name}:{port}"))],
             Host::Dynamic => {
                 let bindings = self.facts.registrar.bindings(&self.facts.aor(peer));
-                bindings.iter().filter_map(|binding| self.contact(Some(peer), binding)).collect()
+                self.contacts(Some(peer), bindings)
             }
         }
+    }
+
+    /// Bindings as targets. Of one phone's several flows only the newest that is there counts, or it would ring more than
+    /// once (RFC 5626 §7).
+    fn contacts(&self, peer: Option<&Peer>, bindings: &[BindingRecord]) -> Vec<Target> {
+        let mut targets = Vec::new();
+        let mut phones = Vec::new();
+        for binding in bindings.iter().rev() {
+            let phone = binding.reg_id.and(binding.instance.as_deref());
+            if phone.is_some_and(|phone| phones.contains(&phone)) {
+                continue;
+            }
+            if let Some(target) = self.contact(peer, binding) {
+                phones.extend(phone);
+                targets.push(target);
+            }
+        }
+        targets.reverse();
+        targets
     }
 
     /// A binding as a target; `None` where its stream is gone.
@@ -176,6 +197,9 @@ impl Node {
 
     /// Where a Contact is reached: its open stream; over UDP its own address, or behind a NAT the source.
     pub(super) fn contact_flow(&self, contact: &str, flow: Flow, nat: Nat) -> Option<Flow> {
+        if !self.is_secure_for(contact, flow) {
+            return None;
+        }
         let Flow::Udp { listener, remote } = flow else {
             let Flow::Stream { id, .. } = flow else { return None };
             return self.connections.is_open(id).then_some(flow);
@@ -183,7 +207,7 @@ impl Node {
         let address = Uri::parse(contact).ok().and_then(|uri| {
             let ip = uri.host().ip()?.to_canonical();
             let same = nat == Nat::Contact || (nat == Nat::Auto && ip == remote.ip().to_canonical());
-            same.then(|| SocketAddr::new(ip, uri.port().unwrap_or(5060)))
+            same.then(|| SocketAddr::new(ip, Transport::port_of(&uri)))
         });
         let remote = address.filter(|address| address.is_ipv6() == remote.is_ipv6()).unwrap_or(remote);
         Some(Flow::Udp { listener, remote })
@@ -195,11 +219,11 @@ impl Node {
         let peer = self.facts.settings.peers.values().find(|peer| match &peer.host {
             Host::Dynamic => false,
             Host::Fixed { address, .. } => {
-                parsed.host().ip() == Some(address.ip()) && parsed.port().unwrap_or(5060) == address.port()
+                parsed.host().ip() == Some(address.ip()) && Transport::port_of(&parsed) == address.port()
             }
             Host::Named(name, port) => {
                 name.eq_ignore_ascii_case(parsed.host_str())
-                    && port.unwrap_or(5060) == parsed.port().unwrap_or(5060)
+                    && port.unwrap_or(5060) == Transport::port_of(&parsed)
             }
         });
         let peer = peer.filter(|peer| asker.peer != Some(peer.name.as_str())).ok_or(Reject::NotFound)?;

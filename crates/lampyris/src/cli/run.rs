@@ -77,14 +77,15 @@ fn data_of(context: &Context<'_>, loaded: &Loaded) -> PathBuf {
 /// Reads the same files again. What only a restart can change is said.
 fn reload_of(args: ConfigArgs, at_start: config::ShellSettings) -> Reload {
     Arc::new(move || {
-        let loaded = args.read().map_err(|found| check::errors(&found))?;
+        let mut loaded = args.read().map_err(|found| check::errors(&found))?;
         let mut warnings = check::warnings(&loaded);
+        let door = std::mem::replace(&mut loaded.shell.door, at_start.door.clone());
         if loaded.shell != at_start {
             warnings
                 .text
                 .push_str("sockets, store and log are read at the start only; restart to change them\n");
         }
-        Ok(Reloaded { settings: Arc::new(loaded.settings), warnings })
+        Ok(Reloaded { settings: Arc::new(loaded.settings), door, warnings })
     })
 }
 

@@ -21,7 +21,7 @@ pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::document;
 pub use raw::Ignored;
-pub use shell::{Advertised, Durability, Listen, LogFormat, ShellSettings};
+pub use shell::{Advertised, Door, Durability, Listen, LogFormat, ShellSettings};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ pub(crate) enum Table {
     Server,
     /// `[limits]`.
     Limits,
+    /// `[tls]`.
+    Tls,
     /// `[calls]`.
     Calls,
     /// `[domains."example.com"]`.
@@ -32,9 +34,10 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Top,
         Self::Server,
+        Self::Tls,
         Self::Limits,
         Self::Calls,
         Self::Domain,
@@ -52,6 +55,7 @@ impl Table {
             Self::Top => "",
             Self::Server => "[server]",
             Self::Limits => "[limits]",
+            Self::Tls => "[tls]",
             Self::Calls => "[calls]",
             Self::Domain => "[domains.\"NAME\"]",
             Self::Peer => "[peers.NAME]",
@@ -71,6 +75,11 @@ impl Table {
             Self::Limits => {
                 "How long things live. A request that asks for less than a minimum gets 423 with \
                 Min-Expires; one that asks for more than a maximum gets the maximum."
+            }
+            Self::Tls => {
+                "Certificates, in PEM, for `tls:` and `wss:`. They are read again by `lampyris reload` and SIGHUP, and \
+                hold for the connections made from then on; where one of them is wrong, nothing changes. A client's \
+                certificate lets it connect; who it is, it still says by digest."
             }
             Self::Calls => {
                 "How calls that pass through the server become lamps, and how it finds out that one is over."
@@ -214,8 +223,11 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Who may watch presence and dialogs: whoever is authenticated in the same domain, whoever is authenticated at all, or nobody but the watched.",
         "Colleagues see each other; two companies on one server do not."),
     option!(Server."listen", Kind::Texts, "", "[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]", "[\"udp:127.0.0.1:5070\"]",
-        "Sockets, each `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`; port 0 lets the system choose.",
+        "Sockets, each `TRANSPORT:ADDRESS:PORT` with a transport of `udp`, `tcp`, `tls`, `ws` or `wss`; port 0 lets the system choose.",
         "One per network card or address family."),
+    option!(Server."ws_origins", Kind::Texts, "", "[]", "[\"https://phone.example.com\"]",
+        "Origins whose pages may open WebSockets; without any, pages of the host that is connected to. `*` lets all in. What sends no Origin is no browser and is let in.",
+        "The page with the softphone comes from another server. Read again by a reload."),
     option!(Server."advertised", Kind::Text, "", "the bound address", "\"203.0.113.7\"",
         "Address, maybe with a port, that stands in Via and Contact.",
         "The server is behind a NAT with a forwarded port."),
@@ -243,6 +255,19 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Server."log_format", Kind::Choice(&["text", "json"]), "", "\"text\"", "\"json\"",
         "How log lines look.",
         "`json` for a log collector."),
+    option!(Tls."certificate", Kind::Text, "", "none", "\"fullchain.pem\"",
+        "File with the server's certificate and those between it and its authority, relative to this file.",
+        "Phones connect by TLS only where they can verify it."),
+    option!(Tls."key", Kind::Text, "", "none", "\"privkey.pem\"",
+        "File with the certificate's private key.", "It belongs to the certificate."),
+    option!(Tls."client_auth", Kind::Choice(&["none", "request", "require"]), "", "\"none\"", "\"require\"",
+        "Whether those who connect show a certificate: they are not asked, they may, or they must; a bad one never gets in.",
+        "Phones with certificates of your own keep strangers from even trying passwords."),
+    option!(Tls."client_ca", Kind::Text, "", "none", "\"phones-ca.pem\"",
+        "File with the authorities that such certificates come from.", "Needed by `client_auth`."),
+    option!(Tls."roots", Kind::Text, "", "the system's", "\"office-ca.pem\"",
+        "File with the authorities of the servers and phones that are connected to.",
+        "Your own authority instead of the public ones. Who is connected to must always prove its name."),
     option!(Limits."subscription_min_s", Kind::Integer(1, YEAR_S), "seconds", "60", "120",
         "Shortest subscription.", "Phones that refresh every few seconds cost more than they show."),
     option!(Limits."subscription_default_s", Kind::Integer(1, YEAR_S), "seconds", "3600", "1800",

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::shell::{Advertised, Durability, Listen, LogFormat};
+use super::shell::{Advertised, ClientAuth, Durability, Listen, LogFormat};
 
 /// A field that may have been typed.
 pub(crate) type Field<T> = Option<Typed<T>>;
@@ -27,6 +27,7 @@ pub(crate) struct Raw {
     /// Users come from sip.conf, so the realm offers MD5 alone unless told otherwise.
     pub(crate) from_sip_conf: bool,
     pub(crate) server: Server,
+    pub(crate) tls: RawTls,
     pub(crate) bounds: RawBounds,
     pub(crate) calls: RawCalls,
     pub(crate) domains: Vec<Domain>,
@@ -97,6 +98,7 @@ overlaid!(
     /// What is about the server as a whole.
     Server {
         listen: Vec<Typed<Listen>>,
+        ws_origins: Vec<String>,
         advertised: Advertised,
         local_networks: Vec<IpNet>,
         data: PathBuf,
@@ -118,6 +120,17 @@ overlaid!(
         flow_grace_s: u64,
         stop: StopPolicy,
         watch: WatchScope,
+    }
+);
+
+overlaid!(
+    /// What is about TLS.
+    RawTls {
+        certificate: PathBuf,
+        key: PathBuf,
+        client_auth: ClientAuth,
+        client_ca: PathBuf,
+        roots: PathBuf,
     }
 );
 

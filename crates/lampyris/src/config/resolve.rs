@@ -5,10 +5,14 @@
 
 use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
-use super::shell::ShellSettings;
+use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
 use super::{lint, peers, profiles};
+use crate::transport::streams::Door;
+use crate::transport::tls::{KeyFault, KeyFiles, Keys};
 use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an unanswered NOTIFY waits for its second try, where a profile says `retry` and no more (RFC 3261's 64*T1).
@@ -17,7 +21,8 @@ const RETRY_AFTER_S: u64 = 32;
 /// Completes what was typed.
 pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSettings) {
     let mut settings = Settings::empty();
-    let shell = shell(report, &raw.server);
+    let mut shell = shell(report, &raw.server);
+    shell.door = door(report, &raw);
     // chan_sip's default: `notifyhold` has to be asked for.
     settings.notify_hold = !raw.from_sip_conf;
     server(&mut settings, &raw.server);
@@ -67,6 +72,52 @@ fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
     set(&mut shell.log, &typed.log);
     set(&mut shell.log_format, &typed.log_format);
     shell
+}
+
+/// Whose pages may come in, and certificates, read from the files named; none where nothing is configured, or something is wrong with it.
+fn door(report: &mut Report, raw: &Raw) -> Door {
+    let typed = &raw.tls;
+    let path = |typed: &Field<PathBuf>| typed.as_ref().map(|path| path.value.clone());
+    let files = KeyFiles {
+        certificate: path(&typed.certificate),
+        key: path(&typed.key),
+        client_ca: path(&typed.client_ca),
+        client_auth: typed.client_auth.as_ref().map_or(ClientAuth::None, |typed| typed.value),
+        roots: path(&typed.roots),
+    };
+    let listed = raw.server.ws_origins.as_ref();
+    let ws_origins = listed.map_or_else(Arc::default, |listed| listed.value.clone().into());
+    if files == KeyFiles::default() {
+        let secure = raw.server.listen.iter().flat_map(|list| &list.value);
+        for listen in secure.filter(|listen| listen.value.transport.is_secure()) {
+            let cause = format!("`{}` needs a certificate", listen.value);
+            report.error(listen.span, cause, "add `[tls]` with `certificate` and `key`");
+        }
+        return Door { files, ws_origins, keys: None };
+    }
+    if files.client_auth == ClientAuth::None
+        && let Some(unused) = &typed.client_ca
+    {
+        let fix = "set `client_auth` to \"request\" or \"require\"";
+        report.warning(unused.span, "nobody is asked for a certificate of these authorities", fix);
+    }
+    let at = |path: &Field<PathBuf>| path.as_ref().map(|path| path.span);
+    let paths = [&typed.certificate, &typed.key, &typed.client_ca, &typed.roots].into_iter().filter_map(at);
+    let first = paths.chain(typed.client_auth.as_ref().map(|auth| auth.span)).min().unwrap_or_default();
+    const AUTHORITIES: &str = "name a file with certificates of authorities, in PEM";
+    let (span, cause, fix) = match Keys::load(&files) {
+        Ok(keys) => return Door { files, ws_origins, keys: Some(keys) },
+        Err(KeyFault::Certificate(cause)) => {
+            (at(&typed.certificate), cause, "name a file with a certificate in PEM")
+        }
+        Err(KeyFault::Key(cause)) => {
+            (at(&typed.key), cause, "name the key that the certificate was made for")
+        }
+        Err(KeyFault::ClientCa(cause)) => (at(&typed.client_ca), cause, AUTHORITIES),
+        Err(KeyFault::Roots(cause)) => (at(&typed.roots), cause, AUTHORITIES),
+    };
+    report.error(span.unwrap_or(first), cause, fix);
+    Door { files, ws_origins, keys: None }
 }
 
 fn server(settings: &mut Settings, typed: &raw::Server) {

@@ -2,6 +2,8 @@
 //!
 //! In: parsed text. Out: plain values; [`Listen`] and [`Advertised`] say how they are written.
 
+pub use crate::transport::streams::Door;
+pub(crate) use crate::transport::tls::ClientAuth;
 use ipnet::IpNet;
 use lampyris_core::flow::Transport;
 use std::fmt;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 pub struct ShellSettings {
     /// Sockets to open, in order; their index is the core's `ListenerId`.
     pub listen: Vec<Listen>,
+    /// Certificates and whom they let in; read again by a reload.
+    pub door: Door,
     /// What stands in Via and Contact instead of the bound address.
     pub advertised: Option<Advertised>,
     /// Peers in these networks see the bound address even where `advertised` is set (`localnet=`).
@@ -35,6 +39,7 @@ impl ShellSettings {
             listen: [Transport::Udp, Transport::Tcp]
                 .map(|transport| Listen { transport, address: any })
                 .into(),
+            door: Door::default(),
             advertised: None,
             local_networks: Vec::new(),
             data: None,
@@ -55,15 +60,15 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Reads `udp:127.0.0.1:5060`, `tcp:[::1]:5060`; without a port it is 5060.
+    /// Reads `udp:127.0.0.1:5060`, `tls:[::1]:5061`; without a port it is the transport's own.
     ///
     /// # Errors
     /// What is wrong with it, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, address) = text.split_once(':').ok_or("it is not TRANSPORT:ADDRESS:PORT")?;
         let transport = Transport::parse(name).ok_or_else(|| format!("there is no transport `{name}`"))?;
-        let address =
-            socket_address(address, 5060).ok_or_else(|| format!("`{address}` is no IP address and port"))?;
+        let address = socket_address(address, transport.port())
+            .ok_or_else(|| format!("`{address}` is no IP address and port"))?;
         Ok(Self { transport, address })
     }
 }
@@ -145,7 +150,8 @@ mod tests {
             ("udp:0.0.0.0", Ok("udp:0.0.0.0:5060")),
             ("udp:::", Ok("udp:[::]:5060")),
             ("udp:[::]", Ok("udp:[::]:5060")),
-            ("tls:127.0.0.1:5061", Err("there is no transport `tls`")),
+            ("tls:[::1]", Ok("tls:[::1]:5061")),
+            ("sctp:127.0.0.1:5061", Err("there is no transport `sctp`")),
             ("127.0.0.1:5060", Err("there is no transport `127.0.0.1`")),
             ("udp", Err("it is not TRANSPORT:ADDRESS:PORT")),
             ("udp:localhost:5060", Err("`localhost:5060` is no IP address and port")),

@@ -3,7 +3,7 @@
 use crate::admin::protocol::Counters;
 use crate::engine::tap::Tap;
 use crate::store::Decision;
-use crate::transport::tcp::StreamWriter;
+use crate::transport::streams::StreamWriter;
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{ListenerId, StreamId, Transport};

@@ -17,7 +17,7 @@ use crate::resolver::Resolver;
 use crate::store::Journal;
 use crate::systemd::{self, Notice};
 use crate::transport::mmsg::Buffers;
-use crate::transport::tcp::Streams;
+use crate::transport::streams::Streams;
 use crate::transport::udp;
 use bytes::Bytes;
 use clock::Clock;
@@ -182,7 +182,7 @@ impl<C: Core> Engine<C> {
         match happening {
             Happening::Opened { id, transport, listener, remote, writer } => {
                 if let Some(writer) = writer {
-                    self.wire.add_stream(id, remote, writer);
+                    self.wire.add_stream(id, transport, remote, writer);
                 }
                 self.input(Input::FlowOpened { id, transport, listener, remote });
             }
@@ -310,9 +310,9 @@ impl<C: Core> Engine<C> {
                         }
                     }
                 }
-                Output::Connect { id, transport: _, listener, remote } => {
-                    let writer = self.streams.connect(id, listener, remote);
-                    self.wire.add_stream(id, remote, writer);
+                Output::Connect { id, transport, listener, remote, name } => {
+                    let writer = self.streams.connect(id, transport, listener, remote, &name);
+                    self.wire.add_stream(id, transport, remote, writer);
                 }
                 Output::Resolve { query, question } => self.resolver.ask(query, question),
                 Output::Persist(ticket, record) => {

@@ -4,7 +4,7 @@
 //! messages, which are counted and reported with the next that fits. Without a tap the cost is one look at an empty list.
 
 use crate::admin::protocol::{Direction, SipDebug, SipMessage};
-use lampyris_core::flow::{Flow, Transport};
+use lampyris_core::flow::Transport;
 use lampyris_core::output::Event;
 use std::net::{IpAddr, SocketAddr};
 use tokio::sync::mpsc;
@@ -130,13 +130,14 @@ impl Taps {
     }
 
     /// Shows a message to those who want it.
-    pub(crate) fn message(&mut self, direction: Direction, flow: Flow, at_ms: u64, bytes: &[u8]) {
+    pub(crate) fn message(
+        &mut self,
+        direction: Direction,
+        (transport, remote): (Transport, SocketAddr),
+        at_ms: u64,
+        bytes: &[u8],
+    ) {
         let text = String::from_utf8_lossy(bytes);
-        let remote = flow.remote();
-        let transport = match flow {
-            Flow::Udp { .. } => Transport::Udp,
-            Flow::Stream { .. } => Transport::Tcp,
-        };
         self.show(|tap| {
             tap.filter.shows(remote, &text).then(|| {
                 let text = text.clone().into_owned();
@@ -192,7 +193,6 @@ fn names(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lampyris_core::flow::ListenerId;
 
     const NOTIFY: &str =
         "NOTIFY sip:alice@10.0.0.7 SIP/2.0\r\nFrom: <sip:6001@h>\r\nCSeq: 2 NOTIFY\r\n\r\n<sip:carol@x>";
@@ -243,19 +243,19 @@ mod tests {
         let (tap, mut reader) = Tap::new(Filter::Messages { peer: None, method: None });
         let mut taps = Taps::default();
         taps.add(tap);
-        let flow = Flow::Udp { listener: ListenerId(0), remote: ([127, 0, 0, 1], 9).into() };
+        let peer = (Transport::Udp, ([127, 0, 0, 1], 9).into());
         for _ in 0..QUEUE_MAX + 3 {
-            taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+            taps.message(Direction::Sent, peer, 0, NOTIFY.as_bytes());
         }
         assert_eq!(taps.dropped(), 3);
         while reader.try_recv().is_ok() {}
-        taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+        taps.message(Direction::Sent, peer, 0, NOTIFY.as_bytes());
         match reader.try_recv() {
             Ok(Seen::Message(message)) => assert_eq!(message.dropped, 3),
             other => panic!("{other:?}"),
         }
         drop(reader);
-        taps.message(Direction::Sent, flow, 0, NOTIFY.as_bytes());
+        taps.message(Direction::Sent, peer, 0, NOTIFY.as_bytes());
         assert!(taps.taps.is_empty(), "a reader that is gone is forgotten");
     }
 }

@@ -5,10 +5,10 @@
 use crate::admin::protocol::{Counters, Direction};
 use crate::engine::clock;
 use crate::engine::tap::{self, Taps};
-use crate::transport::tcp::{StreamWriter, WriteFault};
+use crate::transport::streams::{StreamWriter, WriteFault};
 use crate::transport::udp::UdpListener;
 use bytes::Bytes;
-use lampyris_core::flow::{Flow, StreamId};
+use lampyris_core::flow::{Flow, StreamId, Transport};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -28,6 +28,7 @@ pub(crate) struct Wire {
 }
 
 struct Stream {
+    transport: Transport,
     remote: SocketAddr,
     /// None once it is to be closed.
     writer: Option<StreamWriter>,
@@ -87,7 +88,13 @@ impl Wire {
     /// Shows a message to those who watch.
     pub(crate) fn tap(&mut self, direction: Direction, flow: Flow, bytes: &[u8]) {
         if !self.taps.is_empty() {
-            self.taps.message(direction, flow, clock::wall().as_millis(), bytes);
+            let transport = match flow {
+                Flow::Udp { .. } => Transport::Udp,
+                Flow::Stream { id, .. } => {
+                    self.streams.get(&id).map_or(Transport::Tcp, |stream| stream.transport)
+                }
+            };
+            self.taps.message(direction, (transport, flow.remote()), clock::wall().as_millis(), bytes);
         }
     }
 
@@ -111,9 +118,15 @@ impl Wire {
     }
 
     /// A stream that can be written to, or will be.
-    pub(crate) fn add_stream(&mut self, id: StreamId, remote: SocketAddr, writer: StreamWriter) {
+    pub(crate) fn add_stream(
+        &mut self,
+        id: StreamId,
+        transport: Transport,
+        remote: SocketAddr,
+        writer: StreamWriter,
+    ) {
         self.streams_opened += 1;
-        self.streams.insert(id, Stream { remote, writer: Some(writer) });
+        self.streams.insert(id, Stream { transport, remote, writer: Some(writer) });
     }
 
     /// Whether the stream is known: open, being opened, or being closed.

@@ -22,7 +22,8 @@ use crate::engine::{Engine, State, WAKER};
 use crate::resolver::Resolver;
 use crate::store::{self, DataDirectory, Loaded};
 use crate::systemd::{self, Notice};
-use crate::transport::tcp::{Limits, Streams};
+use crate::transport::limits::Limits;
+use crate::transport::streams::Streams;
 use crate::transport::udp::UdpListener;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Listener, ListenerId, Transport};
@@ -72,6 +73,12 @@ pub enum StartError {
         listen: Listen,
         /// The system's words.
         cause: io::Error,
+    },
+    /// TLS without a certificate.
+    #[error("cannot listen on {listen} without a certificate: add `[tls]` with `certificate` and `key`")]
+    NoCertificate {
+        /// The address.
+        listen: Listen,
     },
     /// The store or its directory cannot be used.
     #[error(transparent)]
@@ -181,16 +188,17 @@ pub(crate) fn start_limited<C: Core + 'static>(
         .build()
         .map_err(system("threads"))?;
     let _in_runtime = runtime.enter();
-    let streams = Streams::new(runtime.handle().clone(), mailbox.clone(), limits, started.as_millis());
-    for (id, socket) in tcp {
-        streams.listen(id, socket).map_err(system("a socket"))?;
+    let door = shell.door.clone();
+    let streams = Streams::new(runtime.handle().clone(), mailbox.clone(), limits, started.as_millis(), door);
+    for (id, transport, socket) in tcp {
+        streams.listen(id, transport, socket).map_err(system("a socket"))?;
     }
     let resolver = Resolver::new(runtime.handle().clone(), mailbox.clone());
     let bound: Vec<Listen> = listeners
         .iter()
         .map(|listener| Listen { transport: listener.transport, address: listener.local })
         .collect();
-    let reloader = reload::Reloader::new(mailbox.clone(), options.reload.clone());
+    let reloader = reload::Reloader::new(mailbox.clone(), streams.clone(), options.reload.clone());
     let socket = directory
         .as_ref()
         .map(|directory| {
@@ -316,7 +324,7 @@ impl Drop for Running {
 struct Bound {
     listeners: Vec<Listener>,
     udp: Vec<UdpListener>,
-    tcp: Vec<(ListenerId, std::net::TcpListener)>,
+    tcp: Vec<(ListenerId, Transport, std::net::TcpListener)>,
 }
 
 fn bind(shell: &ShellSettings) -> Result<Bound, StartError> {
@@ -333,10 +341,13 @@ fn bind(shell: &ShellSettings) -> Result<Bound, StartError> {
                 bound.udp.push(listener);
                 local
             }
-            Transport::Tcp => {
+            transport if transport.is_secure() && shell.door.keys.is_none() => {
+                return Err(StartError::NoCertificate { listen: *listen });
+            }
+            transport => {
                 let socket = bind_tcp(listen.address).map_err(fault)?;
                 let local = socket.local_addr().map_err(fault)?;
-                bound.tcp.push((id, socket));
+                bound.tcp.push((id, transport, socket));
                 local
             }
         };

@@ -4,8 +4,10 @@
 //! nothing. How files become settings is the caller's closure.
 
 use crate::admin::protocol::Remarks;
+use crate::config::Door;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::systemd::{self, Notice};
+use crate::transport::streams::Streams;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::settings::Settings;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tokio::sync::{Mutex, oneshot};
 pub struct Reloaded {
     /// The new settings, whole.
     pub settings: Arc<Settings>,
+    /// Certificates and whom they let in.
+    pub door: Door,
     /// What does not forbid it; maybe nothing.
     pub warnings: Remarks,
 }
@@ -35,14 +39,15 @@ pub(crate) enum NotReloaded {
 #[derive(Clone)]
 pub(crate) struct Reloader {
     mailbox: Mailbox,
+    streams: Arc<Streams>,
     reload: Option<Reload>,
     turn: Arc<Mutex<()>>,
 }
 
 impl Reloader {
     /// A reloader; without a closure, every reload is refused.
-    pub(crate) fn new(mailbox: Mailbox, reload: Option<Reload>) -> Self {
-        Self { mailbox, reload, turn: Arc::default() }
+    pub(crate) fn new(mailbox: Mailbox, streams: Arc<Streams>, reload: Option<Reload>) -> Self {
+        Self { mailbox, streams, reload, turn: Arc::default() }
     }
 
     /// Reads and applies; returns the warnings, or why nothing changed.
@@ -75,7 +80,10 @@ impl Reloader {
         self.mailbox.put(Happening::Command(Command::Reload(reloaded.settings), answer));
         match reply.await {
             Ok(Reply::Refused { reason }) => Err(NotReloaded::Refused(reason)),
-            Ok(_) => Ok(reloaded.warnings),
+            Ok(_) => {
+                self.streams.set_door(reloaded.door);
+                Ok(reloaded.warnings)
+            }
             Err(_) => Err(NotReloaded::Refused("the server is stopping".to_owned())),
         }
     }

@@ -2,11 +2,12 @@
 
 use super::{Options, Reload, Reloaded, Running, StartError, StoreFault, start_limited};
 use crate::admin::protocol::{Direction, Remarks, Response, Server, SipMessage};
-use crate::config::{Listen, ShellSettings};
+use crate::config::{Door, Listen, ShellSettings};
 use crate::engine::Core;
 use crate::store::tests::TempDir;
-use crate::transport::admission::Seats;
-use crate::transport::tcp::Limits;
+use crate::transport::limits::Limits;
+use crate::transport::limits::Seats;
+use crate::transport::tls::{KeyFiles, Keys};
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Flow, ListenerId, StreamId, Transport};
@@ -326,6 +327,49 @@ fn strangers_who_say_nothing_or_half_a_message_are_closed_and_those_served_are_n
     assert!(answers.next().is_some() && answers.next().is_some());
 }
 
+/// Whether the server closes a connection that says this much and no more.
+fn is_closed_after(mut stream: &TcpStream, said: &[u8]) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    stream.write_all(said).expect("sent");
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn handshakes_that_do_not_end_and_browsers_that_do_not_answer_are_closed() {
+    let temp = TempDir::new();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("signed");
+    let (certificate, key) = (temp.path().join("a.pem"), temp.path().join("a.key"));
+    std::fs::write(&certificate, own.cert.pem()).expect("written");
+    std::fs::write(&key, own.signing_key.serialize_pem()).expect("written");
+    let files = KeyFiles { certificate: Some(certificate), key: Some(key), ..KeyFiles::default() };
+    let keys = Some(Keys::load(&files).expect("keys"));
+    let door = Door { files, keys, ..Door::default() };
+    let short = Duration::from_millis(100);
+    let limits =
+        Limits { tls_handshake: short, ws_handshake: short, ws_ping_every: short, ..Limits::default() };
+    let listen = ["ws:127.0.0.1:0", "wss:127.0.0.1:0", "tls:[::1]:0"];
+    let listen = listen.map(|text| Listen::parse(text).expect("listens")).into();
+    let shell = ShellSettings { listen, door, ..shell() };
+    let lab = Setup { shell, limits, ..Setup::default() }.start().expect("starts");
+    let open = |transport| TcpStream::connect(lab.address(transport)).expect("connects");
+    // Of such connections the node learns nothing.
+    assert!(is_closed_after(&open(Transport::Tls), b""));
+    assert!(is_closed_after(&open(Transport::Tls), b"\x16\x03\x01\x02"));
+    assert!(is_closed_after(&open(Transport::Wss), b""));
+    assert!(is_closed_after(&open(Transport::Ws), b""));
+    assert!(is_closed_after(&open(Transport::Ws), b"GET / HTTP/1.1\r\nHost: a\r\n"));
+    lab.meets(&["restored"]);
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Protocol: sip\r\n\r\n";
+    assert!(is_closed_after(&open(Transport::Ws), upgrade.as_bytes()), "it answers no ping");
+    lab.meets(&["opened theirs", "closed theirs"]);
+}
+
 #[test]
 fn a_peer_that_does_not_read_is_closed_and_costs_bounded_memory() {
     let limits = Limits { write_buffer_bytes: 64 << 10, ..Limits::default() };
@@ -359,6 +403,7 @@ fn the_node_connects_streams_and_learns_when_it_cannot() {
         transport: Transport::Tcp,
         listener: ListenerId(1),
         remote,
+        name: "".into(),
     };
     let flow = Flow::Stream { id: StreamId(OURS | 1), remote };
     let transmit =
@@ -470,7 +515,7 @@ fn a_reload_without_errors_reaches_the_node() {
     let settings = std::sync::Arc::new(lampyris_core::settings::Settings::empty());
     let reload: Reload = std::sync::Arc::new(move || {
         let warnings = Remarks { text: "sip.conf:9: ignored".into(), ..Remarks::default() };
-        Ok(Reloaded { settings: settings.clone(), warnings })
+        Ok(Reloaded { settings: settings.clone(), door: Door::default(), warnings })
     });
     let shell = ShellSettings { data: Some(temp.path().into()), ..shell() };
     let options = Options { reload: Some(reload), ..Options::default() };

@@ -3,29 +3,11 @@
 //! In: streams as they are accepted, established and gone. Out: a seat or a refusal, at once: accepting never waits. Where
 //! the strangers' seats are taken, the stranger who has sat longest without being served leaves (security row 36).
 
-use super::tcp::Control;
+use super::limits::Seats;
+use super::streams::Control;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// How many streams there may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seats {
-    /// All accepted streams.
-    pub(crate) all_max: usize,
-    /// From one address.
-    pub(crate) address_max: usize,
-    /// Of strangers.
-    pub(crate) strangers_max: usize,
-    /// Of strangers from one address.
-    pub(crate) address_strangers_max: usize,
-}
-
-impl Default for Seats {
-    fn default() -> Self {
-        Self { all_max: 100_000, address_max: 4096, strangers_max: 4096, address_strangers_max: 256 }
-    }
-}
 
 /// The seats taken.
 pub(crate) struct Admission {

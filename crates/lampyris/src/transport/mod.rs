@@ -1,9 +1,15 @@
 //! Transports: bytes between the network and the engine, and nothing about what they mean.
 //!
-//! UDP belongs to the engine's thread ([`udp`], [`mmsg`]); streams live on the tokio runtime ([`tcp`]) and talk with the
-//! engine over its inbox.
+//! UDP belongs to the engine's thread ([`udp`], [`mmsg`]); streams live on the tokio runtime ([`streams`]), as SIP on bytes
+//! ([`framed`]) or WebSocket messages ([`upgrade`], [`ws`]), maybe inside TLS ([`tls`]), and talk with the engine over its
+//! inbox.
 
 pub(crate) mod admission;
+pub(crate) mod framed;
+pub(crate) mod limits;
 pub(crate) mod mmsg;
-pub(crate) mod tcp;
+pub(crate) mod streams;
+pub(crate) mod tls;
 pub(crate) mod udp;
+mod upgrade;
+mod ws;

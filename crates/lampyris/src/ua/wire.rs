@@ -44,6 +44,7 @@ impl Wire {
                 let framer = Framer::for_opened_flow(limits::MESSAGE_BYTES_MAX, limits::BODY_BYTES_MAX);
                 Ok((Self::Tcp(Mutex::new(write)), Ear { tcp: Some((read, framer)) }, local))
             }
+            other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("no phone here speaks {other}"))),
         }
     }
 

@@ -21,11 +21,13 @@ from pathlib import Path
 
 import silent  # noqa: F401 (its check, which takes longest)
 import baresip
+import browser  # noqa: F401 (its check)
 import calls  # noqa: F401 (its checks)
 import calls_phones  # noqa: F401 (its checks)
 import linphone
 import office
 import pickup  # noqa: F401 (its checks)
+import secure  # noqa: F401 (its check)
 import transfer  # noqa: F401 (its checks)
 from capture import Capture
 from checks import CHECKS, check

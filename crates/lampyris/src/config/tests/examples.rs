@@ -106,12 +106,16 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let secret =
         if ["secret", "secret_file", "ha1", "open"].contains(&name) { "" } else { "secret = \"y\"\n" };
     let placed = |here: Table| if here == table { line.as_str() } else { "" };
+    let keys = [("certificate", "a.pem"), ("key", "a.key")].into_iter();
+    let keys = keys.filter(|(key, _)| *key != name).map(|(key, file)| format!("{key} = \"{file}\"\n"));
+    let keys: String = keys.collect();
     format!(
-        "{}[server]\n{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
+        "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
          [mailboxes.\"100\"]\n{}[profiles.new]\n{}",
         placed(Table::Top),
         placed(Table::Server),
+        placed(Table::Tls),
         placed(Table::Limits),
         placed(Table::Calls),
         placed(Table::Domain),
@@ -124,6 +128,8 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
 
 #[test]
 fn every_option_does_something_and_its_typed_default_does_nothing() {
+    let own = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+    let (certificate, key) = (own.cert.pem(), own.signing_key.serialize_pem());
     let load = |text: &str| {
         let folder = Folder::new(&[
             ("office.toml", text),
@@ -131,11 +137,21 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             ("alice.secret", "pw\n"),
             ("asterisk/sip.conf", "[b]\ntype=friend\nsecret=x\n"),
             ("asterisk/extensions.conf", ""),
+            ("a.pem", &certificate),
+            ("fullchain.pem", &certificate),
+            ("phones-ca.pem", &certificate),
+            ("office-ca.pem", &certificate),
+            ("a.key", &key),
+            ("privkey.pem", &key),
         ]);
         let loaded = super::load(&folder.path("office.toml"), None);
         let loaded = loaded.unwrap_or_else(|errors| panic!("{text}\n{}", printed(&errors)));
         let mut shell = loaded.shell;
         shell.data = shell.data.map(|path| path.strip_prefix(&folder.0).unwrap().to_owned());
+        let files = &mut shell.door.files;
+        for path in [&mut files.certificate, &mut files.key, &mut files.client_ca, &mut files.roots] {
+            *path = path.take().map(|path| path.strip_prefix(&folder.0).unwrap().to_owned());
+        }
         (loaded.settings, shell)
     };
     let mut checked = 0;
@@ -147,6 +163,7 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             "retry_after_s" => "60\non_timeout = \"retry\"".to_owned(),
             "qualify_every_s" => "30\nqualify = true".to_owned(),
             "default_route" => "\"alice\"".to_owned(),
+            "client_auth" => "\"require\"\nclient_ca = \"phones-ca.pem\"".to_owned(),
             "any_port" => "true\nhost = \"192.0.2.7\"".to_owned(),
             _ => option.example.to_owned(),
         };

@@ -8,7 +8,7 @@ mod values;
 use super::diagnostic::{Report, did_you_mean};
 use super::options::Table;
 use super::raw::{Field, PeerFields, ProfileFields, Raw, RawHa1, RawQualify, Secret};
-use super::shell::{Advertised, Durability, Listen, LogFormat};
+use super::shell::{Advertised, ClientAuth, Durability, Listen, LogFormat};
 use super::source::{FileId, Span, Typed};
 use super::{algorithm_named, asterisk};
 use ::toml::de::{DeTable, DeValue};
@@ -59,8 +59,9 @@ pub(crate) fn read_file(report: &mut Report, raw: &mut Raw, file: FileId, open: 
 }
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 9] = [
+const TABLES: [(&str, Table); 10] = [
     ("server", Table::Server),
+    ("tls", Table::Tls),
     ("limits", Table::Limits),
     ("calls", Table::Calls),
     ("domains", Table::Domain),
@@ -177,6 +178,7 @@ impl Reader<'_> {
             };
             match table {
                 Table::Server => self.server(inner),
+                Table::Tls => self.tls(inner),
                 Table::Limits => self.limits(inner),
                 Table::Calls => self.calls(inner),
                 Table::Hints => self.hints("default", inner),
@@ -217,7 +219,7 @@ impl Reader<'_> {
                         self.report.error(
                             text.span,
                             cause,
-                            "write it as `udp:127.0.0.1:5060` or `tcp:[::1]:5060`",
+                            "write it as `udp:127.0.0.1:5060` or `tls:[::1]:5061`",
                         );
                     }
                 }
@@ -232,9 +234,11 @@ impl Reader<'_> {
                 self.report.error(text.span, cause, "write it as `203.0.113.7` or `203.0.113.7:5060`");
             }
         }
+        let ws_origins = self.origins(&values);
         let local_networks = self.networks(&values, "local_networks");
         let own = super::raw::Server {
             listen,
+            ws_origins,
             advertised,
             local_networks,
             data: values.text("data").map(|path| path.map(|path| self.directory.join(path))),
@@ -250,6 +254,40 @@ impl Reader<'_> {
             ..Default::default()
         };
         self.raw.server.overlay(own);
+    }
+
+    /// Origins, each a scheme and an authority as browsers send them (RFC 6454 §6.2).
+    fn origins(&mut self, values: &Values) -> Field<Vec<String>> {
+        let list = values.texts("ws_origins")?;
+        for origin in &list.value {
+            let authority =
+                origin.value.trim_end_matches('/').split_once("://").map(|(_, authority)| authority);
+            let is_whole =
+                authority.is_some_and(|authority| !authority.is_empty() && !authority.contains('/'));
+            if !is_whole && !["*", "null"].contains(&origin.value.as_str()) {
+                let cause = format!("`{}` is no origin", origin.value);
+                self.report.error(
+                    origin.span,
+                    cause,
+                    "write it as `https://phone.example.com`, without a path",
+                );
+            }
+        }
+        Some(list.map(|list| list.into_iter().map(|origin| origin.value).collect()))
+    }
+
+    fn tls(&mut self, table: &DeTable<'_>) {
+        let values = self.values(Table::Tls, table);
+        let path = |name| values.text(name).map(|path| path.map(|path| self.directory.join(path)));
+        let asked =
+            [("none", ClientAuth::None), ("request", ClientAuth::Request), ("require", ClientAuth::Require)];
+        self.raw.tls.overlay(super::raw::RawTls {
+            certificate: path("certificate"),
+            key: path("key"),
+            client_auth: values.choice("client_auth", &asked),
+            client_ca: path("client_ca"),
+            roots: path("roots"),
+        });
     }
 
     fn limits(&mut self, table: &DeTable<'_>) {

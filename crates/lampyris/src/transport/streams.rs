@@ -1,0 +1,405 @@
+//! Streams: accepted and connected, over TCP, TLS and WebSocket.
+//!
+//! In: connections, messages from the engine. Out: `Opened` once a connection's handshakes are done, and `Closed` after the
+//! last message of it; between them [`super::framed`] and [`super::ws`] put parsed messages into the engine's inbox.
+//! Reading stops while the engine is behind. Who sends nothing, or half a message, or does not read what we write, is
+//! closed after the times in [`Limits`] (security row 36); a peer that is served may be silent, and TCP keep-alive or
+//! pings find out when it is gone. What a message means is not known here.
+
+use super::admission::{Admission, Seat};
+use super::framed;
+use super::limits::{Limits, TCP_KEEPALIVE_EVERY, TCP_KEEPALIVE_IDLE};
+use super::tls::{KeyFiles, Keys};
+use super::ws;
+use crate::engine::inbox::{Happening, Mailbox};
+use bytes::Bytes;
+use lampyris_core::flow::{ListenerId, StreamId, Transport};
+use lampyris_sip::{Message, ParseError};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
+
+/// What a reload can change for the connections that come after it.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// Where certificates are.
+    pub(crate) files: KeyFiles,
+    /// What was read of them; without it there is no TLS.
+    pub(crate) keys: Option<Keys>,
+    /// Origins whose pages may open WebSockets; where there is none, those of the host that is asked for.
+    pub(crate) ws_origins: Arc<[String]>,
+}
+
+impl PartialEq for Door {
+    /// Configured alike; what was read may be of different times.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.files, &self.ws_origins) == (&other.files, &other.ws_origins)
+    }
+}
+
+/// What the engine and the tasks of one stream share.
+#[derive(Default)]
+pub(crate) struct Control {
+    kill: Notify,
+    killed: AtomicBool,
+    established: AtomicBool,
+    pub(super) queued_bytes: AtomicUsize,
+    seat: OnceLock<Seat>,
+}
+
+impl Control {
+    /// Ends the stream now, whatever waits.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.kill.notify_one();
+    }
+
+    /// Waits for [`Self::kill`]; for one waiter.
+    pub(super) async fn killed(&self) {
+        self.kill.notified().await;
+    }
+
+    /// Whether the peer is served.
+    pub(super) fn is_established(&self) -> bool {
+        self.established.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+}
+
+/// The engine's end of a stream. Dropping it closes the stream after what was written.
+pub(crate) struct StreamWriter {
+    queue: mpsc::UnboundedSender<Bytes>,
+    control: Arc<Control>,
+    bytes_max: usize,
+}
+
+/// Why a message cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteFault {
+    /// The stream has ended.
+    Gone,
+    /// The peer does not read.
+    Full,
+}
+
+impl StreamWriter {
+    /// Queues one message, behind all before it.
+    pub(crate) fn write(&self, bytes: Bytes) -> Result<(), WriteFault> {
+        let len = bytes.len();
+        if self.control.queued_bytes.load(Ordering::Acquire).saturating_add(len) > self.bytes_max {
+            return Err(WriteFault::Full);
+        }
+        self.control.queued_bytes.fetch_add(len, Ordering::AcqRel);
+        self.queue.send(bytes).map_err(|_| WriteFault::Gone)
+    }
+
+    /// The peer is served: it may be silent from now on, and is not shed.
+    pub(crate) fn establish(&self) {
+        if !self.control.established.swap(true, Ordering::AcqRel)
+            && let Some(seat) = self.control.seat.get()
+        {
+            seat.establish();
+        }
+    }
+
+    /// Ends the stream now.
+    pub(crate) fn kill(&self) {
+        self.control.kill();
+    }
+}
+
+/// All streams: makes them and gives them their numbers.
+pub(crate) struct Streams {
+    runtime: Handle,
+    mailbox: Mailbox,
+    limits: Limits,
+    admission: Arc<Admission>,
+    unhandled: Arc<Semaphore>,
+    next: AtomicU64,
+    door: RwLock<Door>,
+}
+
+impl Streams {
+    /// No streams yet. `started_ms`, the wall time, keeps the ids apart from those of earlier processes, which stored
+    /// records may name.
+    pub(crate) fn new(
+        runtime: Handle,
+        mailbox: Mailbox,
+        limits: Limits,
+        started_ms: u64,
+        door: Door,
+    ) -> Arc<Self> {
+        // Invariant: ids given out here lack the highest bit, those the node chooses for `Connect` have it.
+        let first = (started_ms & ((1 << 43) - 1)) << 20;
+        Arc::new(Self {
+            runtime,
+            mailbox,
+            admission: Admission::new(limits.seats),
+            unhandled: Arc::new(Semaphore::new(limits.unhandled)),
+            limits,
+            next: AtomicU64::new(first),
+            door: RwLock::new(door),
+        })
+    }
+
+    /// What holds for connections from now on; those that are open stay as they are.
+    pub(crate) fn set_door(&self, door: Door) {
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
+    fn door(&self) -> Door {
+        self.door.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Accepts on a bound socket until the runtime ends.
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        listener: ListenerId,
+        transport: Transport,
+        socket: std::net::TcpListener,
+    ) -> std::io::Result<()> {
+        let _in_runtime = self.runtime.enter();
+        let socket = TcpListener::from_std(socket)?;
+        let streams = self.clone();
+        self.runtime.spawn(async move {
+            loop {
+                match socket.accept().await {
+                    Ok((stream, remote)) => streams.accepted(listener, transport, stream, remote),
+                    Err(error) => {
+                        // Why: without a pause, running out of descriptors would make this a busy loop.
+                        tracing::warn!(%error, "a stream cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn accepted(
+        self: &Arc<Self>,
+        listener: ListenerId,
+        transport: Transport,
+        stream: TcpStream,
+        remote: SocketAddr,
+    ) {
+        let control = Arc::new(Control::default());
+        let Some(seat) = self.admission.admit(remote.ip(), &control) else {
+            tracing::debug!(%remote, "a stream is refused: too many");
+            return;
+        };
+        let _ = control.seat.set(seat);
+        let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
+        let streams = self.clone();
+        let connection = Connection { id, transport, listener, remote, control, accepted: true, streams };
+        self.runtime.spawn(connection.welcome(stream));
+    }
+
+    /// Opens a stream under the node's id; what is written meanwhile waits. Over TLS the peer must prove to be `name`.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        id: StreamId,
+        transport: Transport,
+        listener: ListenerId,
+        remote: SocketAddr,
+        name: &str,
+    ) -> StreamWriter {
+        let control = Arc::new(Control::default());
+        // Why: we chose this peer, so it is no stranger.
+        control.established.store(true, Ordering::Release);
+        let streams = self.clone();
+        let connection = Connection { id, transport, listener, remote, control, accepted: false, streams };
+        let (writer, written) = connection.writer();
+        self.runtime.spawn(connection.reach(name.to_owned(), written));
+        writer
+    }
+}
+
+/// One stream.
+pub(super) struct Connection {
+    id: StreamId,
+    transport: Transport,
+    listener: ListenerId,
+    pub(super) remote: SocketAddr,
+    pub(super) control: Arc<Control>,
+    /// The peer opened it.
+    pub(super) accepted: bool,
+    streams: Arc<Streams>,
+}
+
+/// Why a stream ended.
+pub(super) enum End {
+    /// The peer closed it; what is queued for it may still be wanted.
+    ByPeer,
+    /// We closed it, or it is broken.
+    Broken(&'static str),
+}
+
+impl Connection {
+    /// Serves a stream that the peer opened.
+    async fn welcome(self, stream: TcpStream) {
+        prepare(&stream);
+        match self.transport {
+            // A datagram is no stream; nothing listens for one here.
+            Transport::Udp => {}
+            Transport::Tcp => {
+                let Some(written) = self.open() else { return };
+                let (read, write) = stream.into_split();
+                framed::serve(&self, read, write, written).await;
+            }
+            Transport::Tls => {
+                let Some(stream) = self.secured(stream).await else { return };
+                let Some(written) = self.open() else { return };
+                let (read, write) = tokio::io::split(stream);
+                framed::serve(&self, read, write, written).await;
+            }
+            Transport::Ws => ws::serve(&self, stream).await,
+            Transport::Wss => {
+                let Some(stream) = self.secured(stream).await else { return };
+                ws::serve(&self, stream).await;
+            }
+        }
+    }
+
+    /// The peer's side of TLS, done.
+    async fn secured(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let keys = self.streams.door().keys?;
+        self.in_time(self.limits().tls_handshake, keys.accept(stream)).await
+    }
+
+    /// Connects to the peer and serves the stream.
+    async fn reach(self, name: String, written: mpsc::UnboundedReceiver<Bytes>) {
+        let limits = *self.limits();
+        let Some(stream) = self.in_time(limits.connect, TcpStream::connect(self.remote)).await else {
+            self.streams.mailbox.put(Happening::Closed { id: self.id });
+            return;
+        };
+        prepare(&stream);
+        if self.transport == Transport::Tcp {
+            self.tell_opened(None);
+            let (read, write) = stream.into_split();
+            return framed::serve(&self, read, write, written).await;
+        }
+        let secured = match self.streams.door().keys {
+            Some(keys) => self.in_time(limits.tls_handshake, keys.connect(&name, stream)).await,
+            None => None,
+        };
+        let Some(stream) = secured else {
+            self.streams.mailbox.put(Happening::Closed { id: self.id });
+            return;
+        };
+        self.tell_opened(None);
+        let (read, write) = tokio::io::split(stream);
+        framed::serve(&self, read, write, written).await;
+    }
+
+    /// A step on the way to an open stream: `None` where it fails, takes too long, or the stream is killed meanwhile.
+    pub(super) async fn in_time<T>(
+        &self,
+        patience: Duration,
+        step: impl Future<Output = io::Result<T>>,
+    ) -> Option<T> {
+        let (remote, transport) = (self.remote, self.transport);
+        tokio::select! {
+            done = timeout(patience, step) => match done {
+                Ok(Ok(done)) => Some(done),
+                Ok(Err(error)) => {
+                    tracing::debug!(%remote, %transport, %error, "no connection");
+                    None
+                }
+                Err(_) => {
+                    tracing::debug!(%remote, %transport, "no connection in time");
+                    None
+                }
+            },
+            () = self.control.killed() => None,
+        }
+    }
+
+    fn writer(&self) -> (StreamWriter, mpsc::UnboundedReceiver<Bytes>) {
+        let (queue, written) = mpsc::unbounded_channel();
+        let bytes_max = self.limits().write_buffer_bytes;
+        (StreamWriter { queue, control: self.control.clone(), bytes_max }, written)
+    }
+
+    /// Tells the engine of a stream that the peer opened; what it writes. `None` where the engine is gone.
+    pub(super) fn open(&self) -> Option<mpsc::UnboundedReceiver<Bytes>> {
+        let (writer, written) = self.writer();
+        self.tell_opened(Some(writer)).then_some(written)
+    }
+
+    fn tell_opened(&self, writer: Option<StreamWriter>) -> bool {
+        let Self { id, transport, listener, remote, .. } = *self;
+        self.streams.mailbox.put(Happening::Opened { id, transport, listener, remote, writer })
+    }
+
+    /// Tells the engine that the stream has ended.
+    pub(super) fn close(&self, end: &End) {
+        self.streams.mailbox.put(Happening::Closed { id: self.id });
+        if let End::Broken(why) = end {
+            tracing::debug!(remote = %self.remote, why, "a stream ends");
+        }
+    }
+
+    /// Whose pages may open WebSockets now.
+    pub(super) fn ws_origins(&self) -> Arc<[String]> {
+        self.streams.door().ws_origins
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.streams.limits
+    }
+
+    /// By when a peer between two messages must say something, and what it is called that does not.
+    pub(super) fn idle_deadline(
+        &self,
+        opened: Instant,
+        last_message: Option<Instant>,
+    ) -> Option<(Instant, &'static str)> {
+        if self.control.is_established() {
+            return None;
+        }
+        match last_message {
+            Some(last) => Some((last + self.limits().stranger_idle, "a silent stranger")),
+            None => self.accepted.then(|| (opened + self.limits().first, "nothing said")),
+        }
+    }
+
+    /// Gives a message to the engine, when it is not behind; `false` where it is gone.
+    pub(super) async fn hand_over(&self, bytes: Bytes, message: Result<Message, ParseError>) -> bool {
+        let message = Box::new(message);
+        let Ok(permit) = self.streams.unhandled.clone().acquire_owned().await else { return false };
+        let Self { id, remote, .. } = *self;
+        self.streams.mailbox.put(Happening::Received { id, remote, bytes, message, permit })
+    }
+}
+
+/// Sets what every connection has.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE_IDLE).with_interval(TCP_KEEPALIVE_EVERY);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+/// Waits for the deadline, for ever where there is none, and returns what has lapsed.
+pub(super) async fn lapse(deadline: Option<(Instant, &'static str)>) -> &'static str {
+    match deadline {
+        Some((at, why)) => {
+            sleep_until(at).await;
+            why
+        }
+        None => std::future::pending().await,
+    }
+}
