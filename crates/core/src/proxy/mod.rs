@@ -5,7 +5,7 @@
 //!            request   who, 407      targets    forward     response
 //! ```
 //!
-//! A [`Context`] is one request on its way (the response context of §16.2); a [`Branch`] is one of its forks. In-dialog
+//! A [`context::Context`] is one request on its way (the response context of §16.2); a [`context::Branch`] is one of its forks. In-dialog
 //! requests have one branch, whose target the tracked call knows (`calls`). What passes is told to `calls`, which turns
 //! it into dialogs and lamps. Nothing here waits for the disk.
 //!
