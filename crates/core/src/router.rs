@@ -101,12 +101,13 @@ impl Node {
         let method = message.method().unwrap_or(Method::Options);
         let known =
             matches!(method, Method::Options | Method::Register | Method::Subscribe | Method::Publish);
-        let in_call = method != Method::Register && self.is_in_call(message);
+        let may_be_in_call = method != Method::Register && message.to_tag().is_some();
+        let hop = if may_be_in_call { self.call_of(message) } else { None };
         // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
         let ours = self.target_of(message)?;
         let for_us = ours.as_ref().is_some_and(|address| address.user.is_empty());
-        if in_call || (!known && !for_us && method != Method::Notify) {
-            return self.on_proxied(now, flow, message, parts);
+        if hop.is_some() || (!known && !for_us && method != Method::Notify) {
+            return self.on_proxied(now, flow, message, parts, hop);
         }
         if !known {
             return Err(self.without_handler(method, message));

@@ -62,10 +62,10 @@ pub(crate) struct Context {
     /// As it came.
     pub(super) request: Message,
     pub(super) flow: Flow,
-    /// The Request-URI without what only we understood of the route (§16.4).
-    pub(super) uri: String,
-    /// Route values that are not ours.
+    /// Route values to go on with, behind those of the target.
     pub(super) routes: Vec<String>,
+    /// What tells it from others in our branches (RFC 5393 §4.2).
+    pub(super) loop_tag: String,
     pub(super) is_invite: bool,
     pub(super) max_forwards: u32,
     /// How many branches may be open at once beneath this request (RFC 5393 §5).

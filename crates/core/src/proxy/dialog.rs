@@ -17,27 +17,22 @@ use bytes::Bytes;
 use lampyris_sip::{Forward, Message, Name};
 
 impl Node {
-    /// Whether a request belongs to a call we carry.
-    pub(crate) fn is_in_call(&self, message: &Message) -> bool {
-        message.to_tag().is_some() && self.call_of(message).is_some()
-    }
-
     /// Passes a request on inside its dialog.
     ///
     /// # Errors
-    /// 481, 503.
-    pub(super) fn on_in_dialog(&mut self, now: Now, draft: Draft<'_>) -> Result<(), Reject> {
-        let hop = self.call_of(draft.message).ok_or(Reject::NoSuchDialog)?;
+    /// 503.
+    pub(super) fn on_in_dialog(&mut self, now: Now, draft: Draft<'_>, hop: Hop) -> Result<(), Reject> {
         let Some(server) = self.transactions.open(now.mono, draft.flow, draft.parts) else {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
         };
         self.promise_trying(server, draft.message, draft.flow);
-        let target = self.other_side(&hop, draft.message, &draft.way, draft.flow);
+        let target = self.other_side(&hop, &draft.way, draft.flow);
         self.call_request(now, &hop, draft.message, draft.flow);
         let context = self.open_context(server, &draft, "");
         if let Some(context) = self.proxy.context_mut(context) {
             context.hop = Some(hop);
             context.closed = true;
+            context.routes.clear();
         }
         self.begin_branch(now, context, target);
         Ok(())
@@ -51,21 +46,21 @@ impl Node {
             return;
         }
         let way = self.preloaded(message);
-        let target = self.other_side(&hop, message, &way, flow);
+        let target = self.other_side(&hop, &way, flow);
         self.call_request(now, &hop, message, flow);
         // Why: an ACK that cannot go at once comes again with the next 2xx.
-        let Some(to) =
-            target.flow.filter(|_| way.routes.is_empty()).or_else(|| self.numeric_way(&target, &way))
-        else {
-            return;
-        };
+        let direct = target.flow.filter(|_| target.routes.is_empty());
+        let Some(to) = direct.or_else(|| self.numeric_way(&target)) else { return };
         if let Some(bytes) = self.write_ack(message, &target, &way, flow, to, max_forwards - 1) {
             self.send(to, bytes, None);
         }
     }
 
     /// The other side of a dialog as a target: where the call knows it to be, with the Request-URI its peer wrote.
-    fn other_side(&self, hop: &Hop, message: &Message, way: &Preloaded, source: Flow) -> Target {
+    ///
+    /// Why the call's route set and not the request's: they are the same but where a phone sends none, or one that is not
+    /// the dialog's.
+    fn other_side(&self, hop: &Hop, way: &Preloaded, source: Flow) -> Target {
         let flow = hop
             .flow
             .filter(|flow| self.is_usable(*flow) && self.is_secure_for(&way.uri, *flow))
@@ -77,15 +72,10 @@ impl Node {
                 let binding = same.or(bindings.first().filter(|_| bindings.len() == 1))?;
                 self.contact_flow(&binding.contact, binding.flow, peer.nat)
             });
-        let reach = hop.flow.map_or(source, |flow| flow).remote().ip();
-        let uri = if message.request_uri() == Some(way.uri.as_str()) && !self.names_us(&way.uri) {
-            way.uri.clone()
-        } else if self.names_us(&way.uri) {
-            hop.target.to_string()
-        } else {
-            way.uri.clone()
-        };
-        Target { flow, peer: hop.peer.clone(), ..Target::new(uri, Reach::Of(reach)) }
+        let reach = Reach::Of(hop.flow.unwrap_or(source).remote().ip());
+        let uri = if self.names_us(&way.uri) { &hop.target } else { &way.uri };
+        let routes = hop.routes.clone();
+        Target { routes, flow, peer: hop.peer.clone(), ..Target::new(uri.clone(), reach) }
     }
 
     /// Whether a URI is us: a phone that ignores Contact and calls its proxy.
@@ -102,8 +92,8 @@ impl Node {
     }
 
     /// Where a target is that needs no lookup.
-    fn numeric_way(&mut self, target: &Target, way: &Preloaded) -> Option<Flow> {
-        let first = way.routes.first().and_then(|route| lampyris_sip::NameAddr::parse(route).ok());
+    fn numeric_way(&mut self, target: &Target) -> Option<Flow> {
+        let first = target.routes.first().and_then(|route| lampyris_sip::NameAddr::parse(route).ok());
         let uri = first.map_or(target.uri.as_str(), |addr| addr.uri());
         self.known_way(uri, target.reach)
     }
@@ -133,7 +123,7 @@ impl Node {
             source: Some(from.remote()),
             max_forwards,
             record_routes: &[],
-            routes: &way.routes,
+            routes: &target.routes,
             without: &[Name::ProxyAuthorization],
             added: &[],
         })

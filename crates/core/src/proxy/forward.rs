@@ -1,7 +1,6 @@
 //! Sending a request on (RFC 3261 §16.6): the next targets, a branch for each, and the bytes.
 
 use super::context::{BranchId, State, Target};
-use super::routes::Preloaded;
 use crate::authn::Identity;
 use crate::calls::Party;
 use crate::flow::{Flow, is_sips};
@@ -103,8 +102,7 @@ impl Node {
             return self.on_branch_failed(now, id, 503);
         }
         let sent_by = format!("SIP/2.0/{} {}", listener.transport.via(), listener.advertised);
-        let way = Preloaded { uri: context.uri.clone(), routes: context.routes.clone() };
-        let loop_tag = self.loop_tag(&context.request, &way);
+        let loop_tag = &context.loop_tag;
         let begins_dialog = context.is_invite && context.hop.is_none();
         let record_routes = if begins_dialog {
             self.record_routes(context.flow, flow, is_sips(&branch.target.uri))
@@ -172,7 +170,6 @@ impl Node {
         let Some(context) = self.proxy.context(branch.context) else { return Bytes::new() };
         let listener = branch.flow.and_then(|flow| self.listener_of(flow));
         let Some(listener) = listener else { return Bytes::new() };
-        let way = Preloaded { uri: context.uri.clone(), routes: context.routes.clone() };
         let request = &context.request;
         let mut writer = lampyris_sip::RequestWriter::new("CANCEL", &branch.target.uri);
         writer.header_fmt(
@@ -182,7 +179,7 @@ impl Node {
                 listener.transport.via(),
                 listener.advertised,
                 transaction.as_str(),
-                self.loop_tag(request, &way)
+                context.loop_tag
             ),
         );
         for route in branch.target.routes.iter().chain(&context.routes) {

@@ -6,6 +6,7 @@ use super::pickup::Pickup;
 use super::routes::Preloaded;
 use super::targets::Asker;
 use crate::authn::{Asks, Authenticator, Identity};
+use crate::calls::Hop;
 use crate::flow::{Flow, Transport};
 use crate::limits;
 use crate::node::Node;
@@ -18,7 +19,7 @@ use lampyris_sip::{Message, Method, Name, StatusCode, Via};
 use std::collections::VecDeque;
 
 impl Node {
-    /// Takes a request to be passed on: in a dialog we carry, or from a user of ours.
+    /// Takes a request to be passed on: in a dialog we carry (`hop`), or from a user of ours.
     ///
     /// # Errors
     /// 403, 404, 416, 420, 440, 480, 481, 482, 483, 486; then nothing was opened.
@@ -28,6 +29,7 @@ impl Node {
         flow: Flow,
         message: &Message,
         parts: &Parts<'_>,
+        hop: Option<Hop>,
     ) -> Result<(), Reject> {
         let max_forwards = message.max_forwards().unwrap_or(limits::MAX_FORWARDS);
         if max_forwards == 0 {
@@ -47,10 +49,11 @@ impl Node {
             return Err(Reject::MaxBreadthExceeded);
         }
         let draft = Draft { flow, message, parts, way, max_forwards, breadth };
-        if message.to_tag().is_some() {
-            return self.on_in_dialog(now, draft);
+        match hop {
+            Some(hop) => self.on_in_dialog(now, draft, hop),
+            None if message.to_tag().is_some() => Err(Reject::NoSuchDialog),
+            None => self.on_out_of_dialog(now, draft),
         }
-        self.on_out_of_dialog(now, draft)
     }
 
     /// A request that begins something: its sender must be one of ours, and where it goes is looked up.
@@ -70,6 +73,11 @@ impl Node {
     /// Finds the targets of a request and sends it to the first of them.
     fn route(&mut self, now: Now, request: &Request<'_>, draft: &Draft<'_>) -> Result<(), Reject> {
         let is_invite = request.message.method() == Some(Method::Invite);
+        let stands_for_others = self.stands_for_others(request.flow, &request.identity);
+        // Why: a route beyond us would have us send to whomever its writer names.
+        if !draft.way.routes.is_empty() && !stands_for_others {
+            return Err(Reject::Forbidden);
+        }
         if is_invite && self.is_above_limit(&request.identity) {
             return Err(Reject::TemporarilyUnavailable); // chan_sip: a call from a peer above its call-limit gets 480.
         }
@@ -86,9 +94,8 @@ impl Node {
             },
         };
         let context = self.open_context(request.server, draft, &dialplan);
-        let may_assert = self.may_assert(request.flow, &request.identity);
         if let Some(context) = self.proxy.context_mut(context) {
-            context.may_assert = may_assert;
+            context.may_assert = stands_for_others;
             context.waiting = by_preference(found.targets, draft.breadth);
             context.asked = found.asked;
             context.forwards = found.forwards;
@@ -107,8 +114,8 @@ impl Node {
             server,
             request: draft.message.clone(),
             flow: draft.flow,
-            uri: draft.way.uri.clone(),
             routes: draft.way.routes.clone(),
+            loop_tag: self.loop_tag(draft.message, &draft.way),
             is_invite: draft.message.method() == Some(Method::Invite),
             max_forwards: draft.max_forwards - 1,
             breadth: draft.breadth,
@@ -147,8 +154,8 @@ impl Node {
         }
     }
 
-    /// Whether what a request asserts of its sender may go on (RFC 3325 §5): from who stands for its users itself.
-    fn may_assert(&self, flow: Flow, identity: &Identity) -> bool {
+    /// Whether a sender stands for its users itself: what it asserts of them goes on (RFC 3325 §5), and where it routes to.
+    fn stands_for_others(&self, flow: Flow, identity: &Identity) -> bool {
         let peer = identity.peer.as_ref().and_then(|name| self.facts.settings.peers.get(name));
         Authenticator::is_trusted(&self.facts.settings, flow)
             || peer.is_some_and(|peer| peer.authentication == Authentication::Address)

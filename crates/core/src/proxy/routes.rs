@@ -25,9 +25,10 @@ impl Node {
             uri = NameAddr::parse(&last).map_or(last.clone(), |addr| addr.uri().to_owned());
         }
         let ours = routes.iter().take_while(|route| {
-            NameAddr::parse(route).is_ok_and(|addr| {
-                self.is_our_route(addr.uri()) || Uri::parse(addr.uri()).is_ok_and(|uri| self.is_us(&uri))
-            })
+            let addr = NameAddr::parse(route).ok();
+            let uri = addr.and_then(|addr| Uri::parse(addr.uri()).ok());
+            // Why: a phone's outbound proxy may be set up by the name of our domain.
+            uri.is_some_and(|uri| self.is_us(&uri) || self.domain_of(uri.host()).is_some())
         });
         let ours = ours.count();
         routes.drain(..ours);
