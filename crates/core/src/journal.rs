@@ -172,6 +172,8 @@ pub struct SubscriptionRecord {
     pub profile: String,
     /// The phone's User-Agent.
     pub user_agent: String,
+    /// Its watcher wants no NOTIFY until it subscribes again (RFC 5839 §5.2).
+    pub sleeps: bool,
     /// When it ends.
     pub expires_at: UnixTime,
     /// When it began.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
-//! answer, [`size`] makes large ones fit their way, [`unsolicited`] is for phones that never ask. One NOTIFY is in flight
-//! per subscription; the newest state wins; identical documents are dropped.
+//! answer; [`suppress`] knows what they have already; [`size`] makes large ones fit their way; [`unsolicited`] is for phones
+//! that never ask. One NOTIFY is in flight per subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
 mod destination;
@@ -20,6 +20,7 @@ mod send;
 mod size;
 mod subscribe;
 pub(crate) mod subscription;
+mod suppress;
 mod unsolicited;
 
 pub(crate) use send::routed;
@@ -40,6 +41,7 @@ use size::{Fit, StreamTo};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use subscription::{Before, EndReason, Subscription, Text, texts_of};
+use suppress::Suppress;
 
 /// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
 const UNSURE: Duration = Duration::from_secs(32);
@@ -352,6 +354,7 @@ impl Node {
             in_flight: None,
             pending: undone,
             forced: undone,
+            suppress: if record.sleeps { Suppress::Everything } else { Suppress::Nothing },
             ending: None,
             sent_hash: 0,
             sent_revision: 0,

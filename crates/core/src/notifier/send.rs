@@ -1,6 +1,7 @@
 //! Writing and sending NOTIFYs (RFC 6665 §4.2.2): a shared body, a head from the dialog, one in flight.
 
 use super::subscription::{EndReason, Subscription, Text};
+use super::suppress::{EntityTag, Suppress};
 use crate::body::dialog_info::shown::Reveal;
 use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
 use crate::devices::Provider;
@@ -33,6 +34,20 @@ struct Document {
     word: Option<&'static str>,
     /// The state's revision.
     revision: u32,
+    /// Its entity-tag.
+    tag: EntityTag,
+}
+
+/// One NOTIFY, as far as it is not of the dialog.
+pub(super) struct Notification<'a> {
+    /// Subscription-State.
+    pub(super) state: &'a str,
+    /// The body; empty for none.
+    pub(super) body: &'a EncodedBody,
+    /// SIP-ETag; none where there is no state to tell.
+    tag: Option<EntityTag>,
+    /// Nothing waits for its answer.
+    is_last: bool,
 }
 
 impl Node {
@@ -52,7 +67,7 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some(Document { body, hash, word, revision }) = self.document_for(slot, Brevity::Whole) else {
+        let Some(Document { body, hash, word, revision, tag }) = self.document_for(slot, Brevity::Whole) else {
             return;
         };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
@@ -60,8 +75,12 @@ impl Node {
         subscription.pending = false;
         // Why: the document may be the same where the word is not; it tells the new one.
         subscription.told = word;
-        if !forced && subscription.sent_hash == hash {
+        let suppressed = subscription.suppress.holds(tag);
+        if !forced && (suppressed || subscription.sent_hash == hash) {
             return;
+        }
+        if !suppressed {
+            subscription.suppress = Suppress::Nothing;
         }
         (subscription.sent_hash, subscription.sent_revision) = (hash, revision);
         let expires_s = subscription.expires_s(now.wall);
@@ -70,7 +89,9 @@ impl Node {
         }
         let state = format!("active;expires={expires_s}");
         let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
-        self.send_notify(now, slot, &state, &body, Some(hash), after);
+        let body = if suppressed { Arc::default() } else { body };
+        let notification = Notification { state: &state, body: &body, tag: Some(tag), is_last: false };
+        self.send_notify(now, slot, &notification, after);
     }
 
     /// The last NOTIFY of a subscription (RFC 6665 §4.4.1); then it is gone.
@@ -88,12 +109,17 @@ impl Node {
             _ => format!("terminated;reason={}", reason.as_str()),
         };
         // RFC 6665 §4.2.1.4: state may come along; for a fetch it must. A resource that is gone has none.
-        let body = match reason {
+        let document = match reason {
             EndReason::NoResource | EndReason::Rejected => None,
-            _ => self.document_for(slot, Brevity::Whole).map(|document| document.body),
+            _ => self.document_for(slot, Brevity::Whole),
         };
-        let after = if body.is_some() { after.max(self.shown_after(slot)) } else { after };
-        if self.send_notify(now, slot, &state, &body.unwrap_or_default(), None, after) {
+        let after = if document.is_some() { after.max(self.shown_after(slot)) } else { after };
+        let suppress = self.subscriptions.get(slot).map(|subscription| subscription.suppress);
+        let tag = document.as_ref().map(|document| document.tag);
+        let suppressed = suppress.zip(tag).is_some_and(|(suppress, tag)| suppress.holds(tag));
+        let body = document.filter(|_| !suppressed).map(|document| document.body).unwrap_or_default();
+        let notification = Notification { state: &state, body: &body, tag, is_last: true };
+        if self.send_notify(now, slot, &notification, after) {
             self.remove_subscription(slot);
         }
     }
@@ -131,12 +157,10 @@ impl Node {
         &mut self,
         now: Now,
         slot: u32,
-        state: &str,
-        body: &EncodedBody,
-        told: Option<u64>,
+        notification: &Notification<'_>,
         after: Option<Ticket>,
     ) -> bool {
-        let fitting = self.notify_flow(now, slot).and_then(|flow| self.fitted(now, slot, flow, state, body));
+        let fitting = self.notify_flow(now, slot).and_then(|flow| self.fitted(now, slot, flow, notification));
         let Some((flow, shorter)) = fitting else {
             // Why: the way is being looked up or connected; `resume` sends what is newest then.
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
@@ -145,19 +169,23 @@ impl Node {
             }
             return false;
         };
-        let body = shorter.as_deref().unwrap_or(body);
+        let body = shorter.as_deref().unwrap_or(notification.body);
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return true };
         subscription.local_cseq = subscription.local_cseq.wrapping_add(1);
-        subscription.version = subscription.version.wrapping_add(1);
+        // RFC 4235 §4.1, RFC 5263 §4.3: versions count documents, and a gap in them is a loss.
+        if !body.shared_bytes().is_empty() {
+            subscription.version = subscription.version.wrapping_add(1);
+        }
         subscription.notifies = subscription.notifies.saturating_add(1);
         subscription.acknowledged = false;
         let cseq = subscription.local_cseq;
-        let requester = if told.is_some() { Requester::Notify { slot, cseq } } else { Requester::Farewell };
+        let last = notification.is_last;
+        let requester = if last { Requester::Farewell } else { Requester::Notify { slot, cseq } };
         self.counters.notifies += 1;
         let (Some(own), Some(subscription)) = (self.own_end(slot, flow), self.subscriptions.get(slot)) else {
             return true;
         };
-        let head = Head { subscription, own, server_name: &self.facts.settings.server_name, state };
+        let head = Head { subscription, own, server_name: &self.facts.settings.server_name, notification };
         let write = |branch: &Branch| head.write(branch.as_str(), body, now.wall);
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
@@ -167,15 +195,20 @@ impl Node {
             self.tickets.sends_notify(ticket, slot, client);
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
-            subscription.in_flight = told.is_some().then_some(client);
+            subscription.in_flight = (!last).then_some(client);
         }
         true
     }
 
     /// What the next NOTIFY of a subscription is written from.
-    pub(super) fn head_of<'n>(&'n self, slot: u32, flow: Flow, state: &'n str) -> Option<Head<'n>> {
+    pub(super) fn head_of<'n>(
+        &'n self,
+        slot: u32,
+        flow: Flow,
+        notification: &'n Notification<'n>,
+    ) -> Option<Head<'n>> {
         let (own, subscription) = (self.own_end(slot, flow)?, self.subscriptions.get(slot)?);
-        Some(Head { subscription, own, server_name: &self.facts.settings.server_name, state })
+        Some(Head { subscription, own, server_name: &self.facts.settings.server_name, notification })
     }
 
     fn own_end(&self, slot: u32, flow: Flow) -> Option<OwnEnd> {
@@ -236,13 +269,24 @@ impl Node {
         let (word, revision) = (package.get().word(&content), package.get().revision(&content));
         let whole = Class { reveal, told: None, partial: false, params: &params };
         let (body, hash) = self.shared_body(resource, package, format, style, whole)?;
+        let tag = EntityTag::of(self.subscriptions.get(slot)?, &body, hash);
         let told = told.filter(|_| tells != Tells::State);
         let told = told.and_then(|told| package.get().base(&content, told));
         let body = match told {
             None => body,
             told => self.shared_body(resource, package, format, style, Class { told, partial, ..whole })?.0,
         };
-        Some(Document { body, hash, word, revision })
+        Some(Document { body, hash, word, revision, tag })
+    }
+
+    /// The entity-tag of what a watcher would be sent.
+    pub(super) fn entity_tag_of(&mut self, slot: u32) -> Option<EntityTag> {
+        self.document_for(slot, Brevity::Whole).map(|document| document.tag)
+    }
+
+    /// Hash and revision of what a watcher would be sent.
+    pub(super) fn state_of(&mut self, slot: u32) -> Option<(u64, u32)> {
+        self.document_for(slot, Brevity::Whole).map(|document| (document.hash, document.revision))
     }
 
     /// How much of the calls at a resource a watcher is shown: everything of its own, else as configured.
@@ -365,12 +409,12 @@ struct OwnEnd {
     contact: String,
 }
 
-/// What a NOTIFY is written from, but for its branch and its body.
+/// What a NOTIFY is written from, but for its branch and the body it takes.
 pub(super) struct Head<'n> {
     subscription: &'n Subscription,
     own: OwnEnd,
     server_name: &'n str,
-    state: &'n str,
+    notification: &'n Notification<'n>,
 }
 
 impl Head<'_> {
@@ -398,7 +442,10 @@ impl Head<'_> {
             "" => writer.header(Name::Event, subscription.package.name()),
             id => writer.header_fmt(Name::Event, format_args!("{};id={id}", subscription.package.name())),
         };
-        writer.header(Name::SubscriptionState, self.state);
+        writer.header(Name::SubscriptionState, self.notification.state);
+        if let Some(tag) = self.notification.tag {
+            writer.header_fmt(Name::SipETag, format_args!("{tag}"));
+        }
         if !self.server_name.is_empty() {
             writer.header(Name::UserAgent, self.server_name);
         }

@@ -10,7 +10,7 @@
 //! In: a NOTIFY that is about to leave, whatever its package. Out: the flow it takes and the shorter body, if it has one; or
 //! nothing, while a stream is being opened. What is left out of a document is its body format's matter.
 
-use super::send::values;
+use super::send::{Notification, values};
 use super::subscription::Text;
 use crate::body::{Brevity, EncodedBody};
 use crate::flow::{Flow, Transport};
@@ -78,10 +78,9 @@ impl Node {
         now: Now,
         slot: u32,
         flow: Flow,
-        state: &str,
-        body: &EncodedBody,
+        notification: &Notification<'_>,
     ) -> Option<(Flow, Option<Arc<EncodedBody>>)> {
-        if !self.is_too_large(now, slot, flow, state, body) {
+        if !self.is_too_large(now, slot, flow, notification, notification.body) {
             self.set_fit(slot, Fit::Whole);
             return Some((flow, None));
         }
@@ -95,7 +94,7 @@ impl Node {
         }
         for brevity in Brevity::SHORTER {
             let Some(shorter) = self.shorter_body(slot, brevity) else { break };
-            if !self.is_too_large(now, slot, flow, state, &shorter) {
+            if !self.is_too_large(now, slot, flow, notification, &shorter) {
                 self.set_fit(slot, Fit::Shortened(brevity));
                 return Some((flow, Some(shorter)));
             }
@@ -110,7 +109,14 @@ impl Node {
         }
     }
 
-    fn is_too_large(&self, now: Now, slot: u32, flow: Flow, state: &str, body: &EncodedBody) -> bool {
+    fn is_too_large(
+        &self,
+        now: Now,
+        slot: u32,
+        flow: Flow,
+        notification: &Notification<'_>,
+        body: &EncodedBody,
+    ) -> bool {
         // RFC 3261 §18.1.1: the bound is for a path whose MTU is not known; inside the machine it is larger than any message.
         if flow.is_reliable() || flow.remote().ip().to_canonical().is_loopback() {
             return false;
@@ -118,10 +124,10 @@ impl Node {
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
         // Why: to know the length exactly it has to be written, and nearly every NOTIFY is far from too large. The target
         // and what was asked for may stand in two headers each.
-        let texts = 2 * subscription.texts.bytes() + self.facts.settings.server_name.len() + state.len();
+        let texts = 2 * subscription.texts.bytes() + self.facts.settings.server_name.len() + notification.state.len();
         let at_most = NOTIFY_BYTES_AROUND + texts + body.len_with(&values(subscription, now.wall));
         let bound = limits::DATAGRAM_REQUEST_BYTES_MAX;
-        let head = || self.head_of(slot, flow, state);
+        let head = || self.head_of(slot, flow, notification);
         at_most > bound && head().is_some_and(|head| head.write(ANY_BRANCH, body, now.wall).len() > bound)
     }
 

@@ -5,6 +5,7 @@
 
 use super::size::{Fit, StreamTo};
 use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
+use super::suppress::{Suppress, condition};
 use crate::authn::Identity;
 use crate::body::dialog_info::shown::Reveal;
 use crate::features::{Feature, Features};
@@ -53,6 +54,7 @@ impl Node {
 
     fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let mut wish = self.wish(request)?;
+        let known = condition(request.message)?;
         if self.subscriptions.len() >= limits::SUBSCRIPTIONS_MAX {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
         }
@@ -87,6 +89,7 @@ impl Node {
             in_flight: None,
             pending: true,
             forced: true,
+            suppress: Suppress::Nothing,
             ending: fetch.then_some(EndReason::Timeout),
             sent_hash: 0,
             sent_revision: 0,
@@ -119,9 +122,12 @@ impl Node {
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.texts = texts;
         }
+        // RFC 5839 §6.2: outside a dialog there is always a NOTIFY; only its body goes.
+        self.suppress_if(slot, known);
+        let accepted = self.accepted();
         if fetch {
             // RFC 6665 §4.4.3: one NOTIFY with the state, nothing kept.
-            self.answer_subscribe(now, request, slot, None);
+            self.answer_subscribe(now, request, slot, accepted, None);
             self.say_farewell(now, slot, None);
             return Ok(());
         }
@@ -133,7 +139,7 @@ impl Node {
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
-        self.answer_subscribe(now, request, slot, ticket);
+        self.answer_subscribe(now, request, slot, accepted, ticket);
         let event = Event::Subscription {
             resource: message.request_uri().unwrap_or("").to_owned(),
             package: wish.package.name(),
@@ -199,6 +205,7 @@ impl Node {
             return Err(reject);
         }
         let expires_s = self.granted(message)?;
+        let known = condition(message)?;
         let set = self.wished_features(request, package, &watched)?;
         if self.set_by_body(now, request, &watched, set) {
             // Why: a request that comes meanwhile is a later one.
@@ -209,6 +216,7 @@ impl Node {
         }
         if expires_s == 0 {
             let undo = self.undo_to(slot);
+            let suppressed = self.suppress_if(slot, known);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.remote_cseq = subscription.remote_cseq.max(cseq);
                 subscription.expires_at = now.wall;
@@ -217,7 +225,12 @@ impl Node {
             }
             let ticket = self.persist_end(slot, undo);
             self.answerable(ticket, request.petitioner());
-            self.answer_subscribe(now, request, slot, Some(ticket));
+            if suppressed {
+                self.answer_subscribe(now, request, slot, StatusCode::NO_NOTIFICATION, Some(ticket));
+                self.finish_silently(slot);
+                return Ok(());
+            }
+            self.answer_subscribe(now, request, slot, self.accepted(), Some(ticket));
             self.finish(now, slot, EndReason::Timeout, Some(ticket));
             return Ok(());
         }
@@ -252,9 +265,15 @@ impl Node {
             {
                 subscription.format = format;
             }
+        }
+        let suppressed = self.suppress_if(slot, known);
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.pending = true;
             subscription.forced = true;
-            subscription.told_revision = None;
+            // Why: a watcher that has the whole state and missed no version may be told what is new next.
+            if !suppressed || subscription.failures > 0 {
+                subscription.told_revision = None;
+            }
             subscription.failures = 0;
         }
         self.enter(now, slot);
@@ -262,7 +281,12 @@ impl Node {
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
-        self.answer_subscribe(now, request, slot, ticket);
+        if suppressed {
+            self.hush(slot);
+            self.answer_subscribe(now, request, slot, StatusCode::NO_NOTIFICATION, ticket);
+            return Ok(());
+        }
+        self.answer_subscribe(now, request, slot, self.accepted(), ticket);
         self.notify(now, slot, ticket);
         Ok(())
     }
@@ -313,10 +337,21 @@ impl Node {
         }
     }
 
-    /// The 2xx (RFC 6665 §4.2.1.1, and §8.3.1: 200 unless configured otherwise).
-    fn answer_subscribe(&mut self, now: Now, request: &Request<'_>, slot: u32, after: Option<Ticket>) {
+    /// The status of an accepted SUBSCRIBE that a NOTIFY follows (RFC 6665 §8.3.1: 200 unless configured otherwise).
+    fn accepted(&self) -> StatusCode {
+        StatusCode(self.facts.settings.subscribe_response)
+    }
+
+    /// The 2xx (RFC 6665 §4.2.1.1).
+    fn answer_subscribe(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        slot: u32,
+        status: StatusCode,
+        after: Option<Ticket>,
+    ) {
         let Some(subscription) = self.subscriptions.get(slot) else { return };
-        let status = StatusCode(self.facts.settings.subscribe_response);
         let tag = subscription.text(Text::LocalTag);
         let contact =
             self.our_contact(request.flow, subscription.text(Text::Asked), subscription.text(Text::Target));

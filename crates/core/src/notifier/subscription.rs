@@ -3,6 +3,7 @@
 //! The strings of a subscription live in one boxed slice; what is counted and timed stands beside it.
 
 use super::size::{Fit, StreamTo};
+use super::suppress::Suppress;
 use crate::flow::Flow;
 use crate::journal::{Origin, SubscriptionRecord};
 use crate::packages::PackageId;
@@ -168,6 +169,8 @@ pub(crate) struct Subscription {
     pub(crate) pending: bool,
     /// The next NOTIFY goes out even if its document is the same.
     pub(crate) forced: bool,
+    /// What is not told because the watcher has it (RFC 5839).
+    pub(crate) suppress: Suppress,
     /// It has ended: the final NOTIFY waits for the one in flight.
     pub(crate) ending: Option<EndReason>,
     /// Hash of the document sent last.
@@ -233,6 +236,7 @@ impl Subscription {
             format: format.to_owned(),
             profile: profile.to_owned(),
             user_agent: own(Text::UserAgent),
+            sleeps: self.suppress == Suppress::Everything,
             expires_at: self.expires_at,
             created_at: self.created_at,
             origin: Origin { cseq: self.origin_cseq, branch: own(Text::OriginBranch) },
