@@ -172,6 +172,8 @@ pub struct SubscriptionRecord {
     pub profile: String,
     /// The phone's User-Agent.
     pub user_agent: String,
+    /// How often it is told, as parameters of Subscription-State (RFC 6446); mostly empty.
+    pub rates: String,
     /// Its watcher wants no NOTIFY until it subscribes again (RFC 5839 §5.2).
     pub sleeps: bool,
     /// When it ends.

@@ -129,6 +129,15 @@ pub const TARGET_QUESTIONS_MAX: u32 = 24;
 pub const NOTIFY_BACK_OFF_MIN: Duration = Duration::from_secs(5);
 /// The longest wait after a NOTIFY failed.
 pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// What a watcher that asked for no rate may be told at once: as much as in this time at the rate of
+/// `Settings::notify_max_rate`; beyond it NOTIFYs are spaced and the newest state wins.
+pub const NOTIFY_BURST: Duration = Duration::from_secs(1);
+/// Most NOTIFYs per second of a watcher that nothing new is to be told (RFC 6446 §6.3); higher rates are lowered.
+pub const NOTIFY_MIN_RATE_MAX: u32 = 1;
+/// Over how many intervals of an adaptive minimum rate NOTIFYs are counted (RFC 6446 §7.4 `period`).
+pub const ADAPTIVE_PERIOD: u32 = 10;
+/// Most NOTIFYs counted for an adaptive minimum rate; more of them count as so many.
+pub const ADAPTIVE_HISTORY_MAX: usize = 64;
 /// Most calls tracked, those included that ended a moment ago; more pass untracked.
 pub const CALLS_MAX: usize = 200_000;
 /// Most dialogs of one call, over all its forks; more pass untracked.
@@ -172,6 +181,7 @@ pub const PEER_LOOKUP_EVERY: Duration = Duration::from_secs(300);
 pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
 const _: () = assert!(CALL_UNANSWERED_MAX.as_secs() > 180);
 const _: () = assert!(BINDINGS_PER_AOR_MAX <= CONTACTS_PER_REQUEST_MAX);

@@ -59,6 +59,10 @@ pub(crate) enum Timer {
     SubscriptionExpires(u32),
     /// A NOTIFY is tried again.
     NotifyAgain(u32),
+    /// A NOTIFY that was too soon after the last may leave.
+    Paced(u32),
+    /// A watcher wants to be told the state though nothing has changed.
+    NotifyUnchanged(u32),
     /// A publication ends.
     PublicationExpires(u32),
     /// A publication says something else from now on.
@@ -285,6 +289,11 @@ impl Node {
                 if let Requester::Branch(id) = requester {
                     return self.on_branch_answer(now, id, message, flow);
                 }
+                if let Requester::Notify { slot, cseq } = requester
+                    && (200..300).contains(&status.0)
+                {
+                    self.set_pace_by_answer(now, (slot, cseq), message);
+                }
                 let retry_after = message.header(Name::RetryAfter).and_then(leading_number);
                 self.on_answer(now, requester, status.0, retry_after);
             }
@@ -312,6 +321,8 @@ impl Node {
             match timer {
                 Timer::SubscriptionExpires(slot) => self.on_subscription_expired(now, slot),
                 Timer::NotifyAgain(slot) => self.on_notify_again(slot),
+                Timer::Paced(slot) => self.on_paced(slot),
+                Timer::NotifyUnchanged(slot) => self.on_unchanged(now, slot),
                 Timer::PublicationExpires(slot) => self.on_publication_expired(now, slot),
                 Timer::PublicationTurns(slot) => self.on_publication_turns(now, slot),
                 Timer::BindingExpires(slot) => self.on_binding_expired(now, slot),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub publication_expires_s: Bounds,
     /// Bounds of a binding's life, in seconds.
     pub registration_expires_s: Bounds,
+    /// Most NOTIFYs per second of one subscription.
+    pub notify_max_rate: u32,
     /// Body details of ringing (`notifyringing`).
     pub notify_ringing: NotifyRinging,
     /// Whether chan_sip's documents name the caller and the call to pick up (`notifycid`).
@@ -204,6 +206,7 @@ impl Settings {
             subscription_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             publication_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             registration_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
+            notify_max_rate: 10,
             notify_ringing: NotifyRinging::Yes,
             notify_cid: NotifyCid::No,
             notify_hold: true,

@@ -11,11 +11,14 @@
 //! ```
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
-//! answer; [`suppress`] knows what they have already; [`size`] makes large ones fit their way; [`unsolicited`] is for phones
-//! that never ask. One NOTIFY is in flight per subscription; the newest state wins; identical documents are dropped.
+//! answer; [`suppress`] knows what they have already, [`pace`] how often they want to be told; [`size`] makes large ones fit
+//! their way; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight per subscription; the newest state wins;
+//! identical documents are dropped.
 
 mod answer;
 mod destination;
+pub(crate) mod pace;
+mod rates;
 mod send;
 mod size;
 mod subscribe;
@@ -35,8 +38,11 @@ use crate::packages::PackageId;
 use crate::resource::{ResourceId, ResourceKey};
 use crate::slots::Slots;
 use crate::tickets::Undo;
-use crate::time::{Now, UnixTime};
+use crate::time::{Instant, Now, UnixTime};
 use crate::ways::Traveller;
+use lampyris_sip::Params;
+use pace::Pace;
+use rates::Rates;
 use size::{Fit, StreamTo};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -170,7 +176,9 @@ impl Node {
             }
         }
         if let Some(subscription) = self.subscriptions.slots.get_mut(slot) {
-            for token in [subscription.expiry.take(), subscription.retry.take()].into_iter().flatten() {
+            let again = subscription.pace.as_mut().and_then(|pace| pace.again.take());
+            for token in [subscription.expiry.take(), subscription.retry.take(), again].into_iter().flatten()
+            {
                 self.timers.cancel(token);
             }
         }
@@ -355,6 +363,8 @@ impl Node {
             pending: undone,
             forced: undone,
             suppress: if record.sleeps { Suppress::Everything } else { Suppress::Nothing },
+            next_at: Instant::default(),
+            pace: Rates::read(Params::new(&record.rates)).ok().and_then(|rates| Pace::of(now.mono, rates)),
             ending: None,
             sent_hash: 0,
             sent_revision: 0,
@@ -373,6 +383,7 @@ impl Node {
             self.subscriptions.slots.put(slot, subscription);
         }
         self.enter(now, slot);
+        self.arm_again_restored(now, slot);
         if undone {
             // Why: the NOTIFY that told what changed meanwhile may have gone with the change that is undone.
             self.due.push_back(slot);
@@ -423,7 +434,9 @@ impl Node {
         }
         self.end_orphans(now);
         // Why: a change of long ago says nothing about whether somebody who came since then got the first NOTIFY.
-        let young = |s: &Subscription| s.created_at >= unsure && s.ending.is_none();
+        // And one that is told seldom may have been waiting for a change of long ago.
+        let may_wait = |s: &Subscription| s.rates().max.is_some_and(|max| max.interval() >= UNSURE);
+        let young = |s: &Subscription| (s.created_at >= unsure || may_wait(s)) && s.ending.is_none();
         let slots: Vec<_> =
             self.subscriptions.iter().filter(|(_, s)| young(s)).map(|(slot, _)| slot).collect();
         for slot in slots {

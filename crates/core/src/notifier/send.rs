@@ -57,7 +57,10 @@ impl Node {
         let idle =
             subscription.in_flight.is_none() && subscription.retry.is_none() && subscription.ending.is_none();
         if subscription.pending && idle {
-            self.notify(now, slot, None);
+            match self.too_soon(now, slot) {
+                Some(at) => self.wait_until(slot, at),
+                None => self.notify(now, slot, None),
+            }
         }
     }
 
@@ -67,7 +70,8 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some(Document { body, hash, word, revision, tag }) = self.document_for(slot, Brevity::Whole) else {
+        let Some(Document { body, hash, word, revision, tag }) = self.document_for(slot, Brevity::Whole)
+        else {
             return;
         };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
@@ -87,7 +91,7 @@ impl Node {
         if let Some(token) = subscription.retry.take() {
             self.timers.cancel(token);
         }
-        let state = format!("active;expires={expires_s}");
+        let state = format!("active;expires={expires_s}{}", subscription.rates());
         let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
         let body = if suppressed { Arc::default() } else { body };
         let notification = Notification { state: &state, body: &body, tag: Some(tag), is_last: false };
@@ -196,6 +200,9 @@ impl Node {
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.in_flight = (!last).then_some(client);
+        }
+        if !last {
+            self.count_notify(now, slot);
         }
         true
     }

@@ -124,7 +124,8 @@ impl Node {
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
         // Why: to know the length exactly it has to be written, and nearly every NOTIFY is far from too large. The target
         // and what was asked for may stand in two headers each.
-        let texts = 2 * subscription.texts.bytes() + self.facts.settings.server_name.len() + notification.state.len();
+        let texts =
+            2 * subscription.texts.bytes() + self.facts.settings.server_name.len() + notification.state.len();
         let at_most = NOTIFY_BYTES_AROUND + texts + body.len_with(&values(subscription, now.wall));
         let bound = limits::DATAGRAM_REQUEST_BYTES_MAX;
         let head = || self.head_of(slot, flow, notification);

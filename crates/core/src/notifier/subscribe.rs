@@ -3,6 +3,8 @@
 //! What is checked, in this order: the dialog, the package, may this peer subscribe at all, the Contact, the resource, may
 //! this watcher watch it, the body format, the life asked for. Only then is anything changed.
 
+use super::pace;
+use super::rates::Rates;
 use super::size::{Fit, StreamTo};
 use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
 use super::suppress::{Suppress, condition};
@@ -19,7 +21,7 @@ use crate::resource::ResourceKey;
 use crate::router::Request;
 use crate::settings::WatchScope;
 use crate::tickets::{Petitioner, Resume, Undo};
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::ways::Traveller;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
@@ -36,6 +38,7 @@ struct Wish {
     target: String,
     instance: String,
     routes: String,
+    rates: Rates,
     profile: u16,
     set: Option<(Feature, Features)>,
 }
@@ -90,6 +93,8 @@ impl Node {
             pending: true,
             forced: true,
             suppress: Suppress::Nothing,
+            next_at: Instant::default(),
+            pace: None,
             ending: fetch.then_some(EndReason::Timeout),
             sent_hash: 0,
             sent_revision: 0,
@@ -130,6 +135,10 @@ impl Node {
             self.answer_subscribe(now, request, slot, accepted, None);
             self.say_farewell(now, slot, None);
             return Ok(());
+        }
+        self.set_pace(now, slot, wish.rates);
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.next_at = Instant::default();
         }
         self.enter(now, slot);
         if let Some(old) = replaced {
@@ -206,6 +215,7 @@ impl Node {
         }
         let expires_s = self.granted(message)?;
         let known = condition(message)?;
+        let rates = pace::asked(event.params)?;
         let set = self.wished_features(request, package, &watched)?;
         if self.set_by_body(now, request, &watched, set) {
             // Why: a request that comes meanwhile is a later one.
@@ -266,6 +276,7 @@ impl Node {
                 subscription.format = format;
             }
         }
+        self.set_pace(now, slot, rates);
         let suppressed = self.suppress_if(slot, known);
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.pending = true;
@@ -275,6 +286,10 @@ impl Node {
                 subscription.told_revision = None;
             }
             subscription.failures = 0;
+            if !suppressed {
+                // RFC 6446 §5.2: the NOTIFY that answers a SUBSCRIBE waits for nothing.
+                subscription.next_at = Instant::default();
+            }
         }
         self.enter(now, slot);
         let ticket = self.store_subscription(slot, undo);
@@ -403,6 +418,7 @@ impl Node {
             target,
             instance,
             routes,
+            rates: pace::asked(event.params)?,
             profile,
             set,
         })

@@ -2,13 +2,14 @@
 //!
 //! The strings of a subscription live in one boxed slice; what is counted and timed stands beside it.
 
+use super::pace::Pace;
 use super::size::{Fit, StreamTo};
 use super::suppress::Suppress;
 use crate::flow::Flow;
 use crate::journal::{Origin, SubscriptionRecord};
 use crate::packages::PackageId;
 use crate::resource::ResourceId;
-use crate::time::UnixTime;
+use crate::time::{Instant, UnixTime};
 use crate::timers::TimerToken;
 use crate::transaction::ClientId;
 
@@ -159,7 +160,7 @@ pub(crate) struct Subscription {
     pub(crate) created_at: UnixTime,
     /// The timer of its end.
     pub(crate) expiry: Option<TimerToken>,
-    /// The timer of the next try after a NOTIFY failed.
+    /// The timer before which no NOTIFY leaves: after one failed, or because it is too soon.
     pub(crate) retry: Option<TimerToken>,
     /// NOTIFYs that failed in a row.
     pub(crate) failures: u8,
@@ -171,6 +172,10 @@ pub(crate) struct Subscription {
     pub(crate) forced: bool,
     /// What is not told because the watcher has it (RFC 5839).
     pub(crate) suppress: Suppress,
+    /// When the next NOTIFY is due if they keep their rate.
+    pub(crate) next_at: Instant,
+    /// How often it wants to be told; mostly nothing.
+    pub(crate) pace: Option<Box<Pace>>,
     /// It has ended: the final NOTIFY waits for the one in flight.
     pub(crate) ending: Option<EndReason>,
     /// Hash of the document sent last.
@@ -236,6 +241,7 @@ impl Subscription {
             format: format.to_owned(),
             profile: profile.to_owned(),
             user_agent: own(Text::UserAgent),
+            rates: self.rates().to_string(),
             sleeps: self.suppress == Suppress::Everything,
             expires_at: self.expires_at,
             created_at: self.created_at,

@@ -135,11 +135,12 @@ overlaid!(
 );
 
 overlaid!(
-    /// Bounds of lives, in seconds.
+    /// Bounds of lives, in seconds, and of rates.
     RawBounds {
         subscription_min_s: u32,
         subscription_default_s: u32,
         subscription_max_s: u32,
+        notify_max_rate: u32,
         publication_min_s: u32,
         publication_default_s: u32,
         publication_max_s: u32,

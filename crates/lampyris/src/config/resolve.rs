@@ -167,6 +167,7 @@ fn routing(report: &mut Report, settings: &mut Settings, typed: &raw::RawCalls) 
 }
 
 fn bounds(report: &mut Report, settings: &mut Settings, typed: &raw::RawBounds) {
+    set(&mut settings.notify_max_rate, &typed.notify_max_rate);
     let subscription = (&typed.subscription_min_s, &typed.subscription_default_s, &typed.subscription_max_s);
     let publication = (&typed.publication_min_s, &typed.publication_default_s, &typed.publication_max_s);
     let registration = (&typed.registration_min_s, &typed.registration_default_s, &typed.registration_max_s);

@@ -296,6 +296,7 @@ impl Reader<'_> {
             subscription_min_s: values.number("subscription_min_s"),
             subscription_default_s: values.number("subscription_default_s"),
             subscription_max_s: values.number("subscription_max_s"),
+            notify_max_rate: values.number("notify_max_rate"),
             publication_min_s: values.number("publication_min_s"),
             publication_default_s: values.number("publication_default_s"),
             publication_max_s: values.number("publication_max_s"),
