@@ -4,6 +4,7 @@
 //! Expiry is part of a record: what has expired is not restored.
 
 use crate::features::{Feature, Features};
+use crate::filter::FilterSet;
 use crate::flow::Flow;
 use crate::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -174,6 +175,8 @@ pub struct SubscriptionRecord {
     pub user_agent: String,
     /// How often it is told, as parameters of Subscription-State (RFC 6446); mostly empty.
     pub rates: String,
+    /// What of the state it wants to be told, and when (RFC 4661); mostly nothing.
+    pub filters: FilterSet,
     /// Its watcher wants no NOTIFY until it subscribes again (RFC 5839 §5.2).
     pub sleeps: bool,
     /// When it ends.

@@ -16,6 +16,7 @@ mod devices;
 mod dns;
 mod feature_keys;
 pub mod features;
+pub mod filter;
 mod fingerprint;
 pub mod flow;
 pub mod hint;

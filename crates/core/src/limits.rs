@@ -132,6 +132,18 @@ pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
 /// What a watcher that asked for no rate may be told at once: as much as in this time at the rate of
 /// `Settings::notify_max_rate`; beyond it NOTIFYs are spaced and the newest state wins.
 pub const NOTIFY_BURST: Duration = Duration::from_secs(1);
+/// Longest filter set taken from a watcher, in bytes; a longer one is 488.
+pub const FILTER_BYTES_MAX: usize = 8 * 1024;
+/// Most filters of one subscription; more is 488.
+pub const FILTERS_MAX: usize = 8;
+/// Most expressions in one filter set; more is 488.
+pub const FILTER_EXPRESSIONS_MAX: usize = 32;
+/// Most steps of one expression; more is 488.
+pub const FILTER_STEPS_MAX: usize = 16;
+/// Most conditions in one expression; more is 488.
+pub const FILTER_CONDITIONS_MAX: usize = 16;
+/// Most elements looked at for one filter and one document; beyond it the watcher gets no body.
+pub const FILTER_COST_MAX: usize = 1 << 18;
 /// Most NOTIFYs per second of a watcher that nothing new is to be told (RFC 6446 §6.3); higher rates are lowered.
 pub const NOTIFY_MIN_RATE_MAX: u32 = 1;
 /// Over how many intervals of an adaptive minimum rate NOTIFYs are counted (RFC 6446 §7.4 `period`).
@@ -181,6 +193,7 @@ pub const PEER_LOOKUP_EVERY: Duration = Duration::from_secs(300);
 pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
 const _: () = assert!(CALL_UNANSWERED_MAX.as_secs() > 180);

@@ -82,6 +82,8 @@ pub(crate) enum Reject {
     TooManyHops,
     /// 486: has as many calls as it takes (RFC 3261 §21.4.24).
     BusyHere,
+    /// 488: a filter that is malformed or says what we cannot do (RFC 4660 §5.4).
+    NotAcceptableHere(List),
     /// 489 with Allow-Events: a package we do not have (RFC 6665 §4.2.1.1, RFC 3903 §6).
     BadEvent {
         /// What we have.
@@ -141,6 +143,7 @@ impl Reject {
             Self::TooManyHops => (483, "Too Many Hops"),
             Self::BusyHere => (486, "Busy Here"),
             Self::MaxBreadthExceeded => (440, "Max-Breadth Exceeded"),
+            Self::NotAcceptableHere(_) => (488, "Not Acceptable Here"),
             Self::BadEvent { .. } => (489, "Bad Event"),
             Self::OutOfOrder | Self::Internal => (500, "Server Internal Error"),
             Self::NotImplemented { .. } => (501, "Not Implemented"),
@@ -158,7 +161,7 @@ impl Reject {
                 let _ = write!(text, "<{contact}>");
                 write("Contact", &text);
             }
-            Self::BadRequest(why) => warn(why, write),
+            Self::BadRequest(why) | Self::NotAcceptableHere(why) => warn(why, write),
             Self::OutOfOrder => warn("CSeq out of order", write),
             Self::MethodNotAllowed { allow } | Self::NotImplemented { allow } => write("Allow", allow),
             Self::NotAcceptable { accept } | Self::UnsupportedMediaType { accept } => write("Accept", accept),
@@ -249,6 +252,7 @@ mod tests {
             (Reject::TooManyHops, 483, &[]),
             (Reject::BusyHere, 486, &[]),
             (Reject::MaxBreadthExceeded, 440, &[]),
+            (Reject::NotAcceptableHere(list("no")), 488, &[("Warning", "399 lampyris \"no\"")]),
             (Reject::BadEvent { allow_events: list("presence") }, 489, &[("Allow-Events", "presence")]),
             (Reject::OutOfOrder, 500, &[("Warning", "399 lampyris \"CSeq out of order\"")]),
             (Reject::Internal, 500, &[]),

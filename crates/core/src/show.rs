@@ -77,6 +77,8 @@ impl Node {
             cseq: s.local_cseq,
             version: if s.version == u32::MAX { 0 } else { s.version },
             last_answer: s.last_answer,
+            pace: s.pace_summary(),
+            filter: s.filter_summary(),
             transport: self.connections.transport(s.flow).to_string(),
         }
     }
@@ -349,6 +351,8 @@ impl Node {
                     answer: s.last_answer,
                     answered_s: s.last_answer.map(|_| now.wall.since(s.answered_at).as_secs()),
                     expires_s: s.expires_s(now.wall),
+                    pace: s.pace_summary(),
+                    filter: s.filter_summary(),
                 })
                 .collect(),
         }

@@ -62,6 +62,10 @@ pub struct Subscription {
     pub version: u32,
     /// Status of the last answer to a NOTIFY; `None` before the first, 408 for none in time.
     pub last_answer: Option<u16>,
+    /// What it asked for of how often it is told, as in `max-rate=0.2`; `asleep` where it wants nothing for now.
+    pub pace: Option<String>,
+    /// Its filters, in a few words.
+    pub filter: Option<String>,
     /// Transport.
     pub transport: String,
 }
@@ -323,4 +327,8 @@ pub struct Watcher {
     pub answered_s: Option<u64>,
     /// Seconds left.
     pub expires_s: u32,
+    /// What it asked for of how often it is told.
+    pub pace: Option<String>,
+    /// Its filters, in a few words.
+    pub filter: Option<String>,
 }

@@ -131,6 +131,7 @@ fn subscription(n: u64) -> Value {
         profile: "rfc".into(),
         user_agent: "Yealink SIP-T46U 108.86.0.20".into(),
         rates: String::new(),
+        filters: lampyris_core::filter::FilterSet::default(),
         sleeps: false,
         expires_at: UnixTime::from_millis(1_900_000_000_000),
         created_at: UnixTime::from_millis(1_800_000_000_000),

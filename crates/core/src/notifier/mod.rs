@@ -11,12 +11,13 @@
 //! ```
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
-//! answer; [`suppress`] knows what they have already, [`pace`] how often they want to be told; [`size`] makes large ones fit
-//! their way; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight per subscription; the newest state wins;
-//! identical documents are dropped.
+//! answer; [`suppress`] knows what they have already, [`pace`] how often they want to be told, [`filtering`] what; [`size`]
+//! makes large ones fit their way; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight per subscription; the
+//! newest state wins; identical documents are dropped.
 
 mod answer;
 mod destination;
+mod filtering;
 pub(crate) mod pace;
 mod rates;
 mod send;
@@ -40,6 +41,7 @@ use crate::slots::Slots;
 use crate::tickets::Undo;
 use crate::time::{Instant, Now, UnixTime};
 use crate::ways::Traveller;
+use filtering::Filtering;
 use lampyris_sip::Params;
 use pace::Pace;
 use rates::Rates;
@@ -363,6 +365,7 @@ impl Node {
             pending: undone,
             forced: undone,
             suppress: if record.sleeps { Suppress::Everything } else { Suppress::Nothing },
+            filtering: Filtering::of(record.filters.clone()),
             next_at: Instant::default(),
             pace: Rates::read(Params::new(&record.rates)).ok().and_then(|rates| Pace::of(now.mono, rates)),
             ending: None,
@@ -445,6 +448,7 @@ impl Node {
                 self.due.push_back(slot);
             }
         }
+        self.baseline_restored();
     }
 
     /// Ends restored subscriptions whose resource the configuration no longer has.

@@ -36,6 +36,8 @@ struct Document {
     revision: u32,
     /// Its entity-tag.
     tag: EntityTag,
+    /// The whole document that a filter has cut; else the body.
+    raw: Arc<EncodedBody>,
 }
 
 /// One NOTIFY, as far as it is not of the dialog.
@@ -70,7 +72,7 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some(Document { body, hash, word, revision, tag }) = self.document_for(slot, Brevity::Whole)
+        let Some(Document { body, hash, word, revision, tag, raw }) = self.document_for(slot, Brevity::Whole)
         else {
             return;
         };
@@ -80,9 +82,10 @@ impl Node {
         // Why: the document may be the same where the word is not; it tells the new one.
         subscription.told = word;
         let suppressed = subscription.suppress.holds(tag);
-        if !forced && (suppressed || subscription.sent_hash == hash) {
+        if !forced && (suppressed || subscription.sent_hash == hash || subscription.waits(&raw)) {
             return;
         }
+        subscription.remember_shown(raw);
         if !suppressed {
             subscription.suppress = Suppress::Nothing;
         }
@@ -275,7 +278,9 @@ impl Node {
         let content = self.composed(resource, package)?;
         let (word, revision) = (package.get().word(&content), package.get().revision(&content));
         let whole = Class { reveal, told: None, partial: false, params: &params };
-        let (body, hash) = self.shared_body(resource, package, format, style, whole)?;
+        let (raw, hash) = self.shared_body(resource, package, format, style, whole)?;
+        let (body, hash) =
+            self.subscriptions.get(slot)?.filtered(&raw).unwrap_or_else(|| (raw.clone(), hash));
         let tag = EntityTag::of(self.subscriptions.get(slot)?, &body, hash);
         let told = told.filter(|_| tells != Tells::State);
         let told = told.and_then(|told| package.get().base(&content, told));
@@ -283,12 +288,17 @@ impl Node {
             None => body,
             told => self.shared_body(resource, package, format, style, Class { told, partial, ..whole })?.0,
         };
-        Some(Document { body, hash, word, revision, tag })
+        Some(Document { body, hash, word, revision, tag, raw })
     }
 
     /// The entity-tag of what a watcher would be sent.
     pub(super) fn entity_tag_of(&mut self, slot: u32) -> Option<EntityTag> {
         self.document_for(slot, Brevity::Whole).map(|document| document.tag)
+    }
+
+    /// What a watcher would be sent without its filters.
+    pub(super) fn whole_document_for(&mut self, slot: u32) -> Option<Arc<EncodedBody>> {
+        self.document_for(slot, Brevity::Whole).map(|document| document.raw)
     }
 
     /// Hash and revision of what a watcher would be sent.
@@ -459,7 +469,7 @@ impl Head<'_> {
         if body.shared_bytes().is_empty() {
             return writer.finish();
         }
-        let values = values(subscription, now);
+        let values = hole_values(subscription, now);
         let format = subscription.package.content_type(usize::from(subscription.format));
         let content_type = body.content_type.as_deref().unwrap_or(format);
         writer.body(content_type, &body.fill(&values));
@@ -467,8 +477,8 @@ impl Head<'_> {
     }
 }
 
-/// What a body is filled in with for one subscription.
-pub(super) fn values(subscription: &Subscription, now: UnixTime) -> HoleValues<'_> {
+/// What a subscription's documents have in their holes.
+pub(super) fn hole_values(subscription: &Subscription, now: UnixTime) -> HoleValues<'_> {
     HoleValues {
         version: subscription.version,
         entity: plain_uri(subscription.text(Text::Asked)),

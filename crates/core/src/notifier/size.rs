@@ -10,7 +10,7 @@
 //! In: a NOTIFY that is about to leave, whatever its package. Out: the flow it takes and the shorter body, if it has one; or
 //! nothing, while a stream is being opened. What is left out of a document is its body format's matter.
 
-use super::send::{Notification, values};
+use super::send::{Notification, hole_values};
 use super::subscription::Text;
 use crate::body::{Brevity, EncodedBody};
 use crate::flow::{Flow, Transport};
@@ -126,7 +126,7 @@ impl Node {
         // and what was asked for may stand in two headers each.
         let texts =
             2 * subscription.texts.bytes() + self.facts.settings.server_name.len() + notification.state.len();
-        let at_most = NOTIFY_BYTES_AROUND + texts + body.len_with(&values(subscription, now.wall));
+        let at_most = NOTIFY_BYTES_AROUND + texts + body.len_with(&hole_values(subscription, now.wall));
         let bound = limits::DATAGRAM_REQUEST_BYTES_MAX;
         let head = || self.head_of(slot, flow, notification);
         at_most > bound && head().is_some_and(|head| head.write(ANY_BRANCH, body, now.wall).len() > bound)

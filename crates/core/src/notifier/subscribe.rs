@@ -3,6 +3,7 @@
 //! What is checked, in this order: the dialog, the package, may this peer subscribe at all, the Contact, the resource, may
 //! this watcher watch it, the body format, the life asked for. Only then is anything changed.
 
+use super::filtering;
 use super::pace;
 use super::rates::Rates;
 use super::size::{Fit, StreamTo};
@@ -11,6 +12,7 @@ use super::suppress::{Suppress, condition};
 use crate::authn::Identity;
 use crate::body::dialog_info::shown::Reveal;
 use crate::features::{Feature, Features};
+use crate::filter::FilterSet;
 use crate::limits;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
@@ -39,6 +41,7 @@ struct Wish {
     instance: String,
     routes: String,
     rates: Rates,
+    filters: Option<FilterSet>,
     profile: u16,
     set: Option<(Feature, Features)>,
 }
@@ -93,6 +96,7 @@ impl Node {
             pending: true,
             forced: true,
             suppress: Suppress::Nothing,
+            filtering: None,
             next_at: Instant::default(),
             pace: None,
             ending: fetch.then_some(EndReason::Timeout),
@@ -127,6 +131,7 @@ impl Node {
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.texts = texts;
         }
+        self.set_filters(slot, wish.filters.take());
         // RFC 5839 §6.2: outside a dialog there is always a NOTIFY; only its body goes.
         self.suppress_if(slot, known);
         let accepted = self.accepted();
@@ -224,6 +229,7 @@ impl Node {
             }
             return Ok(());
         }
+        let filters = self.changed_filters(message, slot)?;
         if expires_s == 0 {
             let undo = self.undo_to(slot);
             let suppressed = self.suppress_if(slot, known);
@@ -276,6 +282,7 @@ impl Node {
                 subscription.format = format;
             }
         }
+        self.set_filters(slot, filters);
         self.set_pace(now, slot, rates);
         let suppressed = self.suppress_if(slot, known);
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
@@ -419,6 +426,7 @@ impl Node {
             instance,
             routes,
             rates: pace::asked(event.params)?,
+            filters: filtering::asked(message, (package, format), uri, None)?,
             profile,
             set,
         })
@@ -480,7 +488,12 @@ impl Node {
     }
 
     /// The body format for this phone: its Accept decides, its profile's preference and then ours break ties.
-    fn chosen_format(&self, message: &Message, package: PackageId, profile: u16) -> Result<u8, Reject> {
+    pub(super) fn chosen_format(
+        &self,
+        message: &Message,
+        package: PackageId,
+        profile: u16,
+    ) -> Result<u8, Reject> {
         let count = package.get().format_count();
         let mut preferred: Vec<usize> = Vec::with_capacity(count);
         if let Some(profile) = self.facts.settings.profiles.get(usize::from(profile)) {

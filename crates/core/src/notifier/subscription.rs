@@ -2,6 +2,7 @@
 //!
 //! The strings of a subscription live in one boxed slice; what is counted and timed stands beside it.
 
+use super::filtering::Filtering;
 use super::pace::Pace;
 use super::size::{Fit, StreamTo};
 use super::suppress::Suppress;
@@ -176,6 +177,8 @@ pub(crate) struct Subscription {
     pub(crate) next_at: Instant,
     /// How often it wants to be told; mostly nothing.
     pub(crate) pace: Option<Box<Pace>>,
+    /// What of the state it wants to be told, and when; mostly everything, always.
+    pub(crate) filtering: Option<Box<Filtering>>,
     /// It has ended: the final NOTIFY waits for the one in flight.
     pub(crate) ending: Option<EndReason>,
     /// Hash of the document sent last.
@@ -242,7 +245,8 @@ impl Subscription {
             profile: profile.to_owned(),
             user_agent: own(Text::UserAgent),
             rates: self.rates().to_string(),
-            sleeps: self.suppress == Suppress::Everything,
+            filters: self.filtering.as_ref().map(|own| own.set.clone()).unwrap_or_default(),
+            sleeps: self.sleeps(),
             expires_at: self.expires_at,
             created_at: self.created_at,
             origin: Origin { cseq: self.origin_cseq, branch: own(Text::OriginBranch) },

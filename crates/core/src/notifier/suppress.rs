@@ -87,6 +87,13 @@ pub(super) fn condition(message: &Message) -> Result<Option<&str>, Reject> {
     Ok(tag)
 }
 
+impl Subscription {
+    /// Whether its watcher wants no NOTIFY until it subscribes again.
+    pub(super) fn sleeps(&self) -> bool {
+        self.suppress == Suppress::Everything
+    }
+}
+
 impl Node {
     /// Evaluates the condition of a SUBSCRIBE against what its watcher would be sent, and keeps what it suppresses.
     pub(super) fn suppress_if(&mut self, slot: u32, condition: Option<&str>) -> bool {

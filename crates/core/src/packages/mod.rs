@@ -150,6 +150,8 @@ pub(crate) trait EventPackage: Sync + 'static {
     const AUDIENCE: Audience;
     /// What its resources are.
     const WATCHES: Watched = Watched::Lamps;
+    /// The content type of the documents that filters (RFC 4661) are applied to.
+    const FILTERABLE: Option<&'static str> = None;
     /// Body formats, preferred first; Accept picks, else 406.
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
     /// What the documents of one of them tell.
@@ -234,6 +236,7 @@ pub(crate) trait AnyPackage: Sync {
     fn depends_on(&self) -> &'static [StateKind];
     fn audience(&self) -> Audience;
     fn watches(&self) -> Watched;
+    fn filterable(&self) -> Option<&'static str>;
     fn format_count(&self) -> usize;
     fn content_type(&self, format: usize) -> Option<&'static str>;
     fn tells(&self, format: usize) -> Tells;
@@ -285,6 +288,10 @@ impl<P: EventPackage> AnyPackage for P {
 
     fn watches(&self) -> Watched {
         P::WATCHES
+    }
+
+    fn filterable(&self) -> Option<&'static str> {
+        P::FILTERABLE
     }
 
     fn format_count(&self) -> usize {

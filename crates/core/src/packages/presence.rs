@@ -25,6 +25,7 @@ impl EventPackage for PresencePackage {
     const SPEC: &'static str = "RFC 3856";
     const DEPENDS_ON: &'static [StateKind] =
         &[StateKind::DeviceStates, StateKind::Publications, StateKind::Features];
+    const FILTERABLE: Option<&'static str> = Some(pidf::CONTENT_TYPE);
     const AUDIENCE: Audience = Audience::Colleagues;
 
     fn formats(&self) -> &'static [BodyFormat<Revised>] {

@@ -118,6 +118,7 @@ fn subscriptions(rows: &[view::Subscription], width: Option<usize>) -> String {
         Column::Number("NOTIFYs"),
         Column::Number("CSeq"),
         Column::Text("Answer"),
+        Column::Long("Asks"),
         Column::Long("Phone"),
         Column::Long("Call-ID"),
     ];
@@ -134,12 +135,20 @@ fn subscriptions(rows: &[view::Subscription], width: Option<usize>) -> String {
                 s.notifies.to_string(),
                 s.cseq.to_string(),
                 or_dash(s.last_answer),
+                asks(s.pace.as_deref(), s.filter.as_deref()),
                 s.user_agent.clone(),
                 s.call_id.clone(),
             ]
         })
         .collect();
     listed("subscription", &columns, &rows, width)
+}
+
+/// What a watcher wants else than everything at once: its rates, its filters.
+pub(super) fn asks(pace: Option<&str>, filter: Option<&str>) -> String {
+    let filter = filter.map(|filter| format!("filter {filter}"));
+    let both: Vec<_> = pace.into_iter().map(str::to_owned).chain(filter).collect();
+    if both.is_empty() { "-".to_owned() } else { both.join(", ") }
 }
 
 fn publications(rows: &[view::Publication], width: Option<usize>) -> String {
@@ -372,12 +381,14 @@ mod tests {
             cseq: 104,
             version: 2,
             last_answer: None,
+            pace: Some("max-rate=0.2, asleep".into()),
+            filter: Some("1: 1 included, 0 excluded, 2 triggers".into()),
             transport: "UDP".into(),
         };
         assert_eq!(
             subscriptions(&[subscription], None),
-            "Watcher  Address            Resource      Package      State   Left  NOTIFYs  CSeq  Answer  Phone       Call-ID\n\
-             Alice    UDP 10.0.0.7:5060  6001@default  dialog;id=7  Idle   1m01s        3   104  -       Phone[0m/1  abc\n\
+            "Watcher  Address            Resource      Package      State   Left  NOTIFYs  CSeq  Answer  Asks                                                                Phone       Call-ID\n\
+             Alice    UDP 10.0.0.7:5060  6001@default  dialog;id=7  Idle   1m01s        3   104  -       max-rate=0.2, asleep, filter 1: 1 included, 0 excluded, 2 triggers  Phone[0m/1  abc\n\
              \n1 subscription\n"
         );
         let publication = view::Publication {

@@ -1,7 +1,7 @@
 //! `lampyris why EXTEN`: which sources a lamp has, which won, and who was told.
 
 use super::failure::Failure;
-use super::show::left;
+use super::show::{asks, left};
 use super::table::{self, Column};
 use super::{Context, Verb, client, span, text};
 use clap::{Args, FromArgMatches};
@@ -77,6 +77,7 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
             Column::Number("CSeq"),
             Column::Long("Answered"),
             Column::Number("Left"),
+            Column::Long("Asks"),
         ];
         let rows: Vec<_> = why.watchers.iter().map(watcher).collect();
         out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
@@ -113,6 +114,7 @@ fn watcher(watcher: &view::Watcher) -> Vec<String> {
         watcher.cseq.to_string(),
         answered,
         left(watcher.expires_s),
+        asks(watcher.pace.as_deref(), watcher.filter.as_deref()),
     ]
 }
 
@@ -140,6 +142,8 @@ mod tests {
             answer,
             answered_s,
             expires_s: 1800,
+            pace: answered_s.map(|_| "min-rate=0.1".into()),
+            filter: None,
         };
         view::Why {
             resource: "6001@default".into(),
@@ -166,9 +170,9 @@ mod tests {
              *  SIP/Bob-desk    BUSY         1 call published by Bob-desk  1m01s  1h00m\n\
              \x20  SIP/Bob-mobile  UNAVAILABLE  not registered                1m01s      -\n\
              \n\
-             Watcher  Address        Package  Told  CSeq  Answered              Left\n\
-             Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago      30m00s\n\
-             Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s\n"
+             Watcher  Address        Package  Told  CSeq  Answered              Left  Asks\n\
+             Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago      30m00s  min-rate=0.1\n\
+             Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s  -\n"
         );
     }
 

@@ -70,6 +70,8 @@ pub(super) mod tests {
             cseq: 102,
             version: 0,
             last_answer: Some(200),
+            pace: None,
+            filter: None,
             transport: "UDP".to_owned(),
         }
     }
