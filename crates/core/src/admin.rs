@@ -45,6 +45,11 @@ impl Node {
                 let change = FeatureChange { feature, on: false, target: None, no_answer_s: None };
                 self.command_feature(now, &user, &change)
             }
+            Command::SetStatus { person, status, note, for_s } => {
+                self.command_set_status(now, (&person, &status), &note, for_s)
+            }
+            Command::ClearStatus { person } => self.command_clear_status(&person),
+            Command::People(name) => self.view_people(now, name.as_deref()),
             Command::Nudge(selector) => self.nudge(&selector),
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
             Command::Status => Reply::Status(self.view_status(now)),
@@ -247,10 +252,8 @@ impl Node {
 
     /// What was published of a mailbox is older than what a command says now; its publisher is told 412 and starts anew.
     fn end_counts_published(&mut self, now: Now, name: &str) {
-        let owners =
-            self.facts.settings.peers.values().filter(|peer| peer.mailboxes.iter().any(|own| own == name));
         let keys =
-            owners.map(|peer| self.facts.user_key(peer)).chain([ResourceKey::Mailbox(name.to_owned())]);
+            self.facts.owners_of_mailbox(name).into_iter().chain([ResourceKey::Mailbox(name.to_owned())]);
         let resources: Vec<_> = keys.filter_map(|key| self.facts.resources.find(&key)).collect();
         let mut slots = Vec::new();
         for package in PackageId::all().filter(|package| package.get().watches() == Watched::Mailboxes) {

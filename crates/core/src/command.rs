@@ -73,6 +73,24 @@ pub enum Command {
         /// Which.
         feature: Feature,
     },
+    /// Set what a person says of themselves.
+    SetStatus {
+        /// A person's or peer's name, or an AOR as in `alice@example.com`.
+        person: String,
+        /// As in `away`.
+        status: String,
+        /// In the person's own words; may be empty.
+        note: String,
+        /// How long, in seconds; until it is cleared where `None`.
+        for_s: Option<u64>,
+    },
+    /// Forget what a person said of themselves.
+    ClearStatus {
+        /// A person's or peer's name, or an AOR.
+        person: String,
+    },
+    /// People, and what they say: all who are configured or have said something, or one.
+    People(Option<String>),
     /// Send the current state again, to the subscriptions that match.
     Nudge(Selector),
     /// End the subscriptions that match, with `terminated;reason=deactivated` (RFC 6665 §4.1.3: subscribe again).
@@ -121,6 +139,8 @@ pub enum Reply {
     Mailboxes(Vec<view::Mailbox>),
     /// For `Features`.
     Features(Vec<view::Feature>),
+    /// For `People`.
+    People(Vec<view::Person>),
     /// For `Profiles`.
     Profiles(Vec<view::Profile>),
     /// For `Status`.

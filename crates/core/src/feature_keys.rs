@@ -6,6 +6,7 @@
 use crate::command::Reply;
 use crate::features::{Feature, FeatureChange, Features};
 use crate::journal::{FeatureOrigin, FeaturesRecord, Key, Kind, Record, Value};
+use crate::manual_status::Status;
 use crate::node::{Node, Put};
 use crate::output::{Event, Ticket};
 use crate::packages::StateKind;
@@ -18,14 +19,22 @@ use crate::view_of::Facts;
 use std::collections::BTreeSet;
 
 impl Facts {
-    /// What a peer has set.
+    /// What holds for a peer.
     pub(crate) fn features(&self, peer: &Peer) -> Features {
-        self.features_of(&self.user_key(peer))
+        self.features_in_force(&self.user_key(peer))
     }
 
-    /// What a user has set, who need not be a peer.
+    /// What a user has set, a status set by command that wants no calls included.
+    pub(crate) fn features_in_force(&self, user: &ResourceKey) -> Features {
+        Features { dnd: self.wants_no_calls(user), ..self.features_of(user) }
+    }
+
+    /// What a user has set, who need not be a peer; all names of a person have one set.
     pub(crate) fn features_of(&self, user: &ResourceKey) -> Features {
-        self.feature_keys.find(&user.to_string()).map(|record| record.features.clone()).unwrap_or_default()
+        self.feature_keys
+            .find(&self.owner_of(user).to_string())
+            .map(|record| record.features.clone())
+            .unwrap_or_default()
     }
 
     /// The peers behind the devices of an extension.
@@ -37,13 +46,22 @@ impl Facts {
 
     /// Whether whoever is behind a resource wants no calls now; of several people all.
     pub(crate) fn do_not_disturb(&self, resource: &Resource) -> bool {
+        let owners = self.owners_behind(resource);
+        !owners.is_empty() && owners.iter().all(|owner| self.wants_no_calls(owner))
+    }
+
+    /// Who is behind a resource: the person it means, else the owners of its devices.
+    pub(crate) fn owners_behind(&self, resource: &Resource) -> BTreeSet<ResourceKey> {
+        if let Some(person) = self.person_of(&resource.key) {
+            return BTreeSet::from([self.person_key(person)]);
+        }
         match &resource.key {
             ResourceKey::Extension { .. } => {
-                let peers = self.peers_behind(resource);
-                !peers.is_empty() && peers.iter().all(|peer| self.features(peer).dnd)
+                let peers = self.peers_behind(resource).into_iter();
+                peers.map(|peer| self.owner_of(&self.user_key(peer))).collect()
             }
-            user @ ResourceKey::User { .. } => self.features_of(user).dnd,
-            ResourceKey::Mailbox(_) => false,
+            user @ ResourceKey::User { .. } => BTreeSet::from([user.clone()]),
+            ResourceKey::Mailbox(_) => BTreeSet::new(),
         }
     }
 }
@@ -58,10 +76,15 @@ impl Node {
         (feature, features): (Feature, Features),
         by: String,
     ) -> Option<Ticket> {
-        let name = user.to_string();
+        let name = self.facts.owner_of(user).to_string();
+        // Why: a phone that switches do not disturb off means it, whoever switched it on.
+        let calls_again = feature == Feature::DoNotDisturb && !features.dnd;
+        let said = self.facts.manual_status(user).map(|said| said.status);
+        let ended =
+            (calls_again && said == Some(Status::DoNotDisturb)).then(|| self.end_status(user)).flatten();
         let previous = self.facts.feature_keys.find(&name).cloned();
         if previous.as_ref().map_or_else(Features::default, |record| record.features.clone()) == features {
-            return None;
+            return ended;
         }
         let value = features.value(feature).unwrap_or("off").to_owned();
         self.tell(Event::Feature { user: name.clone(), feature: feature.name(), value, by: by.clone() });
@@ -80,12 +103,15 @@ impl Node {
         Some(self.persist(record, Undo::To(previous.map(Value::Features))))
     }
 
-    /// Marks whoever shows a user's features: the user, and the extensions with the user's device.
+    /// Marks whoever shows a user's features: all names of the person, and the extensions with one of their devices.
     pub(crate) fn features_changed(&mut self, user: &ResourceKey) {
-        let device = self.facts.peer_of(user).and_then(|peer| self.facts.devices.find(&peer.device));
-        let device = device.and_then(|id| self.facts.devices.get(id));
-        let mut ids: Vec<_> = device.map(|device| device.resources.clone()).unwrap_or_default();
-        ids.extend(self.facts.resources.find(user));
+        let devices =
+            self.facts.peers_of(user).into_iter().filter_map(|peer| self.facts.devices.find(&peer.device));
+        let devices = devices.filter_map(|id| self.facts.devices.get(id));
+        let mut ids: Vec<_> = devices.flat_map(|device| device.resources.iter().copied()).collect();
+        ids.extend(self.facts.names_of(user).iter().filter_map(|name| self.facts.resources.find(name)));
+        ids.sort_unstable();
+        ids.dedup();
         for id in ids {
             self.changed(id, StateKind::Features);
         }
@@ -126,10 +152,13 @@ impl Node {
         }
     }
 
-    /// The user with this name, or with this AOR, as in `alice@example.com`.
-    fn user_called(&self, name: &str) -> Option<ResourceKey> {
+    /// The user or person with this name, or with this AOR, as in `alice@example.com`.
+    pub(crate) fn user_called(&self, name: &str) -> Option<ResourceKey> {
         if let Some(peer) = self.facts.settings.peers.get(name) {
             return Some(self.facts.user_key(peer));
+        }
+        if let Some(person) = self.facts.settings.people.named(name) {
+            return Some(self.facts.person_key(person));
         }
         let name = name.strip_prefix("sip:").unwrap_or(name);
         self.find_user(&self.address(&format!("sip:{name}")).ok()??)
@@ -155,14 +184,8 @@ impl Node {
 
     /// What the people behind a resource have set, as sources of what it shows.
     pub(crate) fn feature_sources(&self, now: Now, resource: &Resource) -> Vec<view::Source> {
-        let users: Vec<_> = match &resource.key {
-            ResourceKey::Extension { .. } => {
-                self.facts.peers_behind(resource).into_iter().map(|peer| self.facts.user_key(peer)).collect()
-            }
-            user @ ResourceKey::User { .. } => vec![user.clone()],
-            ResourceKey::Mailbox(_) => Vec::new(),
-        };
-        let records = users.iter().filter_map(|user| self.facts.feature_keys.find(&user.to_string()));
+        let owners = self.facts.owners_behind(resource);
+        let records = owners.iter().filter_map(|user| self.facts.feature_keys.find(&user.to_string()));
         let source = |record: &FeaturesRecord, origin: &FeatureOrigin| view::Source {
             name: format!("{} of {}", origin.feature.name(), record.user.trim_start_matches("sip:")),
             state: record.features.value(origin.feature).unwrap_or("off").to_owned(),

@@ -28,14 +28,17 @@ pub enum Kind {
     Call,
     /// [`FeaturesRecord`].
     Features,
+    /// [`StatusRecord`].
+    Status,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Device,
         Self::Mailbox,
         Self::Features,
+        Self::Status,
         Self::Bindings,
         Self::Call,
         Self::Publication,
@@ -90,6 +93,8 @@ pub enum Value {
     Call(Box<CallRecord>),
     /// What a user has set.
     Features(FeaturesRecord),
+    /// What a person said of themselves by command.
+    Status(StatusRecord),
 }
 
 impl Value {
@@ -100,6 +105,7 @@ impl Value {
             Self::Publication(p) => Some(p.expires_at),
             Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
             Self::Device(d) => d.until,
+            Self::Status(s) => s.until,
             Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) => None,
         }
     }
@@ -115,6 +121,7 @@ impl Value {
             Self::Resource(_) => Kind::Resource,
             Self::Call(_) => Kind::Call,
             Self::Features(_) => Kind::Features,
+            Self::Status(_) => Kind::Status,
         }
     }
 }
@@ -309,6 +316,21 @@ pub struct FeatureOrigin {
     pub by: String,
     /// When.
     pub at: UnixTime,
+}
+
+/// What a person said of themselves by command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusRecord {
+    /// Printed key of the person's own resource.
+    pub person: String,
+    /// As in `away`.
+    pub status: String,
+    /// In the person's own words; may be empty.
+    pub note: String,
+    /// When it was set.
+    pub set_at: UnixTime,
+    /// When it ends, if that is known.
+    pub until: Option<UnixTime>,
 }
 
 /// What the watchers of a resource were last shown, so that a restart knows who needs a NOTIFY.

@@ -77,6 +77,10 @@ impl Node {
             }
             self.end_all(now, id, EndReason::NoResource);
         }
+        let publications: Vec<_> = self.facts.publications.iter().map(|(slot, _)| slot).collect();
+        for slot in publications {
+            self.on_publication_stale(now, slot);
+        }
         let devices: Vec<_> = self.facts.devices.iter().map(|(id, _)| id).collect();
         for id in devices {
             self.refresh_device(now, id);
@@ -107,6 +111,7 @@ impl Node {
             }
             key @ ResourceKey::User { domain, .. } => match self.facts.peer_of(key) {
                 Some(peer) => (vec![peer.device.clone()], Vec::new(), String::new()),
+                None if self.facts.person_of(key).is_some() => (Vec::new(), Vec::new(), String::new()),
                 None if settings.domains.iter().any(|d| d.any_user && d.name == *domain) => {
                     (Vec::new(), Vec::new(), String::new())
                 }
@@ -114,6 +119,8 @@ impl Node {
             },
             ResourceKey::Mailbox(_) => (Vec::new(), Vec::new(), String::new()),
         };
+        let person = self.facts.person_of(&resource.key).map(|person| self.facts.devices_of(person));
+        let (names, presence_names) = person.unwrap_or((names, presence_names));
         let mut devices = Vec::with_capacity(names.len());
         for name in &names {
             let device = self.facts.devices.find_or_add(name, now.wall);
@@ -285,10 +292,8 @@ impl Node {
 
     /// Marks everybody who watches a mailbox, or whose owner has it.
     pub(crate) fn mailbox_changed(&mut self, name: &str) {
-        let owners =
-            self.facts.settings.peers.values().filter(|peer| peer.mailboxes.iter().any(|m| m == name));
         let keys =
-            owners.map(|peer| self.facts.user_key(peer)).chain([ResourceKey::Mailbox(name.to_owned())]);
+            self.facts.owners_of_mailbox(name).into_iter().chain([ResourceKey::Mailbox(name.to_owned())]);
         let ids: Vec<_> = keys.filter_map(|key| self.facts.resources.find(&key)).collect();
         for id in ids {
             self.changed(id, StateKind::Mailbox);
@@ -314,15 +319,20 @@ impl Node {
         self.tell(event);
     }
 
-    /// What was published for a resource changed: for itself, and for every lamp its owner's device is part of.
+    /// What was published for a resource changed: for itself, for every other name of the same person, and for every lamp
+    /// its owner's device is part of.
     pub(crate) fn publications_changed(&mut self, now: Now, id: ResourceId) {
         let Some(resource) = self.facts.resources.get(id) else { return };
         let key = resource.key.clone();
         let peer = self.facts.peer_of(&key).map(|peer| (peer.name.clone(), peer.device.clone()));
         self.tell_owners_of(&key);
-        self.relamp(now, id);
-        self.changed(id, StateKind::Publications);
-        self.changed(id, StateKind::DeviceStates);
+        let names = self.facts.names_of(&key);
+        let ids: Vec<_> = names.iter().filter_map(|key| self.facts.resources.find(key)).collect();
+        for id in ids {
+            self.relamp(now, id);
+            self.changed(id, StateKind::Publications);
+            self.changed(id, StateKind::DeviceStates);
+        }
         let Some((name, device)) = peer else { return };
         self.refresh_peer(now, &name);
         let device = self.facts.devices.find(&device).and_then(|id| self.facts.devices.get(id));

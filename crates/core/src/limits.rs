@@ -171,6 +171,8 @@ pub const CALL_RESTORED_PROBE_MIN: Duration = Duration::from_secs(10);
 pub const CALL_RESTORED_PROBE_SPREAD: Duration = Duration::from_secs(60);
 /// Longest number or URI that calls are forwarded to, in bytes.
 pub const FORWARD_TARGET_BYTES_MAX: usize = 256;
+/// Longest note of a status set by command, in bytes.
+pub const STATUS_NOTE_BYTES_MAX: usize = 512;
 /// Longest device name taken, in bytes.
 pub const DEVICE_NAME_BYTES_MAX: usize = 255;
 

@@ -146,6 +146,9 @@ impl Node {
         if let Some(peer) = self.peer_named(address.domain, &address.user) {
             return Some(self.facts.user_key(peer));
         }
+        if let Some(person) = self.facts.settings.people.called(address.domain, &address.user) {
+            return Some(self.facts.person_key(person));
+        }
         let domain = self.facts.settings.domains.get(address.domain)?;
         domain.any_user.then(|| ResourceKey::User { domain: domain.name.clone(), user: address.user.clone() })
     }
@@ -157,6 +160,11 @@ impl Node {
             && !peer.mailboxes.is_empty()
         {
             return Ok(self.mailboxes_of(peer));
+        }
+        if let Some(person) = settings.people.called(address.domain, &address.user)
+            && !person.mailboxes.is_empty()
+        {
+            return Ok(one_or_owner(&person.mailboxes, || self.facts.person_key(person)));
         }
         let full = full_name(&address.user);
         let known = |peer: &Peer| peer.mailboxes.contains(&full);
@@ -182,10 +190,7 @@ impl Node {
 
     /// A peer's one mailbox, so that its owner's name and its own name mean the same; or the owner of several.
     pub(crate) fn mailboxes_of(&self, peer: &Peer) -> ResourceKey {
-        match peer.mailboxes.as_slice() {
-            [only] => ResourceKey::Mailbox(only.clone()),
-            _ => self.facts.user_key(peer),
-        }
+        one_or_owner(&peer.mailboxes, || self.facts.user_key(peer))
     }
 }
 
@@ -208,6 +213,14 @@ pub(crate) fn domain_of(settings: &Settings, listeners: &[Listener], host: Host<
             || listener.names.iter().any(|name| name.eq_ignore_ascii_case(&text))
     };
     listeners.iter().any(is_ours).then_some(0)
+}
+
+/// One mailbox is watched by its own name, several by their owner's.
+fn one_or_owner(mailboxes: &[String], owner: impl FnOnce() -> ResourceKey) -> ResourceKey {
+    match mailboxes {
+        [only] => ResourceKey::Mailbox(only.clone()),
+        _ => owner(),
+    }
 }
 
 /// In a domain where every user exists, every user has a mailbox.

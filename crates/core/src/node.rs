@@ -28,6 +28,7 @@ use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
 use crate::mailbox::Mailboxes;
+use crate::manual_status::ManualStatuses;
 use crate::map::Maps;
 use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
@@ -73,6 +74,10 @@ pub(crate) enum Timer {
     EndedBindings,
     /// A manual device state ends.
     ManualExpires(crate::devices::DeviceId),
+    /// A publication may have become too old to count.
+    PublicationStale(u32),
+    /// A status set by command ends.
+    StatusExpires(u32),
     /// The bindings of a closed stream are lost.
     FlowLost(StreamId),
     /// Peers are asked whether they are there.
@@ -178,6 +183,7 @@ impl Node {
                 mailboxes: Mailboxes::default(),
                 calls: Calls::new(maps),
                 feature_keys: FeatureKeys::default(),
+                manual_statuses: ManualStatuses::default(),
                 presence_states: std::collections::BTreeMap::new(),
             },
             subscriptions: Subscriptions::new(maps),
@@ -223,6 +229,7 @@ impl Node {
         self.facts.publications.restored();
         self.facts.mailboxes.restored();
         self.facts.feature_keys.restored();
+        self.facts.manual_statuses.restored();
         self.device_rows.rebuild_free();
         self.calls_restored();
         self.subscriptions.restored();
@@ -328,6 +335,8 @@ impl Node {
                 Timer::BindingExpires(slot) => self.on_binding_expired(now, slot),
                 Timer::EndedBindings => self.on_ended_bindings_due(now),
                 Timer::ManualExpires(device) => self.on_manual_expired(now, device),
+                Timer::PublicationStale(slot) => self.on_publication_stale(now, slot),
+                Timer::StatusExpires(slot) => self.on_status_expired(slot),
                 Timer::FlowLost(stream) => self.on_flow_lost(now, stream),
                 Timer::Qualify(round) => self.on_qualify_due(now, round),
                 Timer::NoAnswer(server) => self.on_no_answer(now, server),
@@ -461,6 +470,8 @@ impl Node {
             (Kind::Call, Some(Value::Call(record))) => self.put_call(now, slot, *record),
             (Kind::Features, Some(Value::Features(record))) => self.put_features(slot, Some(record), put),
             (Kind::Features, None) => self.put_features(slot, None, put),
+            (Kind::Status, Some(Value::Status(record))) => self.put_status(now, slot, Some(record), put),
+            (Kind::Status, None) => self.put_status(now, slot, None, put),
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
             (Kind::Resource, None) => self.subscriptions.forget(slot),
             _ => self.never("a row of another kind"),

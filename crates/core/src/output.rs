@@ -114,6 +114,15 @@ pub enum Event {
         /// `created`, `modified`, `refreshed`, `removed` or `expired`.
         change: &'static str,
     },
+    /// A person's status was set by command, or is over.
+    Status {
+        /// The person's AOR.
+        person: String,
+        /// As in `away`; `none` where it is over.
+        status: &'static str,
+        /// In the person's own words.
+        note: String,
+    },
     /// A user's feature was set or cleared.
     Feature {
         /// The user's AOR.

@@ -44,6 +44,8 @@ pub(crate) struct Publication {
     pub(crate) timer: Option<TimerToken>,
     /// The timer of when it will say something else by itself.
     pub(crate) turn: Option<TimerToken>,
+    /// It has not changed for longer than the presentity's composition lets it count.
+    pub(crate) stale: bool,
 }
 
 impl Publication {

@@ -83,6 +83,7 @@ impl Node {
         let peer = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
         let trusted = peer.is_some_and(|peer| peer.trusted_publisher);
         match key {
+            _ if peer.is_some_and(|peer| self.facts.is_peers_own(peer, key)) => true,
             ResourceKey::User { domain, user } => {
                 let own = settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain);
                 own && (trusted || identity.user == *user)
@@ -185,6 +186,7 @@ impl Node {
             origin: origin_of(request),
             timer: None,
             turn: None,
+            stale: false,
         };
         let slot = self.facts.publications.insert(publication);
         self.enter_publication(now, slot);
@@ -245,6 +247,7 @@ impl Node {
             publication.content = said.content;
             publication.body = said.body;
             publication.modified_at = now.wall;
+            publication.stale = false;
         }
         publication.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
         publication.call_id = request.message.call_id().to_owned();
@@ -264,6 +267,7 @@ impl Node {
         }
         self.tell_publication(slot, if modified { "modified" } else { "refreshed" });
         if modified {
+            self.arm_freshness(now, slot);
             self.publications_changed(now, resource);
         }
         let ticket = self.store_publication(slot, previous);
@@ -303,6 +307,7 @@ impl Node {
             state.publications.push(slot);
         }
         self.settle_publication(now, slot);
+        self.arm_freshness(now, slot);
     }
 
     /// Lets a publication whose body was just read say what it says now, and arms the timer of when that changes.
@@ -419,6 +424,7 @@ impl Node {
             origin: record.origin,
             timer: None,
             turn: None,
+            stale: false,
         };
         if put == Put::Restart {
             self.facts.publications.restore(slot, publication);

@@ -3,8 +3,10 @@
 //! Files and dialects live in the binary (`config/`); they end here. A node gets new settings whole
 //! (`Command::Reload`) and compares them with the old ones.
 
+use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
 use crate::hint::Dialplan;
+use crate::people::People;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +19,10 @@ pub struct Settings {
     pub domains: Vec<Domain>,
     /// Peers by name. A peer's name is its digest username and the user part of its AOR.
     pub peers: BTreeMap<String, Peer>,
+    /// Which of them, and which extensions and mailboxes, belong to one person.
+    pub people: People,
+    /// Policies by which sources become one presence.
+    pub compositions: Vec<Policy>,
     /// Contexts, extensions and hints.
     pub dialplan: Dialplan,
     /// Networks whose requests are not challenged (an authenticating proxy stands there).
@@ -117,6 +123,8 @@ pub struct Domain {
     pub algorithms: Vec<lampyris_sip::digest::Algorithm>,
     /// Whether every user part exists (`users = "any"`), for a domain behind an authenticating proxy.
     pub any_user: bool,
+    /// Index into `Settings::compositions`: how the presence of its users is composed.
+    pub composition: usize,
     /// The context of watchers that have no peer entry of their own (`any_user`, trusted networks).
     pub context: String,
 }
@@ -198,6 +206,8 @@ impl Settings {
         Self {
             domains: vec![Domain::named("localhost")],
             peers: BTreeMap::new(),
+            people: People::default(),
+            compositions: Base::ALL.map(Policy::of).to_vec(),
             dialplan: Dialplan::default(),
             trusted: Vec::new(),
             allow_subscribe: true,
@@ -239,6 +249,7 @@ impl Domain {
             realm: name.to_ascii_lowercase(),
             algorithms: Vec::new(),
             any_user: false,
+            composition: 0,
             context: "default".to_owned(),
         }
     }

@@ -1,8 +1,10 @@
 //! The views of a node: its tables as plain rows, and why a lamp shows what it shows.
 
 use crate::command::Reply;
-use crate::device_state::{ExtensionState, PresenceValue};
+use crate::composition::sources::{self, compose};
+use crate::device_state::{ExtensionState, PresenceValue, aggregate};
 use crate::devices::{Device, Provider};
+use crate::manual_status::nobody;
 use crate::node::Node;
 use crate::notifier::subscription::{Subscription, Text};
 use crate::packages::{PackageId, Watched};
@@ -11,6 +13,7 @@ use crate::resource::{Resource, ResourceKey};
 use crate::settings::{Host, OnTimeout, Profile};
 use crate::time::{Now, seconds_until};
 use crate::view;
+use std::collections::BTreeSet;
 
 impl Node {
     pub(crate) fn view_hints(&self, prefix: &str) -> Vec<view::Hint> {
@@ -54,7 +57,7 @@ impl Node {
         let key = self.facts.resources.get(s.resource).map(|resource| &resource.key);
         let mailbox = (s.package.get().watches() == Watched::Mailboxes).then(|| match key {
             Some(ResourceKey::Mailbox(name)) => name.clone(),
-            Some(key) => self.facts.peer_of(key).map(|peer| peer.mailboxes.join(",")).unwrap_or_default(),
+            Some(key) => self.facts.mailboxes_of_user(key).join(","),
             None => String::new(),
         });
         let profile = self.facts.settings.profiles.get(usize::from(s.profile));
@@ -231,8 +234,7 @@ impl Node {
         names.dedup();
         let watching = |name: &String| {
             let key = ResourceKey::Mailbox(name.clone());
-            let owners = self.facts.settings.peers.values().filter(|peer| peer.mailboxes.contains(name));
-            let keys = owners.map(|peer| self.facts.user_key(peer)).chain([key]);
+            let keys = self.facts.owners_of_mailbox(name).into_iter().chain([key]);
             let found = keys.filter_map(|key| self.facts.resources.find(&key));
             found
                 .filter_map(|id| self.facts.resources.get(id))
@@ -275,8 +277,54 @@ impl Node {
         }
     }
 
-    /// Every resource of that name, with its sources and its watchers.
-    pub(crate) fn why(&self, now: Now, what: &str) -> Reply {
+    /// Whom `name` means, or everybody who is configured as a person or said something.
+    pub(crate) fn view_people(&self, now: Now, name: Option<&str>) -> Reply {
+        let owners: BTreeSet<ResourceKey> = match name {
+            Some(name) => match self.user_called(name) {
+                Some(user) => BTreeSet::from([self.facts.owner_of(&user)]),
+                None => return nobody(name),
+            },
+            None => {
+                let people = self.facts.settings.people.iter().map(|person| self.facts.person_key(person));
+                let said = self.facts.manual_statuses.iter();
+                people.chain(said.filter_map(|(owner, _)| ResourceKey::parse(owner))).collect()
+            }
+        };
+        Reply::People(owners.iter().map(|owner| self.view_person(now, owner)).collect())
+    }
+
+    fn view_person(&self, now: Now, owner: &ResourceKey) -> view::Person {
+        let facts = &self.facts;
+        let said = facts.manual_status(owner);
+        let person = facts.person_of(owner);
+        let devices = match person {
+            Some(person) => facts.devices_of(person).0,
+            None => facts.peers_of(owner).into_iter().map(|peer| peer.device.clone()).collect(),
+        };
+        let states: Vec<_> = devices.iter().map(|device| self.device_state_of(device)).collect();
+        let display = person.map(|person| &person.display).or(facts.peer_of(owner).map(|peer| &peer.display));
+        let plain = |key: &ResourceKey| key.to_string().trim_start_matches("sip:").to_owned();
+        let mut names: Vec<_> = facts.names_of(owner).iter().map(plain).collect();
+        names.extend(person.iter().flat_map(|person| person.aliases.iter().cloned()));
+        let shown =
+            devices.iter().zip(&states).map(|(device, state)| format!("{} {state}", device.as_typed()));
+        view::Person {
+            person: plain(owner),
+            display: display.cloned().unwrap_or_default(),
+            lamp: aggregate(states.iter().copied()).extension().cli_word().to_owned(),
+            status: said.map(|said| said.status.name().to_owned()),
+            note: said.map(|said| said.note.clone()).filter(|note| !note.is_empty()),
+            since_s: said.map(|said| now.wall.since(said.set_at).as_secs()),
+            left_s: said.and_then(|said| said.until).map(|at| u64::from(seconds_until(now.wall, at))),
+            do_not_disturb: facts.wants_no_calls(owner),
+            names,
+            devices: shown.collect(),
+            mailboxes: facts.mailboxes_of_user(owner).to_vec(),
+        }
+    }
+
+    /// Every resource of that name, with its sources and its watchers; also of a user whom nobody watches yet.
+    pub(crate) fn why(&mut self, now: Now, what: &str) -> Reply {
         let named = |key: &ResourceKey| match key {
             ResourceKey::Extension { context, extension } => {
                 what == extension || what.split_once('@') == Some((extension, context))
@@ -294,6 +342,12 @@ impl Node {
             .filter(|(_, resource)| named(&resource.key))
             .map(|(_, resource)| self.view_why(now, resource))
             .collect();
+        if let (true, Some(user)) = (found.is_empty(), self.user_called(what)) {
+            let id = self.resource(now, &user);
+            let row = self.facts.resources.get(id).map(|resource| self.view_why(now, resource));
+            self.release_resource(id);
+            return Reply::Why(row.into_iter().collect());
+        }
         if found.is_empty() {
             let reason = format!(
                 "nothing here is called {what:?}; `lampyris show hints` and `lampyris show peers` list what can be watched"
@@ -340,6 +394,7 @@ impl Node {
             state: resource.lamp.cli_word().to_owned(),
             since_s: now.wall.since(resource.lamp_since).as_secs(),
             sources,
+            presence: self.view_composition(now, resource),
             watchers: watchers
                 .map(|s| view::Watcher {
                     watcher: s.text(Text::Watcher).to_owned(),
@@ -356,6 +411,39 @@ impl Node {
                 })
                 .collect(),
         }
+    }
+
+    /// The sources of a resource's presence, and what its policy makes of each.
+    fn view_composition(&self, now: Now, resource: &Resource) -> Option<view::Composition> {
+        let package = PackageId::all().find(|package| package.get().is_presence())?;
+        if matches!(resource.key, ResourceKey::Mailbox(_)) {
+            return None;
+        }
+        let policy = self.facts.policy_of(&resource.key);
+        let sources = self.facts.presence_sources(resource, package);
+        let verdicts = compose(policy, &sources).verdicts;
+        let row = |source: &sources::Source, verdict: &sources::Verdict| view::PresenceSource {
+            kind: source.kind.name().to_owned(),
+            source: view::Source {
+                name: source.name.clone(),
+                state: source.summary(),
+                because: verdict.because.clone(),
+                won: verdict.won,
+                since_s: now.wall.since(source.since).as_secs(),
+                expires_s: source.until.map(|until| u64::from(seconds_until(now.wall, until))),
+            },
+        };
+        let mut rows: Vec<_> =
+            sources.all.iter().zip(&verdicts).map(|(s, verdict)| row(s, verdict)).collect();
+        rows.sort_by_key(|row| (!row.source.won, policy.rank_named(&row.kind)));
+        let owners = self.facts.owners_behind(resource);
+        let owner = owners.first().filter(|_| owners.len() == 1).map(ToString::to_string);
+        Some(view::Composition {
+            person: owner.map(|owner| owner.trim_start_matches("sip:").to_owned()).unwrap_or_default(),
+            policy: policy.name.clone(),
+            base: policy.base.name().to_owned(),
+            sources: rows,
+        })
     }
 
     /// The calls of the peers behind a lamp, one row each.

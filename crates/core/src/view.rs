@@ -200,6 +200,33 @@ pub struct Feature {
     pub since_s: u64,
 }
 
+/// A person, or a user who is one alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// As in `bob@example.com`.
+    pub person: String,
+    /// For people; may be empty.
+    pub display: String,
+    /// What the lamp shows, as in `InUse`.
+    pub lamp: String,
+    /// What was set by command, as in `away`.
+    pub status: Option<String>,
+    /// In the person's own words.
+    pub note: Option<String>,
+    /// Seconds since it was set.
+    pub since_s: Option<u64>,
+    /// Seconds until it ends, if it does.
+    pub left_s: Option<u64>,
+    /// Whether calls are refused.
+    pub do_not_disturb: bool,
+    /// Every name that means the person, as in `6001@default`.
+    pub names: Vec<String>,
+    /// Its devices and their states, as in `SIP/bob-desk INUSE`.
+    pub devices: Vec<String>,
+    /// Its mailboxes.
+    pub mailboxes: Vec<String>,
+}
+
 /// One phone profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -285,8 +312,33 @@ pub struct Why {
     pub since_s: u64,
     /// Every source, the winner first.
     pub sources: Vec<Source>,
+    /// How presence is composed; `None` for what has none.
+    pub presence: Option<Composition>,
     /// Everybody who watches.
     pub watchers: Vec<Watcher>,
+}
+
+/// How a presence is composed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Composition {
+    /// Whose it is, as in `bob@example.com`; empty for several people.
+    pub person: String,
+    /// The policy, as in `most-available`.
+    pub policy: String,
+    /// What it is made of, as in `latest`.
+    pub base: String,
+    /// Every source, the winners first.
+    pub sources: Vec<PresenceSource>,
+}
+
+/// One source of a presence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PresenceSource {
+    /// As in `publication`.
+    pub kind: String,
+    /// The source itself; `because` is why it won or lost.
+    #[serde(flatten)]
+    pub source: Source,
 }
 
 /// One source of a lamp's state.

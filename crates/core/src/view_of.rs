@@ -2,11 +2,13 @@
 
 use crate::calls::{Calls, DialogView};
 use crate::composition::extension::LampState;
+use crate::composition::sources::{Outcome, compose};
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
 use crate::devices::{DeviceId, Devices};
 use crate::features::{FeatureKeys, Features};
 use crate::journal::Counts;
 use crate::mailbox::Mailboxes;
+use crate::manual_status::ManualStatuses;
 use crate::packages::{Content, PackageId};
 use crate::publication::{Publication, Publications};
 use crate::registrar::Registrar;
@@ -34,7 +36,9 @@ pub(crate) struct Facts {
     pub(crate) mailboxes: Mailboxes,
     /// What users have set.
     pub(crate) feature_keys: FeatureKeys,
-    /// What people said of themselves by command (`CustomPresence:x`), by lower-case name.
+    /// What people said of themselves by command.
+    pub(crate) manual_statuses: ManualStatuses,
+    /// What was said by command as a presence state (`CustomPresence:x`), by lower-case name.
     pub(crate) presence_states: BTreeMap<String, (PresenceState, u32)>,
 }
 
@@ -86,12 +90,11 @@ impl Facts {
 
     /// What publications to the resource itself (a PBX that publishes per extension) say, as one more device.
     pub(crate) fn published_calls(&self, resource: &Resource) -> Option<DeviceState> {
-        if matches!(resource.key, ResourceKey::User { .. }) && self.peer_of(&resource.key).is_some() {
-            return None; // Why: they moved the peer's device already.
-        }
-        let states = self
-            .publications_of(resource)
-            .filter_map(|p| p.package.get().calls(&p.content, &|_, _, _| false));
+        // Why: what was published for a peer has moved its device already.
+        let names = self.names_of(&resource.key).into_iter().filter(|key| self.peer_of(key).is_none());
+        let named: Vec<_> = names.filter_map(|key| self.resources.get(self.resources.find(&key)?)).collect();
+        let publications = named.into_iter().flat_map(|resource| self.publications_of(resource));
+        let states = publications.filter_map(|p| p.package.get().calls(&p.content, &|_, _, _| false));
         let mut states = states.map(|calls| match calls {
             crate::packages::Calls { inuse: 0, .. } => DeviceState::NotInUse,
             calls if calls.onhold > 0 => DeviceState::OnHold,
@@ -104,7 +107,7 @@ impl Facts {
     }
 
     /// What the bindings of a user say who is no peer, and so has no device (`users = "any"`).
-    fn registered(&self, resource: &Resource) -> Option<DeviceState> {
+    pub(crate) fn registered(&self, resource: &Resource) -> Option<DeviceState> {
         let is_user =
             matches!(resource.key, ResourceKey::User { .. }) && self.peer_of(&resource.key).is_none();
         let is_there = is_user && !self.registrar.bindings(&resource.key.to_string()).is_empty();
@@ -118,6 +121,30 @@ impl Facts {
     ) -> impl Iterator<Item = &'a Publication> {
         let slots = resource.packages.iter().flat_map(|package| package.publications.iter());
         slots.filter_map(|slot| self.publications.get(*slot))
+    }
+
+    /// The publications for a package that count for a resource: for any name of the person, and for those whose devices
+    /// it is made of; what changed last comes first.
+    pub(crate) fn published_for<'a>(
+        &'a self,
+        resource: &'a Resource,
+        package: PackageId,
+    ) -> Vec<&'a Publication> {
+        let devices = resource.devices.iter().filter_map(|id| self.resource_of_device(*id));
+        let names = self.names_of(&resource.key);
+        let names = names.iter().filter_map(|key| self.resources.find(key));
+        let mut others: Vec<ResourceId> = devices.chain(names).collect();
+        others.sort_unstable();
+        others.dedup();
+        let others = others.into_iter().filter_map(|id| self.resources.get(id));
+        let others = others.filter(|other| other.key != resource.key);
+        let mut found: Vec<&Publication> = std::iter::once(resource)
+            .chain(others)
+            .flat_map(|resource| self.publications_of(resource))
+            .filter(|publication| publication.package == package)
+            .collect();
+        found.sort_by_key(|publication| (std::cmp::Reverse(publication.modified_at), publication.etag));
+        found
     }
 
     /// The peer that provides a device.
@@ -162,54 +189,26 @@ impl<'a> View<'a> {
 
     /// What the user has set.
     pub(crate) fn features(&self) -> Features {
-        self.facts.features_of(&self.resource.key)
+        self.facts.features_in_force(&self.resource.key)
     }
 
-    /// Whether whoever is behind the resource wants no calls now.
-    pub(crate) fn do_not_disturb(&self) -> bool {
-        self.facts.do_not_disturb(self.resource)
-    }
-
-    /// The lamp, where anything is known that could light one: not for a user who only publishes this.
-    pub(crate) fn known_lamp(&self) -> Option<LampState> {
-        let is_extension = matches!(self.resource.key, ResourceKey::Extension { .. });
-        let has_source = is_extension
-            || !self.resource.devices.is_empty()
-            || self.facts.registered(self.resource).is_some()
-            || self.facts.published_calls(self.resource).is_some();
-        let only_publishes = !has_source
-            && self
-                .facts
-                .publications_of(self.resource)
-                .any(|publication| publication.package == self.package);
-        (!only_publishes).then(|| self.lamp())
-    }
-
-    /// What was published for this package: to the resource itself and to those whose devices it is made of; what
-    /// changed last comes first.
-    pub(crate) fn published<T: Clone + 'static>(&self) -> Vec<T> {
-        self.published_at::<T>().into_iter().map(|(content, _)| content.clone()).collect()
-    }
-
-    /// Like [`Self::published`], with when each was published.
+    /// What was published for this package, with when: to any name of the person and to those whose devices the resource
+    /// is made of; what changed last comes first.
     pub(crate) fn published_at<T: 'static>(&self) -> Vec<(&'a T, UnixTime)> {
-        let devices = self.resource.devices.iter().filter_map(|id| self.facts.resource_of_device(*id));
-        let mut others: Vec<ResourceId> = devices.collect();
-        others.sort_unstable();
-        others.dedup();
-        let others = others.into_iter().filter_map(|id| self.facts.resources.get(id));
-        let others = others.filter(|other| other.key != self.resource.key);
-        let mut found: Vec<&Publication> = std::iter::once(self.resource)
-            .chain(others)
-            .flat_map(|resource| self.facts.publications_of(resource))
-            .filter(|publication| publication.package == self.package)
-            .collect();
-        found.sort_by_key(|publication| (std::cmp::Reverse(publication.modified_at), publication.etag));
         let content = |publication: &'a Publication| -> Option<(&'a T, UnixTime)> {
             let content: &'a Content = &publication.content;
             Some((content.downcast_ref::<T>()?, publication.modified_at))
         };
+        let found = self.facts.published_for(self.resource, self.package);
         found.into_iter().filter_map(content).collect()
+    }
+
+    /// The presence that all sources together give.
+    pub(crate) fn presence(&self) -> Outcome {
+        compose(
+            self.facts.policy_of(&self.resource.key),
+            &self.facts.presence_sources(self.resource, self.package),
+        )
     }
 
     /// The state composed before, where the package still had one.
@@ -242,10 +241,10 @@ impl<'a> View<'a> {
     /// dialled just this resource.
     pub(crate) fn dialogs(&self) -> impl Iterator<Item = (DialogView<'a>, bool)> {
         let facts = self.facts;
-        let own = self.resource.key.to_string();
+        let own: Vec<_> = facts.names_of(&self.resource.key).iter().map(ToString::to_string).collect();
         let peers = self.resource.devices.iter().filter_map(|id| facts.devices.get(*id)?.provider.peer());
         peers.flat_map(|peer| facts.calls.dialogs_of(peer)).map(move |dialog| {
-            let dialled = dialog.asked == own;
+            let dialled = own.iter().any(|own| dialog.asked == *own);
             (dialog, dialled)
         })
     }
@@ -260,15 +259,16 @@ impl<'a> View<'a> {
         }
         match &self.resource.key {
             ResourceKey::Mailbox(name) => self.facts.mailboxes.counts(name),
-            key => self.facts.peer_of(key).map_or_else(Counts::default, |peer| {
-                let counts = peer.mailboxes.iter().map(|name| self.facts.mailboxes.counts(name));
+            key => {
+                let mailboxes = self.facts.mailboxes_of_user(key).iter();
+                let counts = mailboxes.map(|name| self.facts.mailboxes.counts(name));
                 counts.fold(Counts::default(), |sum, c| Counts {
                     new: sum.new.saturating_add(c.new),
                     old: sum.old.saturating_add(c.old),
                     urgent_new: sum.urgent_new.saturating_add(c.urgent_new),
                     urgent_old: sum.urgent_old.saturating_add(c.urgent_old),
                 })
-            }),
+            }
         }
     }
 }

@@ -60,7 +60,12 @@ fn states() -> Vec<Presence> {
     for (at, extension) in ExtensionState::ALL.into_iter().enumerate() {
         for some in documents.chunks(2 + at % 2) {
             let lamp = (at % 3 != 2).then(|| LampState::of(extension));
-            states.push(Presence { lamp, published: some.to_vec(), do_not_disturb: at % 4 == 1 });
+            states.push(Presence {
+                lamp,
+                published: some.to_vec(),
+                do_not_disturb: at % 4 == 1,
+                ..Presence::default()
+            });
         }
     }
     states

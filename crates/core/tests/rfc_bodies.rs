@@ -535,7 +535,7 @@ fn do_not_disturb_is_laid_over_and_hides_neither_offline_nor_a_call() {
         (lamp(E::Idle), published(Some(Basic::Open)), "open", "Do not disturb"),
     ];
     for (lamp, published, basic, note) in rows {
-        let presence = Presence { lamp, published, do_not_disturb: true };
+        let presence = Presence { lamp, published, do_not_disturb: true, ..Presence::default() };
         for variant in [Variant::Rfc, Variant::ChanSip, Variant::Pjsip] {
             let body = text(Pidf::encode(&presence, "6001", Style::of(variant)));
             let is_rfc = variant == Variant::Rfc;

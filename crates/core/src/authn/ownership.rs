@@ -1,17 +1,21 @@
 //! Which addresses an authenticated peer may speak for (RFC 3261 §22, security row 6).
 //!
 //! In go a peer and an address at one of our domains; out comes whether it is the peer's own: its name, one of its
-//! aliases, or an extension whose hint is its device and no other. Who may *watch* or *publish for* somebody else is
+//! aliases, a name of its person, or an extension whose hint is its device and no other. Who may *watch* or *publish for* somebody else is
 //! decided elsewhere.
 
 use crate::settings::{Peer, Settings};
 
 /// Whether `peer` may put `user` (unescaped) at the domain with index `domain` into From, or into To of a REGISTER.
 pub(crate) fn owns(settings: &Settings, peer: &Peer, domain: usize, user: &str) -> bool {
-    peer.domain == domain
-        && (user == peer.name
-            || peer.aliases.iter().any(|a| a == user)
-            || is_extension_of(settings, peer, user))
+    let is_persons = settings.people.of_peer(&peer.name).is_some_and(|own| {
+        settings.people.called(domain, user).is_some_and(|called| called.name == own.name)
+    });
+    is_persons
+        || peer.domain == domain
+            && (user == peer.name
+                || peer.aliases.iter().any(|a| a == user)
+                || is_extension_of(settings, peer, user))
 }
 
 /// Why: a hint of several devices belongs to none of them alone; else every phone of a group could speak for it.

@@ -126,7 +126,8 @@ const fn substatus(activity: Option<Activity>) -> &'static str {
 
 fn of_published(presence: &Presence, variant: Variant) -> Appearance<'_> {
     let documents = || presence.published.iter().map(AsRef::as_ref);
-    let open = documents().filter_map(PresenceDocument::is_open).reduce(|any, next| any || next);
+    let published = documents().filter_map(PresenceDocument::is_open).reduce(|any, next| any || next);
+    let open = presence.open.or(published);
     let activity = documents().find_map(first_activity);
     let state = match (open, activity) {
         (Some(false), _) => ExtensionState::Unavailable,

@@ -49,12 +49,17 @@ pub struct Presence {
     pub published: Vec<Arc<PresenceDocument>>,
     /// The person wants no calls now: laid over everything else, and never over that nobody is there.
     pub do_not_disturb: bool,
+    /// Whether the presentity as a whole can be reached, where the policy decides that over its services.
+    pub open: Option<bool>,
+    /// The lamp's service stands before those published even without a call.
+    pub lamp_first: bool,
 }
 
 impl Presence {
     /// Whether nobody is there: the lamp says so, or without one all that was published.
     pub fn is_offline(&self) -> bool {
         match &self.lamp {
+            _ if self.open.is_some() => self.open == Some(false),
             Some(lamp) => matches!(lamp.extension, ExtensionState::Unavailable | ExtensionState::Removed),
             None => {
                 let said: Vec<_> = self.published.iter().filter_map(|document| document.is_open()).collect();

@@ -2,5 +2,7 @@
 
 pub mod dialogs;
 pub mod extension;
+pub mod policy;
 pub mod presence;
 pub mod revised;
+pub mod sources;

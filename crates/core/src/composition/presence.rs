@@ -34,7 +34,7 @@ impl Composed {
             ..PresenceDocument::default()
         };
         // Why: many phones read only the first tuple. A call comes first, then what was published, then the registration.
-        let place = lamp.map(|_| if in_call { 0 } else { document.tuples.len() });
+        let place = lamp.map(|_| if in_call || presence.lamp_first { 0 } else { document.tuples.len() });
         if let Some((lamp, at)) = lamp.zip(place) {
             document.tuples.insert(at, lamp_tuple(lamp, extension));
         }

@@ -313,7 +313,7 @@ impl Node {
         let is_own = match peer {
             // Why: users without a peer entry are known by their address.
             None => key.to_string() == watcher,
-            Some(peer) if self.facts.user_key(peer) == *key => true,
+            Some(peer) if self.facts.is_peers_own(peer, key) => true,
             Some(peer) => {
                 let resource = self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id));
                 let devices = resource.map_or(&[][..], |resource| &resource.devices);

@@ -426,7 +426,7 @@ impl Node {
             instance,
             routes,
             rates: pace::asked(event.params)?,
-            filters: filtering::asked(message, (package, format), uri, None)?,
+            filters: filtering::asked(message, (package, format), message.request_uri().unwrap_or(""), None)?,
             profile,
             set,
         })
@@ -448,6 +448,7 @@ impl Node {
         let settings = &self.facts.settings;
         let watcher = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
         let is_owner = match resource {
+            _ if watcher.is_some_and(|peer| self.facts.is_peers_own(peer, resource)) => true,
             ResourceKey::User { domain, user } => {
                 identity.user == *user
                     && settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain)
@@ -463,7 +464,7 @@ impl Node {
             Audience::Owner => {
                 let mailboxes = match resource {
                     ResourceKey::Mailbox(name) => vec![name.clone()],
-                    key => self.facts.peer_of(key).map(|peer| peer.mailboxes.clone()).unwrap_or_default(),
+                    key => self.facts.mailboxes_of_user(key).to_vec(),
                 };
                 // Why: peers are named there, and a user of another domain may be called as one of them.
                 let named = |mailbox: &String| {

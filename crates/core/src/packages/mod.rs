@@ -152,6 +152,8 @@ pub(crate) trait EventPackage: Sync + 'static {
     const WATCHES: Watched = Watched::Lamps;
     /// The content type of the documents that filters (RFC 4661) are applied to.
     const FILTERABLE: Option<&'static str> = None;
+    /// Whether its state is composed by a policy, of which `why` tells.
+    const IS_PRESENCE: bool = false;
     /// Body formats, preferred first; Accept picks, else 406.
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
     /// What the documents of one of them tell.
@@ -237,6 +239,7 @@ pub(crate) trait AnyPackage: Sync {
     fn audience(&self) -> Audience;
     fn watches(&self) -> Watched;
     fn filterable(&self) -> Option<&'static str>;
+    fn is_presence(&self) -> bool;
     fn format_count(&self) -> usize;
     fn content_type(&self, format: usize) -> Option<&'static str>;
     fn tells(&self, format: usize) -> Tells;
@@ -292,6 +295,9 @@ impl<P: EventPackage> AnyPackage for P {
 
     fn filterable(&self) -> Option<&'static str> {
         P::FILTERABLE
+    }
+    fn is_presence(&self) -> bool {
+        P::IS_PRESENCE
     }
 
     fn format_count(&self) -> usize {

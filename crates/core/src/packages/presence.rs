@@ -9,7 +9,6 @@ use crate::body::presence_document::PresenceDocument;
 use crate::body::presence_json::{self, PresenceJson};
 use crate::body::timed_status;
 use crate::body::xpidf::{self, Xpidf};
-use crate::composition::extension::Presence;
 use crate::composition::revised::Revised;
 use crate::time::UnixTime;
 use crate::view_of::View;
@@ -27,6 +26,7 @@ impl EventPackage for PresencePackage {
         &[StateKind::DeviceStates, StateKind::Publications, StateKind::Features];
     const FILTERABLE: Option<&'static str> = Some(pidf::CONTENT_TYPE);
     const AUDIENCE: Audience = Audience::Colleagues;
+    const IS_PRESENCE: bool = true;
 
     fn formats(&self) -> &'static [BodyFormat<Revised>] {
         &[
@@ -88,12 +88,7 @@ impl EventPackage for PresencePackage {
     }
 
     fn compose(&self, view: &View<'_>) -> Revised {
-        let presence = Presence {
-            lamp: view.known_lamp(),
-            published: view.published::<Arc<PresenceDocument>>(),
-            do_not_disturb: view.do_not_disturb(),
-        };
-        Revised::compose(presence, view.before())
+        Revised::compose(view.presence().presence, view.before())
     }
 
     fn word(&self, state: &Revised) -> Option<&'static str> {

@@ -63,7 +63,11 @@ impl Node {
         let mut targets = Vec::new();
         let mut empty = Empty::Absent;
         let mut forwards = Forwards::default();
-        let is_alone = peers.len() == 1;
+        // Why: what one person wants holds for the call, not only for one of the person's phones.
+        let is_alone = peers.first().is_some_and(|first| {
+            let own = self.facts.user_key(first);
+            peers.iter().all(|peer| self.facts.is_peers_own(peer, &own))
+        });
         for peer in peers {
             if asker.is_call {
                 match self.wishes(peer) {
@@ -129,6 +133,11 @@ impl Node {
         }
         if let Some(peer) = self.peer_named(address.domain, &address.user) {
             return Ok((self.facts.user_key(peer), vec![peer]));
+        }
+        if let Some(person) = settings.people.called(address.domain, &address.user) {
+            let key = self.facts.person_key(person);
+            let peers = self.facts.peers_of(&key);
+            return Ok((key, peers));
         }
         let Some(domain) = settings.domains.get(address.domain) else { return Err(Reject::NotFound) };
         let key = ResourceKey::User { domain: domain.name.clone(), user: address.user.clone() };

@@ -16,6 +16,7 @@ mod feature;
 mod mailbox;
 mod nudge;
 mod phone;
+mod presence;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -66,6 +67,7 @@ pub(crate) static VERBS: &[Verb] = &[
     devstate::VERB,
     mailbox::VERB,
     feature::VERB,
+    presence::VERB,
     nudge::VERB,
     drop::VERB,
     reload::VERB,
@@ -318,7 +320,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 34] = [
+        let rows: [(&[&str], u8); 37] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -334,6 +336,9 @@ mod tests {
             (&["feature", "set", "Bob", "forward-busy"], 2),
             (&["feature", "set", "Bob", "forward-busy", "6002", "--after", "9s"], 2),
             (&["feature", "clear", "Bob", "sleep"], 2),
+            (&["presence", "set", "bob", "away", "--note", "Lunch", "--for", "30m"], 3),
+            (&["presence", "set", "bob", "awya"], 2),
+            (&["presence", "show"], 3),
             (&["nudge", "6001"], 3),
             (&["drop", "--watcher", "Alice"], 3),
             (&["reload"], 3),
@@ -404,7 +409,7 @@ mod tests {
         let reloaded = r#"{"reloaded":{"text":"","diagnostics":[]}}"#;
         let bad = r#"{"misconfigured":{"text":"error: x","diagnostics":[]}}"#;
         let off = r#"{"sip_debug":{"on":false}}"#;
-        let rows: [Row; 13] = [
+        let rows: [Row; 14] = [
             (
                 &["devstate", "set", "Custom:night", "inuse", "--for", "10m"],
                 r#"{"command":{"SetDevice":{"device":"Custom:night","state":"INUSE","for_s":600}}}"#,
@@ -445,6 +450,16 @@ mod tests {
                 done,
                 0,
                 "forward-no-answer of Bob: 6002\n",
+            ),
+            (
+                &["presence", "set", "bob", "away", "--note", "Lunch", "--for", "30m"],
+                concat!(
+                    r#"{"command":{"SetStatus":{"person":"bob","status":"away","#,
+                    r#""note":"Lunch","for_s":1800}}}"#
+                ),
+                done,
+                0,
+                "bob is away for 30m00s\n",
             ),
             (
                 &["feature", "clear", "Bob", "dnd"],

@@ -12,7 +12,10 @@ use lampyris_core::view;
 pub(crate) const VERB: Verb = Verb {
     name: "why",
     about: "Explain a lamp: its sources, which one won and since when, who watches and what each was told",
-    examples: &[("why 6001", "the lamp of extension 6001"), ("why alice@example.com", "a person's state")],
+    examples: &[
+        ("why 6001", "the lamp of extension 6001"),
+        ("why bob", "a person: which source of presence won, and why"),
+    ],
     args: WhyArgs::augment_args,
     run: |matches, context| run(&WhyArgs::from_arg_matches(matches)?, context),
 };
@@ -66,6 +69,9 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
         let rows: Vec<_> = why.sources.iter().map(source).collect();
         out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
     }
+    if let Some(presence) = &why.presence {
+        out.push_str(&composition(presence, width));
+    }
     if why.watchers.is_empty() {
         out.push_str("\nnobody watches\n");
     } else {
@@ -83,6 +89,36 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
         out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
     }
     out
+}
+
+/// Which policy weighs the sources of a presence, and what it made of each.
+fn composition(presence: &view::Composition, width: Option<usize>) -> String {
+    let whose = if presence.person.is_empty() { String::new() } else { format!(" of {}", presence.person) };
+    let base = match presence.base == presence.policy {
+        true => String::new(),
+        false => format!(" ({})", presence.base),
+    };
+    let head =
+        format!("\nPresence{}, by policy {}{base}\n", text::line(&whose), text::line(&presence.policy));
+    if presence.sources.is_empty() {
+        return head;
+    }
+    let columns = [
+        Column::Text(""),
+        Column::Text("Kind"),
+        Column::Text("Source"),
+        Column::Text("Says"),
+        Column::Long("Because"),
+        Column::Number("For"),
+        Column::Number("Left"),
+    ];
+    let row = |row: &view::PresenceSource| {
+        let mut cells = source(&row.source);
+        cells.insert(1, row.kind.clone());
+        cells
+    };
+    let rows: Vec<_> = presence.sources.iter().map(row).collect();
+    head + &table::render(&columns, &rows, width)
 }
 
 fn source(source: &view::Source) -> Vec<String> {
@@ -153,6 +189,7 @@ mod tests {
                 source("SIP/Bob-desk", "BUSY", "1 call published by Bob-desk", true, Some(3600)),
                 source("SIP/Bob-mobile", "UNAVAILABLE", "not registered", false, None),
             ],
+            presence: None,
             watchers: vec![
                 watcher("Alice", Some(200), Some(60)),
                 view::Watcher { fit: Some("shortened".into()), ..watcher("Carol", None, None) },
@@ -173,6 +210,30 @@ mod tests {
              Watcher  Address        Package  Told  CSeq  Answered              Left  Asks\n\
              Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago      30m00s  min-rate=0.1\n\
              Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s  -\n"
+        );
+    }
+
+    #[test]
+    fn a_presence_tells_its_policy_winners_and_losers() {
+        let row = |kind: &str, won, because: &str| view::PresenceSource {
+            kind: kind.into(),
+            source: view::Source { won, because: because.into(), ..lamp().sources[1].clone() },
+        };
+        let presence = view::Composition {
+            person: "bob@example.com".into(),
+            policy: "office".into(),
+            base: "latest".into(),
+            sources: vec![
+                row("manual", true, "spoke last"),
+                row("registration", false, "another device beats it"),
+            ],
+        };
+        assert_eq!(
+            composition(&presence, None),
+            "\nPresence of bob@example.com, by policy office (latest)\n\
+             \x20  Kind          Source          Says         Because                    For  Left\n\
+             *  manual        SIP/Bob-mobile  UNAVAILABLE  spoke last               1m01s     -\n\
+             \x20  registration  SIP/Bob-mobile  UNAVAILABLE  another device beats it  1m01s     -\n"
         );
     }
 

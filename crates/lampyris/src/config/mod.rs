@@ -4,12 +4,14 @@
 //! error at once. It reads files and nothing else; it opens no socket and looks up no name.
 
 mod asterisk;
+mod composition;
 mod diagnostic;
 mod document;
 mod ha1;
 mod lint;
 mod options;
 mod peers;
+mod people;
 mod profiles;
 mod raw;
 mod resolve;

@@ -21,6 +21,10 @@ pub(crate) enum Table {
     Domain,
     /// `[peers.alice]`.
     Peer,
+    /// `[people.bob]`.
+    Person,
+    /// `[composition.NAME]`.
+    Composition,
     /// `[hints]`: keys are extensions.
     Hints,
     /// `[contexts.default]`.
@@ -34,7 +38,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Top,
         Self::Server,
         Self::Tls,
@@ -42,6 +46,8 @@ impl Table {
         Self::Calls,
         Self::Domain,
         Self::Peer,
+        Self::Person,
+        Self::Composition,
         Self::Hints,
         Self::Context,
         Self::ContextHints,
@@ -59,6 +65,8 @@ impl Table {
             Self::Calls => "[calls]",
             Self::Domain => "[domains.\"NAME\"]",
             Self::Peer => "[peers.NAME]",
+            Self::Person => "[people.NAME]",
+            Self::Composition => "[composition.NAME]",
             Self::Hints => "[hints]",
             Self::Context => "[contexts.NAME]",
             Self::ContextHints => "[contexts.NAME.hints]",
@@ -91,6 +99,17 @@ impl Table {
             Self::Peer => {
                 "A phone, gateway or other server. Its name is its digest username and the user part of its \
                 address."
+            }
+            Self::Person => {
+                "What belongs to one person. Whoever watches any of these names sees the same presence and the \
+                calls of all devices; what the person sets on one of them holds for all. The person's own name is \
+                an address too, and a call to it rings every phone. A peer without an entry is a person of its own."
+            }
+            Self::Composition => {
+                "How the sources of somebody's presence become one document; domains and people name it. All \
+                services and devices are always listed; there is one person, whose activity is weighed. Built in \
+                are `union`, `latest`, `priority` and `most-available`, each with its base and nothing else; \
+                one of a built-in name changes that. `lampyris why bob` tells which source won and why."
             }
             Self::Hints => {
                 "Hints of the context `default`: `\"6001\" = \"SIP/bob-mobile&SIP/bob-desk\"`. The same as \
@@ -318,6 +337,9 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Domain."users", Kind::Choice(&["configured", "any"]), "", "\"configured\"", "\"any\"",
         "Whether only configured peers exist, or every user part does.",
         "Behind an authenticating proxy that knows the users, and in laboratories."),
+    option!(Domain."composition", Kind::Text, "", "`union`", "\"most-available\"",
+        "How the presence of its users is composed: the name of a `[composition.NAME]` or of a built-in one.",
+        "A person may name another."),
     option!(Domain."context", Kind::Text, "", "`context` of `[server]`", "\"office\"",
         "Context of watchers that have no peer of their own.", "With `users = \"any\"` or `trusted`."),
     option!(Peer."secret", Kind::Text, "", "none", "\"correct horse\"",
@@ -388,6 +410,49 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Contexts searched after its own extensions, in order.", "`include =>` of extensions.conf."),
     option!(Context."extensions", Kind::Texts, "", "[]", "[\"600\", \"_7XX\"]",
         "Extensions or patterns that exist without a hint.", "They answer as `nohint` says."),
+    option!(Person."peers", Kind::Texts, "", "[]", "[\"alice\"]",
+        "Peers whose addresses are the person's; the first says in which domain the person is.",
+        "A desk phone and a mobile."),
+    option!(Person."aliases", Kind::Texts, "", "[]", "[\"robert\"]",
+        "Other user parts that mean the person.", "The address on the business card."),
+    option!(Person."extensions", Kind::Texts, "", "[]", "[\"6001\"]",
+        "Extensions with a hint that mean the person, as `6001` (context `default`) or `6001@office`.",
+        "Busy lamp keys are programmed with extensions."),
+    option!(Person."devices", Kind::Texts, "", "[]", "[\"Custom:bob-office\"]",
+        "Devices beside those of the peers and of the hints.", "A state set by a door or a calendar."),
+    option!(Person."mailboxes", Kind::Texts, "", "[]", "[\"100\"]",
+        "Mailboxes, beside those of the peers; all of the person's phones show all of them.",
+        "One lamp for one person."),
+    option!(Person."display", Kind::Text, "", "none", "\"Bob Baker\"",
+        "Name for people, also of the peers that have none.", "Lists and explanations read better."),
+    option!(Person."composition", Kind::Text, "", "that of the domain", "\"latest\"",
+        "How the person's presence is composed: the name of a `[composition.NAME]` or of a built-in one.",
+        "One whose phones all say something else."),
+    option!(Composition."base", Kind::Choice(&["union", "latest", "priority", "most-available"]), "", "\"union\"", "\"latest\"",
+        "Whose activity is shown: `union`, that of calls beside what was set by hand or else published last; `latest`, whoever spoke last; `priority`, the first kind in `sources` that says one; `most-available`, the one that leaves the person most available, and open beats closed.",
+        "`union` is what watchers have always been shown."),
+    option!(Composition."sources", Kind::Texts, "", "[\"manual\", \"calls\", \"publication\", \"connector\", \"calendar\", \"registration\"]", "[\"manual\", \"publication\", \"registration\"]",
+        "The kinds of source that count, the strongest first; one left out is not heard.",
+        "Without `calls`, presence does not tell that somebody is on the phone; lamps do all the same."),
+    option!(Composition."override", Kind::Texts, "", "[]", "[\"manual\"]",
+        "Kinds that silence all others about the person while they say anything.",
+        "Who sets a status by hand means it, in a call too."),
+    option!(Composition."fresh_s", Kind::Integer(0, YEAR_S), "seconds", "0", "3600",
+        "How long what was published counts after it last changed; 0 for as long as it lives.",
+        "An application that refreshes what nobody has touched for a day."),
+    option!(Composition."lease_s", Kind::Integer(0, YEAR_S), "seconds", "0", "28800",
+        "How long a status set by hand without `--for` holds; 0 until it is cleared.",
+        "Nobody is away for ever."),
+    option!(Composition."call_beats_away", Kind::Boolean, "", "false", "true",
+        "Whether somebody in a call is shown on the phone and not away.", "Who calls is back."),
+    option!(Composition."dnd_beats_all", Kind::Boolean, "", "false", "true",
+        "Whether do not disturb hides all other activities, calls too, until it ends.",
+        "Otherwise it stands beside the call."),
+    option!(Composition."closed", Kind::Choice(&["all", "any"]), "", "\"all\"", "\"any\"",
+        "When the person is closed: when every device is, or when one is.", "One phone is enough to be reached."),
+    option!(Composition."active_first", Kind::Boolean, "", "false", "true",
+        "Whether the device that did something last comes first, even one that only registers.",
+        "Many phones read the first service only."),
     option!(Mailbox."watchers", Kind::Texts, "", "[]", "[\"alice\"]",
         "Peers that may watch it beside its owner.", "A shared mailbox, a secretary."),
     option!(Profile."user_agents", Kind::Texts, "", "[], which matches none in a new profile", "[\"ExamplePhone/\"]",

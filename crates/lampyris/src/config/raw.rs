@@ -6,6 +6,7 @@
 use super::diagnostic::Report;
 use super::source::{Span, Typed};
 use ipnet::IpNet;
+use lampyris_core::composition::policy::Base;
 use lampyris_core::hint::{Dialplan, Hint};
 use lampyris_core::settings::{
     AccessRule, DialogOffline, DialogReveal, HoldShows, Nat, NoHint, NotifyCid, NotifyRinging, Pickup, Role,
@@ -32,6 +33,8 @@ pub(crate) struct Raw {
     pub(crate) calls: RawCalls,
     pub(crate) domains: Vec<Domain>,
     pub(crate) peers: Vec<Peer>,
+    pub(crate) people: Vec<Person>,
+    pub(crate) compositions: Vec<Composition>,
     pub(crate) dialplan: Dialplan,
     pub(crate) hints: Vec<HintPlace>,
     /// Contexts named somewhere, to be checked once all are known.
@@ -170,6 +173,7 @@ overlaid!(
         realm: String,
         algorithms: Vec<Algorithm>,
         any_user: bool,
+        composition: String,
         context: String,
     }
 );
@@ -221,6 +225,46 @@ overlaid!(
 pub(crate) struct Peer {
     pub(crate) name: Typed<String>,
     pub(crate) fields: PeerFields,
+}
+
+overlaid!(
+    /// What is about one person.
+    PersonFields {
+        peers: Vec<Typed<String>>,
+        aliases: Vec<Typed<String>>,
+        extensions: Vec<Typed<String>>,
+        devices: Vec<Typed<String>>,
+        mailboxes: Vec<String>,
+        display: String,
+        composition: String,
+    }
+);
+
+overlaid!(
+    /// What is about one policy of composition.
+    CompositionFields {
+        base: Base,
+        sources: Vec<Typed<String>>,
+        overriding: Vec<Typed<String>>,
+        fresh_s: u64,
+        lease_s: u64,
+        call_beats_away: bool,
+        dnd_beats_all: bool,
+        any_closed: bool,
+        active_first: bool,
+    }
+);
+
+/// A policy of composition.
+pub(crate) struct Composition {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: CompositionFields,
+}
+
+/// A person.
+pub(crate) struct Person {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: PersonFields,
 }
 
 /// sip.conf's `insecure=`.
@@ -275,6 +319,25 @@ impl Raw {
             self.peers.len() - 1
         });
         &mut self.peers[at].fields
+    }
+
+    /// The person of this name, made if it is not there yet.
+    pub(crate) fn person(&mut self, name: Typed<String>) -> &mut PersonFields {
+        let at = self.people.iter().position(|person| person.name.value == name.value).unwrap_or_else(|| {
+            self.people.push(Person { name, fields: PersonFields::default() });
+            self.people.len() - 1
+        });
+        &mut self.people[at].fields
+    }
+
+    /// The policy of this name, made if it is not there yet.
+    pub(crate) fn composition(&mut self, name: Typed<String>) -> &mut CompositionFields {
+        let same = |known: &Composition| known.name.value == name.value;
+        let at = self.compositions.iter().position(same).unwrap_or_else(|| {
+            self.compositions.push(Composition { name, fields: CompositionFields::default() });
+            self.compositions.len() - 1
+        });
+        &mut self.compositions[at].fields
     }
 
     /// The domain of this name, made if it is not there yet.

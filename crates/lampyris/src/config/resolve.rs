@@ -7,7 +7,7 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{lint, peers, profiles};
+use super::{composition, lint, peers, people, profiles};
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
 use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
@@ -29,8 +29,18 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     bounds(report, &mut settings, &raw.bounds);
     calls(&mut settings, &raw.calls);
     settings.profiles = profile_list(std::mem::take(&mut raw.profiles));
+    settings.compositions = composition::resolve(report, &raw);
     settings.domains = domains(report, &raw, &shell);
+    for typed in &raw.domains {
+        let Some(name) = &typed.fields.composition else { continue };
+        let lower = typed.name.value.to_ascii_lowercase();
+        let index = composition::named(report, &settings.compositions, name).unwrap_or(0);
+        if let Some(domain) = settings.domains.iter_mut().find(|domain| domain.name == lower) {
+            domain.composition = index;
+        }
+    }
     peers::resolve(report, &mut settings, &raw);
+    people::resolve(report, &mut settings, &raw);
     routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
     lint::dialplan(report, &settings, &raw);

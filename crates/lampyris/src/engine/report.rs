@@ -30,6 +30,7 @@ impl Report {
             Event::Publication { resource, package, change } => {
                 tracing::debug!(resource, package, change, "publication");
             }
+            Event::Status { person, status, note } => tracing::info!(person, status, note, "status"),
             Event::Feature { user, feature, value, by } => {
                 tracing::debug!(user, feature, value, by, "feature");
             }

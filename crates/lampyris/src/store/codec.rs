@@ -85,6 +85,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::Resource => 6,
         Kind::Call => 8,
         Kind::Features => 7,
+        Kind::Status => 9,
     }
 }
 

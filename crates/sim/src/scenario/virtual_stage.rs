@@ -276,9 +276,28 @@ fn command(words: &str) -> Option<Command> {
         ["feature", "clear", user, feature] => {
             Command::ClearFeature { user: own(user), feature: Feature::parse(feature)? }
         }
+        ["presence", "set", person, status, rest @ ..] => {
+            let (note, for_s) = status_options(rest)?;
+            Command::SetStatus { person: own(person), status: own(status), note, for_s }
+        }
+        ["presence", "clear", person] => Command::ClearStatus { person: own(person) },
         ["nudge", rest @ ..] => Command::Nudge(selector(rest)?),
         ["drop", rest @ ..] => Command::Drop(selector(rest)?),
+        ["why", what] => Command::Why(own(what)),
         ["stop"] => Command::Stop,
         _ => return None,
     })
+}
+
+/// `--note WORD` and `--for 60s`, in any order.
+fn status_options(words: &[&str]) -> Option<(String, Option<u64>)> {
+    let (mut note, mut for_s) = (String::new(), None);
+    for option in words.chunks(2) {
+        match option {
+            ["--note", word] => note = (*word).to_owned(),
+            ["--for", time] => for_s = Some(time.strip_suffix('s')?.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some((note, for_s))
 }

@@ -111,7 +111,8 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let keys: String = keys.collect();
     format!(
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
-         [peers.alice]\n{secret}{}[contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
+         [peers.alice]\n{secret}{}[people.bob]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
+         [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
          [mailboxes.\"100\"]\n{}[profiles.new]\n{}",
         placed(Table::Top),
         placed(Table::Server),
@@ -120,6 +121,8 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Calls),
         placed(Table::Domain),
         placed(Table::Peer),
+        placed(Table::Person),
+        placed(Table::Composition),
         placed(Table::Context),
         placed(Table::Mailbox),
         placed(Table::Profile),

@@ -7,13 +7,16 @@ mod values;
 
 use super::diagnostic::{Report, did_you_mean};
 use super::options::Table;
-use super::raw::{Field, PeerFields, ProfileFields, Raw, RawHa1, RawQualify, Secret};
+use super::raw::{
+    CompositionFields, Field, PeerFields, PersonFields, ProfileFields, Raw, RawHa1, RawQualify, Secret,
+};
 use super::shell::{Advertised, ClientAuth, Durability, Listen, LogFormat};
 use super::source::{FileId, Span, Typed};
 use super::{algorithm_named, asterisk};
 use ::toml::de::{DeTable, DeValue};
 use ipnet::IpNet;
 use lampyris_core::body::Variant;
+use lampyris_core::composition::policy::Base;
 use lampyris_core::settings::{
     DialogOffline, DialogReveal, HoldShows, Nat, NoHint, NotifyCid, NotifyRinging, Pickup, Role, StopPolicy,
     WatchScope,
@@ -59,13 +62,15 @@ pub(crate) fn read_file(report: &mut Report, raw: &mut Raw, file: FileId, open: 
 }
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 10] = [
+const TABLES: [(&str, Table); 12] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
     ("calls", Table::Calls),
     ("domains", Table::Domain),
     ("peers", Table::Peer),
+    ("people", Table::Person),
+    ("composition", Table::Composition),
     ("hints", Table::Hints),
     ("contexts", Table::Context),
     ("mailboxes", Table::Mailbox),
@@ -199,6 +204,8 @@ impl Reader<'_> {
             match table {
                 Table::Domain => self.domain(name, fields),
                 Table::Peer => self.peer(name, fields),
+                Table::Person => self.person(name, fields),
+                Table::Composition => self.composition(name, fields),
                 Table::Context => self.context(&name, fields),
                 Table::Mailbox => self.mailbox(&name, fields),
                 _ => self.profile(name, fields),
@@ -328,6 +335,7 @@ impl Reader<'_> {
             algorithms: self.algorithms(&values),
             any_user: values.choice("users", &[("configured", false), ("any", true)]),
             context: values.text("context"),
+            composition: values.text("composition"),
         };
         self.raw.domain(name).overlay(own);
     }
@@ -340,10 +348,7 @@ impl Reader<'_> {
             let wait = |on| if on { RawQualify::WaitMs(2000) } else { RawQualify::Off };
             values.boolean("qualify").map(|on| on.map(wait))
         });
-        let mailboxes = values.plain_texts("mailboxes").map(|list| {
-            let whole = |name: String| if name.contains('@') { name } else { format!("{name}@default") };
-            list.map(|list| list.into_iter().map(whole).collect())
-        });
+        let mailboxes = mailboxes(&values);
         let own = PeerFields {
             role: values
                 .choice("type", &[("friend", Role::Friend), ("peer", Role::Peer), ("user", Role::User)]),
@@ -387,6 +392,36 @@ impl Reader<'_> {
             (known.secret, known.ha1) = (None, None);
         }
         known.overlay(own);
+    }
+
+    fn person(&mut self, name: Typed<String>, table: &DeTable<'_>) {
+        let values = self.values(Table::Person, table);
+        let own = PersonFields {
+            peers: values.texts("peers"),
+            aliases: values.texts("aliases"),
+            extensions: values.texts("extensions"),
+            devices: values.texts("devices"),
+            mailboxes: mailboxes(&values),
+            display: values.text("display"),
+            composition: values.text("composition"),
+        };
+        self.raw.person(name).overlay(own);
+    }
+
+    fn composition(&mut self, name: Typed<String>, table: &DeTable<'_>) {
+        let values = self.values(Table::Composition, table);
+        let own = CompositionFields {
+            base: values.choice("base", &Base::ALL.map(|base| (base.name(), base))),
+            sources: values.texts("sources"),
+            overriding: values.texts("override"),
+            fresh_s: values.number("fresh_s"),
+            lease_s: values.number("lease_s"),
+            call_beats_away: values.boolean("call_beats_away"),
+            dnd_beats_all: values.boolean("dnd_beats_all"),
+            any_closed: values.choice("closed", &[("all", false), ("any", true)]),
+            active_first: values.boolean("active_first"),
+        };
+        self.raw.composition(name).overlay(own);
     }
 
     /// One of `secret`, `secret_file` and `ha1`.
@@ -586,6 +621,13 @@ impl Reader<'_> {
             None => self.raw.profiles.push(super::raw::Profile { name, fields: own }),
         }
     }
+}
+
+/// The option `mailboxes`, each with its context.
+fn mailboxes(values: &Values) -> Field<Vec<String>> {
+    let whole = |name: String| if name.contains('@') { name } else { format!("{name}@default") };
+    let list = values.plain_texts("mailboxes")?;
+    Some(list.map(|list| list.into_iter().map(whole).collect()))
 }
 
 /// What a header's name is made of (RFC 3261 §25.1, `token`).
