@@ -50,6 +50,10 @@ impl Node {
             }
             Command::ClearStatus { person } => self.command_clear_status(&person),
             Command::People(name) => self.view_people(now, name.as_deref()),
+            Command::Rule { user, watcher, handling } => self.command_rule(now, &user, &watcher, handling),
+            Command::Rules(user) => self.view_rules(now, &user),
+            Command::ClearRules(user) => self.command_clear_rules(now, &user),
+            Command::Pending(user) => self.view_pending(now, user.as_deref()),
             Command::Nudge(selector) => self.nudge(&selector),
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
             Command::Status => Reply::Status(self.view_status(now)),
@@ -314,6 +318,7 @@ impl Node {
         self.look_up_peers(now);
         self.subscriptions_follow(&old);
         self.build_lamps(now);
+        self.authorize_everything(now);
         self.tell_all_owners();
         self.schedule_qualify(now);
         Reply::Done { count: self.facts.settings.dialplan.hints().count() }

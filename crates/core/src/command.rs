@@ -2,6 +2,7 @@
 //!
 //! The CLI, the admin socket and (later) HTTP all come down to these.
 
+use crate::authz::Handling;
 use crate::features::Feature;
 use crate::journal::Counts;
 use crate::settings::Settings;
@@ -91,6 +92,21 @@ pub enum Command {
     },
     /// People, and what they say: all who are configured or have said something, or one.
     People(Option<String>),
+    /// What one watcher of a user is to get from now on.
+    Rule {
+        /// A peer's name, or an AOR as in `alice@example.com`.
+        user: String,
+        /// The same, or an address elsewhere.
+        watcher: String,
+        /// What; `None` forgets what was said of this watcher.
+        handling: Option<Handling>,
+    },
+    /// The rules of a user.
+    Rules(String),
+    /// Remove all rules of a user, so that the configured default decides.
+    ClearRules(String),
+    /// Who waits for a decision, of one user or of everybody.
+    Pending(Option<String>),
     /// Send the current state again, to the subscriptions that match.
     Nudge(Selector),
     /// End the subscriptions that match, with `terminated;reason=deactivated` (RFC 6665 §4.1.3: subscribe again).
@@ -141,6 +157,10 @@ pub enum Reply {
     Features(Vec<view::Feature>),
     /// For `People`.
     People(Vec<view::Person>),
+    /// For `Rules`; empty where the user has none.
+    Rules(Vec<view::Rules>),
+    /// For `Pending`.
+    Pending(Vec<view::Pending>),
     /// For `Profiles`.
     Profiles(Vec<view::Profile>),
     /// For `Status`.

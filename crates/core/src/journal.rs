@@ -30,11 +30,14 @@ pub enum Kind {
     Features,
     /// [`StatusRecord`].
     Status,
+    /// [`RulesRecord`].
+    Rules,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Rules,
         Self::Device,
         Self::Mailbox,
         Self::Features,
@@ -95,6 +98,8 @@ pub enum Value {
     Features(FeaturesRecord),
     /// What a person said of themselves by command.
     Status(StatusRecord),
+    /// Who may watch a user.
+    Rules(RulesRecord),
 }
 
 impl Value {
@@ -106,7 +111,7 @@ impl Value {
             Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
             Self::Device(d) => d.until,
             Self::Status(s) => s.until,
-            Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) => None,
+            Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) | Self::Rules(_) => None,
         }
     }
 
@@ -122,6 +127,7 @@ impl Value {
             Self::Call(_) => Kind::Call,
             Self::Features(_) => Kind::Features,
             Self::Status(_) => Kind::Status,
+            Self::Rules(_) => Kind::Rules,
         }
     }
 }
@@ -305,6 +311,17 @@ pub struct FeaturesRecord {
     pub features: Features,
     /// Who set each that is on.
     pub origins: Vec<FeatureOrigin>,
+}
+
+/// A user's presence rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesRecord {
+    /// The user, as `ResourceKey` prints it.
+    pub user: String,
+    /// The document (RFC 5025).
+    pub document: String,
+    /// When it was written.
+    pub modified_at: UnixTime,
 }
 
 /// Who set a feature.

@@ -328,6 +328,7 @@ impl Node {
         self.tell_owners_of(&key);
         let names = self.facts.names_of(&key);
         let ids: Vec<_> = names.iter().filter_map(|key| self.facts.resources.find(key)).collect();
+        self.sphere_may_differ(now, id);
         for id in ids {
             self.relamp(now, id);
             self.changed(id, StateKind::Publications);

@@ -5,6 +5,7 @@
 
 mod admin;
 pub(crate) mod authn;
+pub mod authz;
 pub mod body;
 pub(crate) mod bucket;
 mod calls;

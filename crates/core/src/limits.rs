@@ -113,6 +113,20 @@ pub const DIALOGS_ENDED_MAX: usize = 16;
 pub const TOMBSTONES_MAX: usize = 65_536;
 /// Longest parameters of Event kept with a subscription, in bytes; longer ones are 400.
 pub const EVENT_PARAMS_BYTES_MAX: usize = 1024;
+/// Most rules in one document of presence rules; more is refused.
+pub const RULES_MAX: usize = 1024;
+/// Most identifiers of persons, services or devices, and of unknown attributes, that one rule shows, each; more is refused.
+pub const GRANTED_MAX: usize = 256;
+/// How long it is remembered that somebody asked to watch and was not decided upon (RFC 3857 §4.7.1).
+pub const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Most watchers of one presentity and package of whom that is remembered; the oldest are forgotten first.
+pub const WAITING_PER_RESOURCE_MAX: usize = 64;
+/// Most such watchers of all presentities; more are not remembered.
+pub const WAITING_MAX: usize = 100_000;
+/// Least time between two NOTIFYs that tell one watcher of watchers (RFC 3857 §4.10).
+pub const WATCHERINFO_GAP: Duration = Duration::from_secs(5);
+/// Most ended subscriptions remembered of one resource, so that each watcher can be told of the end.
+pub const WATCHERS_ENDED_MAX: usize = 64;
 /// Longest message summary read, in bytes.
 pub const MESSAGE_SUMMARY_BYTES_MAX: usize = 8 * 1024;
 /// Most Authorization headers of our realm that are looked at.

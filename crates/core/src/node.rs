@@ -18,6 +18,8 @@
 //! - It cannot fail for I/O. A refused request is a `Reject` and is the response.
 
 use crate::authn::Authenticator;
+use crate::authz::policy::RuleTable;
+use crate::authz::waiting::Waiting;
 use crate::calls::{CallId, Calls, DialogId, Side};
 use crate::connections::Connections;
 use crate::device_state::DeviceState;
@@ -44,7 +46,7 @@ use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::tickets::Tickets;
 use crate::time::{Instant, Now};
-use crate::timers::Timers;
+use crate::timers::{TimerToken, Timers};
 use crate::transaction::{Action, Answer, ResponseParts, Transactions, Transmit, ack::ack};
 use crate::view_of::Facts;
 use crate::ways::Ways;
@@ -92,6 +94,10 @@ pub(crate) enum Timer {
     PeerHostDue(u32),
     /// A call is looked at.
     Call(CallId),
+    /// An interval of presence rules begins or ends.
+    RulesDue,
+    /// A watcher has waited long enough for a decision.
+    WaitingEnds(u64),
 }
 
 /// Who waits for the answer to a request of ours.
@@ -159,6 +165,8 @@ pub struct Node {
     pub(crate) device_rows: Slots<String>,
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
+    /// The next [`Timer::RulesDue`].
+    pub(crate) rules_timer: Option<TimerToken>,
 }
 
 impl Node {
@@ -184,6 +192,8 @@ impl Node {
                 calls: Calls::new(maps),
                 feature_keys: FeatureKeys::default(),
                 manual_statuses: ManualStatuses::default(),
+                rules: RuleTable::default(),
+                waiting: Waiting::default(),
                 presence_states: std::collections::BTreeMap::new(),
             },
             subscriptions: Subscriptions::new(maps),
@@ -206,9 +216,11 @@ impl Node {
             device_rows: Slots::default(),
             counters: Counters::default(),
             started: now.mono,
+            rules_timer: None,
         };
         node.authenticator.configure(&node.facts.settings);
         node.build_lamps(now);
+        node.authorize_everything(now);
         node.schedule_qualify(now);
         node.outputs.clear();
         node.look_up_peers(now);
@@ -230,12 +242,16 @@ impl Node {
         self.facts.mailboxes.restored();
         self.facts.feature_keys.restored();
         self.facts.manual_statuses.restored();
+        self.facts.rules.restored();
         self.device_rows.rebuild_free();
         self.calls_restored();
         self.subscriptions.restored();
         self.build_lamps(now);
         self.unsolicited.restored();
-        self.outputs.retain(|output| !matches!(output, Output::Event(_)));
+        self.outputs.retain(
+            |output| !matches!(output, Output::Event(event) if !matches!(event, Event::Rules { .. })),
+        );
+        self.authorize_restored(now);
         self.notify_all_restored(now);
         self.flush(now);
     }
@@ -344,6 +360,8 @@ impl Node {
                 Timer::DnsGivenUp(query) => self.on_dns_given_up(now, query),
                 Timer::PeerHostDue(id) => self.on_peer_host_due(now, id),
                 Timer::Call(call) => self.on_call_due(now, call),
+                Timer::RulesDue => self.on_rules_due(now),
+                Timer::WaitingEnds(id) => self.on_waiting_ends(id),
             }
         }
     }
@@ -472,6 +490,8 @@ impl Node {
             (Kind::Features, None) => self.put_features(slot, None, put),
             (Kind::Status, Some(Value::Status(record))) => self.put_status(now, slot, Some(record), put),
             (Kind::Status, None) => self.put_status(now, slot, None, put),
+            (Kind::Rules, Some(Value::Rules(record))) => self.put_rules(now, slot, Some(record), put),
+            (Kind::Rules, None) => self.put_rules(now, slot, None, put),
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
             (Kind::Resource, None) => self.subscriptions.forget(slot),
             _ => self.never("a row of another kind"),

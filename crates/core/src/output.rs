@@ -134,6 +134,15 @@ pub enum Event {
         /// Who set it, as in `phone at 192.0.2.2:5060`.
         by: String,
     },
+    /// A user's presence rules changed, or cannot be used.
+    Rules {
+        /// The user's AOR.
+        user: String,
+        /// What changed, as in `allow sip:bob@example.com`.
+        change: String,
+        /// Who changed it, as in `command`.
+        by: String,
+    },
     /// Somebody was turned away for a reason an operator may want to see.
     Rejected {
         /// The peer's address.

@@ -3,6 +3,7 @@
 //! A resource is an extension in a context, a user's AOR, or a mailbox. Its state is composed once per event package
 //! and shared by all its watchers. This is a table, not a machine: `notifier` drives it.
 
+use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
 use crate::body::{EncodedBody, Style};
 use crate::device_state::ExtensionState;
@@ -85,6 +86,8 @@ pub(crate) struct SharedBody {
     pub(crate) style: Style,
     /// How much of other people's calls it shows.
     pub(crate) reveal: Reveal,
+    /// What the rules say of its readers.
+    pub(crate) standing: Standing,
     /// What was known to its readers; `None` for the state as it is.
     pub(crate) told: Option<u32>,
     /// It may be partial.
@@ -105,7 +108,7 @@ pub(crate) struct PackageState {
     /// What was composed before that, until something is composed again.
     pub(crate) before: Option<Arc<dyn Any + Send + Sync>>,
     /// Bodies of `composed`.
-    pub(crate) bodies: SmallVec<[SharedBody; 2]>,
+    pub(crate) bodies: Vec<SharedBody>,
     /// Slots of the publications for it.
     pub(crate) publications: SmallVec<[u32; 2]>,
     /// Waiting in the notifier's dirty list.
@@ -141,7 +144,7 @@ pub(crate) struct Resource {
     /// When the lamp last changed.
     pub(crate) lamp_since: UnixTime,
     /// Per package, by its index in `packages::ALL`.
-    pub(crate) packages: SmallVec<[PackageState; 5]>,
+    pub(crate) packages: SmallVec<[PackageState; 8]>,
 }
 
 /// All resources.

@@ -3,6 +3,7 @@
 //! Files and dialects live in the binary (`config/`); they end here. A node gets new settings whole
 //! (`Command::Reload`) and compares them with the old ones.
 
+use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
 use crate::hint::Dialplan;
@@ -10,6 +11,7 @@ use crate::people::People;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything configured.
@@ -61,6 +63,8 @@ pub struct Settings {
     pub watch: WatchPolicy,
     /// Phone profiles, first match wins; the last one matches everything.
     pub profiles: Vec<Profile>,
+    /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
+    pub rules: BTreeMap<String, Arc<PresRules>>,
 }
 
 /// Where calls go that name nobody here, and how a ringing one is picked up.
@@ -127,6 +131,8 @@ pub struct Domain {
     pub composition: usize,
     /// The context of watchers that have no peer entry of their own (`any_user`, trusted networks).
     pub context: String,
+    /// Who may watch its users where their rules do not say.
+    pub watch: Scopes,
 }
 
 /// A configured peer: a phone, a gateway, another server.
@@ -236,6 +242,7 @@ impl Settings {
             server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
             watch: WatchPolicy::default(),
             profiles: vec![Profile::rfc()],
+            rules: BTreeMap::new(),
         }
     }
 }
@@ -251,6 +258,7 @@ impl Domain {
             any_user: false,
             composition: 0,
             context: "default".to_owned(),
+            watch: Scopes::default(),
         }
     }
 
@@ -449,17 +457,24 @@ pub enum StopPolicy {
     End,
 }
 
-/// Default authorization, per kind of package.
+/// What watchers of mailboxes and calls are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchPolicy {
-    /// For state that colleagues see (presence, dialog).
-    pub open: WatchScope,
-    /// For state of the owner (message-summary): beside the owner, these peers may watch this mailbox.
+    /// Of a mailbox: beside the owner, these peers may watch this mailbox.
     pub mailbox_watchers: BTreeMap<String, Vec<String>>,
     /// How much of a call its watchers are shown; the presentity sees all of its own.
     pub dialog_reveal: DialogReveal,
     /// What dialog documents say of somebody who is not there.
     pub dialog_offline: DialogOffline,
+}
+
+/// Who may watch a domain's users by default, per kind of state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes {
+    /// Their presence.
+    pub presence: WatchScope,
+    /// Their calls.
+    pub calls: WatchScope,
 }
 
 /// Who may watch.
@@ -472,6 +487,8 @@ pub enum WatchScope {
     Everyone,
     /// Nobody but the presentity.
     Nobody,
+    /// Whoever is authenticated, as soon as the presentity allows it.
+    Confirm,
 }
 
 /// A phone profile: how a kind of phone wants to be treated. Data, chosen by User-Agent.

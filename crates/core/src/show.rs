@@ -410,6 +410,7 @@ impl Node {
                     filter: s.filter_summary(),
                 })
                 .collect(),
+            classes: self.view_classes(now, resource),
         }
     }
 

@@ -316,6 +316,72 @@ pub struct Why {
     pub presence: Option<Composition>,
     /// Everybody who watches.
     pub watchers: Vec<Watcher>,
+    /// The same by what they are shown.
+    pub classes: Vec<WatcherClass>,
+}
+
+/// Watchers of whom the rules say the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatcherClass {
+    /// Event package.
+    pub package: String,
+    /// Peer names or URIs.
+    pub watchers: Vec<String>,
+    /// As in `allow`, `polite-block`.
+    pub handling: String,
+    /// What they are shown, in a few words.
+    pub sees: String,
+    /// By which rule, as in `rule allow of alice`.
+    pub because: String,
+}
+
+/// A watcher that nobody has decided upon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Who is to decide, as in `alice@example.com`.
+    pub user: String,
+    /// Peer name or URI.
+    pub watcher: String,
+    /// Event package.
+    pub package: String,
+    /// `pending`, or `waiting` where the subscription has run out meanwhile.
+    pub status: String,
+    /// Seconds since it asked.
+    pub since_s: u64,
+    /// Seconds left of its subscription.
+    pub expires_s: Option<u64>,
+}
+
+/// The presence rules of a user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// As in `alice@example.com`.
+    pub user: String,
+    /// `command`, or `file`.
+    pub source: String,
+    /// Why they cannot be read; then nobody may watch.
+    pub error: Option<String>,
+    /// Seconds since they were changed by command.
+    pub since_s: Option<u64>,
+    /// The sphere the user is in.
+    pub sphere: Option<String>,
+    /// The rules in their order.
+    pub rules: Vec<Rule>,
+    /// The document (RFC 5025).
+    pub document: String,
+}
+
+/// One presence rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its id.
+    pub id: String,
+    /// To whom and when, in words.
+    pub applies_to: String,
+    /// As in `allow`.
+    pub handling: String,
+    /// What it shows, in words.
+    pub shows: String,
 }
 
 /// How a presence is composed.

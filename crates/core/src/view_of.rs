@@ -1,5 +1,7 @@
 //! What a package sees of the world when it composes: the facts behind one resource, read only.
 
+use crate::authz::policy::RuleTable;
+use crate::authz::waiting::{Waiter, Waiting};
 use crate::calls::{Calls, DialogView};
 use crate::composition::extension::LampState;
 use crate::composition::sources::{Outcome, compose};
@@ -9,6 +11,8 @@ use crate::features::{FeatureKeys, Features};
 use crate::journal::Counts;
 use crate::mailbox::Mailboxes;
 use crate::manual_status::ManualStatuses;
+use crate::notifier::Subscriptions;
+use crate::notifier::subscription::Subscription;
 use crate::packages::{Content, PackageId};
 use crate::publication::{Publication, Publications};
 use crate::registrar::Registrar;
@@ -38,6 +42,10 @@ pub(crate) struct Facts {
     pub(crate) feature_keys: FeatureKeys,
     /// What people said of themselves by command.
     pub(crate) manual_statuses: ManualStatuses,
+    /// Who may watch whom.
+    pub(crate) rules: RuleTable,
+    /// Who waits for a decision.
+    pub(crate) waiting: Waiting,
     /// What was said by command as a presence state (`CustomPresence:x`), by lower-case name.
     pub(crate) presence_states: BTreeMap<String, (PresenceState, u32)>,
 }
@@ -162,19 +170,35 @@ impl Facts {
 /// The facts behind one resource, for one package.
 pub(crate) struct View<'a> {
     facts: &'a Facts,
+    subscriptions: &'a Subscriptions,
     resource: &'a Resource,
     package: PackageId,
 }
 
 impl<'a> View<'a> {
     /// What `package` sees of a resource.
-    pub(crate) const fn new(facts: &'a Facts, resource: &'a Resource, package: PackageId) -> Self {
-        Self { facts, resource, package }
+    pub(crate) const fn new(
+        facts: &'a Facts,
+        subscriptions: &'a Subscriptions,
+        resource: &'a Resource,
+        package: PackageId,
+    ) -> Self {
+        Self { facts, subscriptions, resource, package }
     }
 
     /// The lamp.
     pub(crate) fn lamp(&self) -> LampState {
         self.facts.lamp(self.resource)
+    }
+
+    /// The lamp of a resource at which nobody is.
+    pub(crate) fn lamp_of_nobody(&self) -> LampState {
+        let said = self.facts.presence_state(self.resource);
+        LampState {
+            all_unavailable: !self.resource.devices.is_empty(),
+            presence: said.map(|_| PresenceState::default()),
+            ..LampState::of(ExtensionState::Unavailable)
+        }
     }
 
     /// The AOR that the resource is.
@@ -214,6 +238,39 @@ impl<'a> View<'a> {
     /// The state composed before, where the package still had one.
     pub(crate) fn before<T: 'static>(&self) -> Option<&'a T> {
         self.resource.packages.get(self.package.index())?.before.as_ref()?.downcast_ref()
+    }
+
+    /// The subscriptions in a package to what is the user's own.
+    pub(crate) fn watchers(&self, package: &'static str) -> impl Iterator<Item = &'a Subscription> {
+        let (facts, subscriptions) = (self.facts, self.subscriptions);
+        let package = PackageId::by_name(package);
+        let ids = facts.resources_of(&self.resource.key).into_iter();
+        let states = ids.filter_map(move |id| facts.resources.package(id, package?));
+        let slots = states.flat_map(|state| state.watchers.iter());
+        slots.filter_map(|slot| subscriptions.get(*slot))
+    }
+
+    /// Those who asked for the user's state in a package, and were not decided upon in time.
+    pub(crate) fn waiting(&self, package: &'static str) -> impl Iterator<Item = &'a Waiter> {
+        let owner = self.facts.owner_of(&self.resource.key);
+        let waiting = self.facts.waiting.of(&owner.to_string());
+        waiting.filter(move |waiter| waiter.package.name() == package)
+    }
+
+    /// Why a subscription ended that did so just now.
+    pub(crate) fn why_ended(&self, id: u64) -> &'static str {
+        self.facts.waiting.why_ended(id)
+    }
+
+    /// The address of a watcher.
+    pub(crate) fn watcher_uri(&self, name: &str) -> String {
+        self.facts.settings.peers.get(name).map_or_else(|| name.to_owned(), |peer| self.facts.aor(peer))
+    }
+
+    /// The name of a watcher for people.
+    pub(crate) fn watcher_display(&self, name: &str) -> Option<String> {
+        let peer = self.facts.settings.peers.get(name);
+        peer.map(|peer| peer.display.clone()).filter(|display| !display.is_empty())
     }
 
     /// The name that element ids are made of.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use lampyris_core::authz::{Handling, PresRules, edited};
 use lampyris_core::body::cipid::Cipid;
 use lampyris_core::body::dialog_info::shown::{Reveal, Sight};
 use lampyris_core::body::dialog_info::{
@@ -23,12 +24,14 @@ use lampyris_core::body::rpid::{
     self, Activity, AudioPlace, Mood, PlaceIs, Privacy, Relationship, Rpid, ServiceClass, Sphere, TextPlace,
     TimeOffset, Timed, Token, UserInput, Values, VideoPlace,
 };
+use lampyris_core::body::watcherinfo::{Status, Watcher, WatcherInfo};
 use lampyris_core::body::xml::{Document, canonical};
 use lampyris_core::body::{EncodedBody, HoleValues, Style, Variant};
 use lampyris_core::body::{cpim_pidf::CpimPidf, xpidf::Xpidf};
 use lampyris_core::composition::dialogs::{Dialogs, Source};
 use lampyris_core::composition::extension::{LampState, Presence};
 use lampyris_core::device_state::{ExtensionState, PresenceState, PresenceValue};
+use lampyris_core::settings::Settings;
 use lampyris_core::time::UnixTime;
 
 const VALUES: HoleValues<'static> = HoleValues {
@@ -320,15 +323,19 @@ fn shown(dialog: &Dialog, name: &str) -> Vec<EncodedBody> {
 }
 
 fn validate(schema: &str, bodies: &[EncodedBody]) {
+    validate_texts(schema, &bodies.iter().map(|body| body.fill(&VALUES)).collect::<Vec<_>>());
+}
+
+fn validate_texts(schema: &str, texts: &[impl AsRef<[u8]>]) {
     if Command::new("xmllint").arg("--version").output().is_err() {
-        println!("SKIPPED {} schema checks: xmllint not installed", bodies.len());
+        println!("SKIPPED {} schema checks: xmllint not installed", texts.len());
         return;
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("schema-{schema}"));
     std::fs::create_dir_all(&target).unwrap();
-    let files = bodies.iter().enumerate().map(|(at, body)| {
+    let files = texts.iter().enumerate().map(|(at, text)| {
         let file = target.join(format!("{at}.xml"));
-        std::fs::write(&file, body.fill(&VALUES)).unwrap();
+        std::fs::write(&file, text).unwrap();
         file
     });
     let files: Vec<_> = files.collect();
@@ -558,4 +565,58 @@ fn do_not_disturb_is_laid_over_and_hides_neither_offline_nor_a_call() {
         let xpidf = text(Xpidf::encode(&presence, "6001", Style::default()));
         assert_eq!(xpidf.contains("status=\"closed\""), basic == "closed", "{xpidf}");
     }
+}
+
+/// Documents about watchers: full and partial, every status and event, with nasty names.
+fn watcher_bodies() -> Vec<EncodedBody> {
+    let events =
+        ["subscribe", "approved", "deactivated", "probation", "rejected", "timeout", "giveup", "noresource"];
+    let watchers = Status::ALL.into_iter().flat_map(|status| events.map(|event| (status, event)));
+    let watchers = watchers.enumerate().map(|(at, (status, event))| Watcher {
+        id: at as u64,
+        uri: format!("sip:w%20{at}@example.com"),
+        display_name: (at % 2 == 0).then(|| "A <\"b\"> & c".to_owned()),
+        status,
+        event,
+        since: VALUES.now,
+        expires_at: (status != Status::Waiting).then_some(VALUES.now),
+        changed: 0,
+    });
+    let all: Vec<_> = watchers.collect();
+    let first = WatcherInfo::compose("presence", all.clone(), None, |_| "timeout");
+    let some = all.into_iter().step_by(3).collect();
+    let second = WatcherInfo::compose("presence", some, Some(&first), |_| "giveup");
+    let told = second.base(first.revision);
+    vec![
+        first.encode(None, true),
+        second.encode(told, true),
+        second.encode(told, false),
+        second.encode(None, true),
+    ]
+}
+
+#[test]
+fn documents_about_watchers_are_valid() {
+    validate("watcherinfo.xsd", &watcher_bodies());
+}
+
+#[test]
+fn rules_written_by_command_are_valid() {
+    let mut settings = Settings::empty();
+    settings.domains[0].any_user = true;
+    let written = |old: Option<&PresRules>, watcher: &str, handling| {
+        edited(&settings, old, watcher, Some(handling)).unwrap().unwrap()
+    };
+    let mut documents = Vec::new();
+    let mut rules = None;
+    for (at, handling) in Handling::ALL.into_iter().cycle().take(9).enumerate() {
+        rules = Some(written(rules.as_ref(), &format!("sip:w{}@localhost", at % 5), handling));
+        documents.push(rules.as_ref().map_or_else(String::new, |rules| rules.text().to_owned()));
+    }
+    // RFC 5025 §6, changed by command.
+    let example = include_str!("fixtures/rules/rfc5025-1.xml");
+    let read = PresRules::read(example).unwrap();
+    documents.push(example.to_owned());
+    documents.push(written(Some(&read), "sip:user@example.com", Handling::PoliteBlock).text().to_owned());
+    validate_texts("rules.xsd", &documents);
 }

@@ -396,6 +396,13 @@ impl Rpid {
         Ok(true)
     }
 
+    /// The sphere, as rules call it.
+    pub(crate) fn sphere_name(&self) -> Option<String> {
+        let values = self.sphere.as_deref()?;
+        let known = values.known.first().map(|sphere| sphere.name().to_owned());
+        known.or_else(|| values.other.first().map(|other| other.text.clone()))
+    }
+
     /// Writes its elements, in the RFC's shape, with the prefix `rpid`.
     pub(crate) fn encode(&self, w: &mut XmlWriter) {
         if let Some(values) = self.activities.as_deref() {

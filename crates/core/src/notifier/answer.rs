@@ -1,6 +1,7 @@
 //! What a watcher answers to a NOTIFY, or does not (RFC 6665 §4.2.2, RFC 5057 §5.1).
 
 use super::subscription::{EndReason, Text};
+use crate::authz::policy::Standing;
 use crate::limits;
 use crate::node::{Node, Timer};
 use crate::settings::OnTimeout;
@@ -58,12 +59,12 @@ impl Node {
         let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
         let keeps = profile.is_some_and(|profile| profile.retry_statuses.contains(&status));
         if ends_subscription(status) && !keeps {
-            return self.vanish(slot, "gone");
+            return self.vanish(now, slot, "gone");
         }
         let mut wait = limits::NOTIFY_BACK_OFF_MIN;
         if status == 408 {
             match profile.map_or(OnTimeout::Remove, |profile| profile.on_timeout) {
-                OnTimeout::Remove => return self.vanish(slot, "unanswered"),
+                OnTimeout::Remove => return self.vanish(now, slot, "unanswered"),
                 OnTimeout::Retry(first) => wait = first,
             }
         }
@@ -74,7 +75,9 @@ impl Node {
     fn was_told_the_end(&mut self, slot: u32) -> bool {
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
         let params = subscription.text(Text::EventParams).to_owned();
-        if params.is_empty() || subscription.pending || subscription.ending.is_some() {
+        // Why: whom the truth is kept from learns nothing by the end of a subscription either.
+        let is_shown = matches!(subscription.standing, Standing::Open | Standing::Part(_));
+        if !is_shown || params.is_empty() || subscription.pending || subscription.ending.is_some() {
             return false;
         }
         let (resource, package) = (subscription.resource, subscription.package);
@@ -167,7 +170,7 @@ impl Node {
     fn try_later(&mut self, now: Now, slot: u32, first: Duration, retry_after_s: Option<u32>) {
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         if subscription.ending.is_some() {
-            return self.vanish(slot, "unanswered");
+            return self.vanish(now, slot, "unanswered");
         }
         let doubled =
             first.saturating_mul(1 << subscription.failures.min(8)).min(limits::NOTIFY_BACK_OFF_MAX);

@@ -31,6 +31,7 @@ pub(crate) use send::routed;
 pub(crate) use subscribe::{bad_event, user_agent_of};
 pub(crate) use unsolicited::Unsolicited;
 
+use crate::authz::policy::Standing;
 use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
 use crate::map::{Map, Maps};
 use crate::node::{Node, Put, Timer};
@@ -227,7 +228,7 @@ impl Node {
             return;
         }
         self.leave(slot);
-        self.tell_end(slot, reason.as_str());
+        self.tell_end(now, slot, reason.as_str());
         let deleted = self.persist(Record::Delete(subscription_key(slot)), Undo::No);
         let after = after.or_else(|| self.is_ahead_of_store(slot).then_some(deleted));
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
@@ -248,12 +249,12 @@ impl Node {
     }
 
     /// Drops a subscription without a word: the watcher said it is not there.
-    pub(crate) fn vanish(&mut self, slot: u32, why: &'static str) {
+    pub(crate) fn vanish(&mut self, now: Now, slot: u32, why: &'static str) {
         if let Some(subscription) = self.subscriptions.get(slot)
             && subscription.ending.is_none()
         {
             self.leave(slot);
-            self.tell_end(slot, why);
+            self.tell_end(now, slot, why);
             self.persist(Record::Delete(subscription_key(slot)), Undo::No);
         }
         self.remove_subscription(slot);
@@ -267,7 +268,8 @@ impl Node {
         }
     }
 
-    fn tell_end(&mut self, slot: u32, state: &'static str) {
+    fn tell_end(&mut self, now: Now, slot: u32, state: &'static str) {
+        self.watcher_left(now, slot, state);
         let Some(subscription) = self.subscriptions.get(slot) else { return };
         let event = Event::Subscription {
             resource: subscription.text(Text::Asked).to_owned(),
@@ -379,6 +381,9 @@ impl Node {
             notifies: 0,
             fit: Fit::Whole,
             stream: StreamTo::Untried,
+            // Why: after the last row of a restart, and below, the rules are asked again.
+            standing: Standing::Pending,
+            approved: false,
         };
         if put == Put::Restart {
             self.subscriptions.slots.restore(slot, subscription);
@@ -388,6 +393,7 @@ impl Node {
         self.enter(now, slot);
         self.arm_again_restored(now, slot);
         if undone {
+            self.adopt_standing(now, slot);
             // Why: the NOTIFY that told what changed meanwhile may have gone with the change that is undone.
             self.due.push_back(slot);
         }
@@ -420,8 +426,9 @@ impl Node {
                 if state.watchers.is_empty() {
                     continue;
                 }
+                let moved = self.rules_may_have_moved(id);
                 let fresh = self.shown_hash(id, package);
-                let same = mark.is_some_and(|(_, hash, at)| Some(hash) == fresh && at < unsure);
+                let same = !moved && mark.is_some_and(|(_, hash, at)| Some(hash) == fresh && at < unsure);
                 if let Some(state) = self.facts.resources.package_mut(id, package)
                     && !same
                 {

@@ -72,8 +72,10 @@ impl Subscription {
 
     /// The time between two NOTIFYs, and how much of it may be drawn in advance.
     fn spacing(&self, local: Rate) -> (Duration, Duration) {
+        let gap = self.package.get().pace();
         match self.rates().max {
-            Some(asked) => (asked.interval(), Duration::ZERO),
+            Some(asked) => (asked.interval().max(gap), Duration::ZERO),
+            None if gap > local.interval() => (gap, Duration::ZERO),
             None => (local.interval(), limits::NOTIFY_BURST.saturating_sub(local.interval())),
         }
     }

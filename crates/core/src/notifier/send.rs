@@ -2,9 +2,9 @@
 
 use super::subscription::{EndReason, Subscription, Text};
 use super::suppress::{EntityTag, Suppress};
+use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
 use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
-use crate::devices::Provider;
 use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Listener, Transport, is_sips};
 use crate::journal::Record;
@@ -56,10 +56,12 @@ impl Node {
     /// Sends the current state if the watcher has not been told it and nothing is in the way.
     pub(crate) fn notify_if_due(&mut self, now: Now, slot: u32) {
         let Some(subscription) = self.subscriptions.get(slot) else { return };
+        let forced = subscription.forced;
         let idle =
             subscription.in_flight.is_none() && subscription.retry.is_none() && subscription.ending.is_none();
         if subscription.pending && idle {
-            match self.too_soon(now, slot) {
+            // Why: how a subscription itself stands is told at once.
+            match self.too_soon(now, slot).filter(|_| !forced) {
                 Some(at) => self.wait_until(slot, at),
                 None => self.notify(now, slot, None),
             }
@@ -94,7 +96,9 @@ impl Node {
         if let Some(token) = subscription.retry.take() {
             self.timers.cancel(token);
         }
-        let state = format!("active;expires={expires_s}{}", subscription.rates());
+        // RFC 6665 §4.2.2: what has not been decided upon is pending.
+        let word = if subscription.standing == Standing::Pending { "pending" } else { "active" };
+        let state = format!("{word};expires={expires_s}{}", subscription.rates());
         let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
         let body = if suppressed { Arc::default() } else { body };
         let notification = Notification { state: &state, body: &body, tag: Some(tag), is_last: false };
@@ -146,7 +150,7 @@ impl Node {
     /// Ends a subscription whose row is deleted already: its last NOTIFY, after the one in flight.
     pub(super) fn finish(&mut self, now: Now, slot: u32, reason: EndReason, after: Option<Ticket>) {
         self.leave(slot);
-        self.tell_end(slot, reason.as_str());
+        self.tell_end(now, slot, reason.as_str());
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         subscription.ending = Some(reason);
         if subscription.in_flight.is_none() {
@@ -259,6 +263,13 @@ impl Node {
     /// What a watcher is to be shown now.
     fn document_for(&mut self, slot: u32, brevity: Brevity) -> Option<Document> {
         let subscription = self.subscriptions.get(slot)?;
+        let standing = subscription.standing.clone();
+        if standing == Standing::Pending {
+            // RFC 5025 §3.2.1: nothing is told before it is allowed.
+            let (body, hash) = (Arc::<EncodedBody>::default(), fnv1a(b"pending"));
+            let tag = EntityTag::of(subscription, &body, hash);
+            return Some(Document { raw: body.clone(), body, hash, word: None, revision: 0, tag });
+        }
         let (resource, package, format) = (subscription.resource, subscription.package, subscription.format);
         let style = Style { brevity, ..self.style_of(subscription.profile) };
         let (told, failures) = (subscription.told_revision, subscription.failures);
@@ -275,9 +286,9 @@ impl Node {
         let params = subscription.text(Text::EventParams).to_owned();
         let watched = &self.facts.resources.get(resource)?.key;
         let reveal = self.reveal_to(subscription.text(Text::Watcher), watched);
-        let content = self.composed(resource, package)?;
+        let content = self.content_for(resource, package, &standing)?;
         let (word, revision) = (package.get().word(&content), package.get().revision(&content));
-        let whole = Class { reveal, told: None, partial: false, params: &params };
+        let whole = Class { reveal, standing: &standing, told: None, partial: false, params: &params };
         let (raw, hash) = self.shared_body(resource, package, format, style, whole)?;
         let (body, hash) =
             self.subscriptions.get(slot)?.filtered(&raw).unwrap_or_else(|| (raw.clone(), hash));
@@ -310,23 +321,9 @@ impl Node {
     pub(super) fn reveal_to(&self, watcher: &str, key: &ResourceKey) -> Reveal {
         let settings = &self.facts.settings;
         let peer = settings.peers.get(watcher);
-        let is_own = match peer {
-            // Why: users without a peer entry are known by their address.
-            None => key.to_string() == watcher,
-            Some(peer) if self.facts.is_peers_own(peer, key) => true,
-            Some(peer) => {
-                let resource = self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id));
-                let devices = resource.map_or(&[][..], |resource| &resource.devices);
-                let own = |device| {
-                    let device = self.facts.devices.get(device);
-                    device.is_some_and(|d| matches!(&d.provider, Provider::Peer(name) if *name == peer.name))
-                };
-                !devices.is_empty() && devices.iter().all(|device| own(*device))
-            }
-        };
         let policy = peer.and_then(|peer| peer.dialog_reveal).unwrap_or(settings.watch.dialog_reveal);
         match policy {
-            _ if is_own => Reveal::Own,
+            _ if self.facts.is_own(watcher, key) => Reveal::Own,
             DialogReveal::Party => Reveal::Party,
             DialogReveal::State => Reveal::State,
         }
@@ -362,14 +359,14 @@ impl Node {
         style: Style,
         class: Class<'_>,
     ) -> Option<(Arc<EncodedBody>, u64)> {
-        let content = self.composed(resource, package)?;
+        let content = self.content_for(resource, package, class.standing)?;
         let state = self.facts.resources.package(resource, package)?;
-        let Class { reveal, told, partial, params } = class;
+        let Class { reveal, standing, told, partial, params } = class;
         // Why: hardly two watchers ask for the same dialog, so such documents are not kept.
         let is_shared = params.is_empty();
         let same = |shared: &&SharedBody| {
             let known = (shared.format, shared.style, shared.reveal, shared.told, shared.partial);
-            known == (format, style, reveal, told, partial)
+            known == (format, style, reveal, told, partial) && shared.standing == *standing
         };
         if is_shared && let Some(shared) = state.bodies.iter().find(same) {
             return Some((shared.body.clone(), shared.hash));
@@ -379,10 +376,26 @@ impl Node {
         let hash = fnv1a(body.shared_bytes());
         let body = Arc::new(body);
         if is_shared {
-            let shared = SharedBody { format, style, reveal, told, partial, body: body.clone(), hash };
+            let standing = standing.clone();
+            let shared =
+                SharedBody { format, style, reveal, standing, told, partial, body: body.clone(), hash };
             self.facts.resources.package_mut(resource, package)?.bodies.push(shared);
         }
         Some((body, hash))
+    }
+
+    /// What watchers are shown a part of: the state, or that of somebody who is not there.
+    fn content_for(
+        &mut self,
+        resource: ResourceId,
+        package: PackageId,
+        standing: &Standing,
+    ) -> Option<Content> {
+        if *standing != Standing::Withheld {
+            return self.composed(resource, package);
+        }
+        let entry = self.facts.resources.get(resource)?;
+        Some(package.get().withheld(&View::new(&self.facts, &self.subscriptions, entry, package)))
     }
 
     /// What a package says of a resource now, composed once.
@@ -391,7 +404,7 @@ impl Node {
         if let Some(content) = &entry.packages.get(package.index())?.composed {
             return Some(content.clone());
         }
-        let content = package.get().compose(&View::new(&self.facts, entry, package));
+        let content = package.get().compose(&View::new(&self.facts, &self.subscriptions, entry, package));
         let state = self.facts.resources.package_mut(resource, package)?;
         (state.composed, state.before) = (Some(content.clone()), None);
         Some(content)

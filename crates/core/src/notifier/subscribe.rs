@@ -10,18 +10,18 @@ use super::size::{Fit, StreamTo};
 use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
 use super::suppress::{Suppress, condition};
 use crate::authn::Identity;
+use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
 use crate::features::{Feature, Features};
 use crate::filter::FilterSet;
 use crate::limits;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
-use crate::packages::{self, Audience, PackageId, Tells, Watched};
+use crate::packages::{self, PackageId, Tells};
 use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::router::Request;
-use crate::settings::WatchScope;
 use crate::tickets::{Petitioner, Resume, Undo};
 use crate::time::{Instant, Now};
 use crate::ways::Traveller;
@@ -44,6 +44,7 @@ struct Wish {
     filters: Option<FilterSet>,
     profile: u16,
     set: Option<(Feature, Features)>,
+    standing: Standing,
 }
 
 impl Node {
@@ -59,7 +60,7 @@ impl Node {
     }
 
     fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
-        let mut wish = self.wish(request)?;
+        let mut wish = self.wish(now, request)?;
         let known = condition(request.message)?;
         if self.subscriptions.len() >= limits::SUBSCRIPTIONS_MAX {
             return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
@@ -72,6 +73,7 @@ impl Node {
         let watcher = request.identity.name(&self.facts.settings).into_owned();
         let replaced = self.same_subscription(&watcher, resource, &wish);
         let random = self.rng.next_u64();
+        let is_pending = wish.standing == Standing::Pending;
         let slot = self.subscriptions.slots.insert(Subscription {
             resource,
             place: 0,
@@ -110,6 +112,8 @@ impl Node {
             notifies: 0,
             fit: Fit::Whole,
             stream: StreamTo::Untried,
+            standing: wish.standing,
+            approved: false,
         });
         let tag = local_tag(slot, random);
         let texts = Texts::pack([
@@ -138,6 +142,10 @@ impl Node {
         if fetch {
             // RFC 6665 §4.4.3: one NOTIFY with the state, nothing kept.
             self.answer_subscribe(now, request, slot, accepted, None);
+            // RFC 3857 §4.7.1: a fetch that nobody has decided upon waits too.
+            if self.subscriptions.get(slot).is_some_and(|fetch| fetch.standing == Standing::Pending) {
+                self.watcher_left(now, slot, EndReason::Timeout.as_str());
+            }
             self.say_farewell(now, slot, None);
             return Ok(());
         }
@@ -158,9 +166,10 @@ impl Node {
             resource: message.request_uri().unwrap_or("").to_owned(),
             package: wish.package.name(),
             watcher,
-            state: "active",
+            state: if is_pending { "pending" } else { "active" },
         };
         self.tell(event);
+        self.watcher_came(slot);
         // Why: what changed while nobody watched is not in the mark, and this watcher is shown it.
         if self.facts.resources.package(resource, wish.package).is_some_and(|state| state.mark.is_some()) {
             self.mark_shown(now, resource, wish.package);
@@ -212,8 +221,9 @@ impl Node {
         let package = subscription.package;
         let watched = self.facts.resources.get(subscription.resource).map(|resource| resource.key.clone());
         let watched = watched.ok_or(Reject::NoSuchDialog)?;
-        let still = self.may_watch(&request.identity, &watched, package);
-        let refusal = self.may_subscribe(&request.identity).err().or((!still).then_some(Reject::Forbidden));
+        let still = self.decision_on(now, slot).and_then(|decision| decision.standing());
+        let refusal = self.may_subscribe(&request.identity).err();
+        let refusal = refusal.or(still.is_none().then_some(Reject::Forbidden));
         if let Some(reject) = refusal {
             self.end(now, slot, EndReason::Rejected, None);
             return Err(reject);
@@ -243,7 +253,7 @@ impl Node {
             self.answerable(ticket, request.petitioner());
             if suppressed {
                 self.answer_subscribe(now, request, slot, StatusCode::NO_NOTIFICATION, Some(ticket));
-                self.finish_silently(slot);
+                self.finish_silently(now, slot);
                 return Ok(());
             }
             self.answer_subscribe(now, request, slot, self.accepted(), Some(ticket));
@@ -388,16 +398,16 @@ impl Node {
         self.respond(now, request.server, status.0, bytes, after);
     }
 
-    fn wish(&self, request: &Request<'_>) -> Result<Wish, Reject> {
+    fn wish(&self, now: Now, request: &Request<'_>) -> Result<Wish, Reject> {
         let message = request.message;
         let event = event_of(message)?;
         let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
         self.may_subscribe(&request.identity)?;
         let (target, instance) = contact_of(message)?;
         let resource = self.find_resource(&request.identity, message, package, false)?;
-        if !self.may_watch(&request.identity, &resource, package) {
-            return Err(Reject::Forbidden);
-        }
+        let watcher = request.identity.name(&self.facts.settings);
+        let decision = self.facts.decide(now.wall, &watcher, &resource, package);
+        let standing = decision.standing().ok_or(Reject::Forbidden)?;
         let user_agent = message.header(Name::UserAgent).unwrap_or("");
         let profile = self.profile_for(request.identity.peer.as_deref(), user_agent);
         let format = self.chosen_format(message, package, profile)?;
@@ -410,7 +420,6 @@ impl Node {
             return Err(Reject::BadRequest("parameters of Event too long".into()));
         }
         // RFC 4235 §3.7.2: who may not see identifiers may not subscribe by them.
-        let watcher = request.identity.name(&self.facts.settings);
         if !event_params.is_empty() && self.reveal_to(&watcher, &resource) == Reveal::State {
             return Err(Reject::Forbidden);
         }
@@ -429,6 +438,7 @@ impl Node {
             filters: filtering::asked(message, (package, format), message.request_uri().unwrap_or(""), None)?,
             profile,
             set,
+            standing,
         })
     }
 
@@ -440,51 +450,6 @@ impl Node {
             Ok(())
         } else {
             Err(Reject::Forbidden)
-        }
-    }
-
-    /// Whether this watcher may watch this resource, by the configured default.
-    fn may_watch(&self, identity: &Identity, resource: &ResourceKey, package: PackageId) -> bool {
-        let settings = &self.facts.settings;
-        let watcher = identity.peer.as_ref().and_then(|name| settings.peers.get(name));
-        let is_owner = match resource {
-            _ if watcher.is_some_and(|peer| self.facts.is_peers_own(peer, resource)) => true,
-            ResourceKey::User { domain, user } => {
-                identity.user == *user
-                    && settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain)
-            }
-            ResourceKey::Extension { .. } => false,
-            ResourceKey::Mailbox(name) => watcher.is_some_and(|peer| peer.mailboxes.contains(name)),
-        };
-        if is_owner {
-            return true;
-        }
-        match package.get().audience() {
-            Audience::Owner if package.get().watches() != Watched::Mailboxes => false,
-            Audience::Owner => {
-                let mailboxes = match resource {
-                    ResourceKey::Mailbox(name) => vec![name.clone()],
-                    key => self.facts.mailboxes_of_user(key).to_vec(),
-                };
-                // Why: peers are named there, and a user of another domain may be called as one of them.
-                let named = |mailbox: &String| {
-                    let names = settings.watch.mailbox_watchers.get(mailbox);
-                    names.zip(identity.peer.as_ref()).is_some_and(|(names, peer)| names.contains(peer))
-                };
-                !mailboxes.is_empty() && mailboxes.iter().all(named)
-            }
-            Audience::Colleagues => match settings.watch.open {
-                WatchScope::Everyone => true,
-                WatchScope::Nobody => false,
-                WatchScope::SameDomain if identity.foreign.is_some() => false,
-                WatchScope::SameDomain => match resource {
-                    ResourceKey::User { domain, .. } => {
-                        settings.domains.get(identity.domain).is_some_and(|own| own.name == *domain)
-                    }
-                    // Why: an extension was found in the watcher's own context.
-                    ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) => true,
-                },
-            },
         }
     }
 

@@ -6,6 +6,7 @@ use super::filtering::Filtering;
 use super::pace::Pace;
 use super::size::{Fit, StreamTo};
 use super::suppress::Suppress;
+use crate::authz::policy::Standing;
 use crate::flow::Flow;
 use crate::journal::{Origin, SubscriptionRecord};
 use crate::packages::PackageId;
@@ -201,6 +202,10 @@ pub(crate) struct Subscription {
     pub(crate) fit: Fit,
     /// What became of the stream that larger ones would take.
     pub(crate) stream: StreamTo,
+    /// What the rules say of it.
+    pub(crate) standing: Standing,
+    /// It was pending once, and was let in.
+    pub(crate) approved: bool,
 }
 
 impl Subscription {

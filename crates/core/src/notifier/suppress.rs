@@ -10,6 +10,7 @@ use crate::fingerprint::{FNV_START, fnv1a_on};
 use crate::limits;
 use crate::node::Node;
 use crate::reject::Reject;
+use crate::time::Now;
 use lampyris_sip::headers::sip_etag::entity_tag;
 use lampyris_sip::{Message, Name};
 
@@ -123,9 +124,9 @@ impl Node {
     }
 
     /// Drops a subscription whose watcher has unsubscribed and knows the state: without a last NOTIFY (RFC 5839 §5.7).
-    pub(super) fn finish_silently(&mut self, slot: u32) {
+    pub(super) fn finish_silently(&mut self, now: Now, slot: u32) {
         self.leave(slot);
-        self.tell_end(slot, "timeout");
+        self.tell_end(now, slot, "timeout");
         if let Some(client) = self.subscriptions.get(slot).and_then(|subscription| subscription.in_flight) {
             self.transactions.abandon(client);
         }

@@ -40,6 +40,10 @@ impl EventPackage for FeaturePackage {
         view.features()
     }
 
+    fn withheld(&self, _view: &View<'_>) -> Features {
+        Features::default()
+    }
+
     fn word(&self, state: &Features) -> Option<&'static str> {
         state.dnd.then_some("Do not disturb")
     }

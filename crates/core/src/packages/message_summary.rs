@@ -41,6 +41,10 @@ impl EventPackage for MessageSummaryPackage {
         view.counts()
     }
 
+    fn withheld(&self, _view: &View<'_>) -> Counts {
+        Counts::default()
+    }
+
     fn counts(&self, published: &MessageSummary) -> Option<Counts> {
         let voice = published.counts.iter().find(|(class, _)| *class == MessageClass::Voice);
         let counts = voice.or_else(|| published.counts.first()).map_or_else(

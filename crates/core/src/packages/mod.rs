@@ -3,6 +3,7 @@
 //! Allow-Events, 489, 406, documents, PUBLISH and the table-wide tests read this table; a package's name stands in its
 //! own file only.
 
+use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
 use crate::body::{BodyError, EncodedBody, Style};
 use crate::features::FeatureChange;
@@ -13,12 +14,14 @@ use lampyris_sip::Params;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod as_feature_event;
 mod dialog;
 mod message_summary;
 mod presence;
 mod reg;
+mod winfo;
 
 /// A decoded publication or a composed state, as only its package understands it.
 pub(crate) type Content = Arc<dyn Any + Send + Sync>;
@@ -38,6 +41,8 @@ pub(crate) enum StateKind {
     Bindings,
     /// What a user has set: do not disturb, forwarding.
     Features,
+    /// Who watches a user.
+    Watchers,
 }
 
 /// What a package's resources are.
@@ -54,10 +59,19 @@ pub(crate) enum Watched {
 /// Who may watch a package's state where no rule says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// Whom `Settings::watch` lets see colleagues.
-    Colleagues,
+    /// Whom the presentity's rules, or without them `Domain::watch`, let see this.
+    Colleagues(Topic),
     /// The owner; of a mailbox also whom the configuration names.
     Owner,
+}
+
+/// What of a person is watched, as far as the default of who may differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// Whether they are there and what they do.
+    Presence,
+    /// Their calls.
+    Calls,
 }
 
 /// The calls that a publication says a device has.
@@ -84,10 +98,12 @@ pub(crate) struct Subject<'a> {
 }
 
 /// Watchers of one resource, package, format and style who are shown the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class<'a> {
     /// How much of other people's calls.
     pub(crate) reveal: Reveal,
+    /// How much of everything else: what the presentity's rules say of them.
+    pub(crate) standing: &'a Standing,
     /// The revision they acknowledged, where something is new to them; `None` shows the state as it is.
     pub(crate) told: Option<u32>,
     /// They can read documents that hold only what is new to them.
@@ -98,6 +114,12 @@ pub(crate) struct Class<'a> {
 
 /// Something that holds until a time, or for good.
 pub(crate) type Timed<T> = (T, Option<UnixTime>);
+impl Default for Class<'_> {
+    fn default() -> Self {
+        let (reveal, standing) = (Reveal::default(), &Standing::Open);
+        Self { reveal, standing, told: None, partial: false, params: "" }
+    }
+}
 
 /// What a publication says after a new body was merged into it.
 pub(crate) struct Merged<P> {
@@ -154,6 +176,10 @@ pub(crate) trait EventPackage: Sync + 'static {
     const FILTERABLE: Option<&'static str> = None;
     /// Whether its state is composed by a policy, of which `why` tells.
     const IS_PRESENCE: bool = false;
+    /// Least time between two NOTIFYs of one subscription that answer no SUBSCRIBE.
+    const PACE: Duration = Duration::ZERO;
+    /// The package whose watchers it is about, of a template (RFC 6665 §5.3).
+    const WATCHERS_OF: Option<&'static str> = None;
     /// Body formats, preferred first; Accept picks, else 406.
     fn formats(&self) -> &'static [BodyFormat<Self::State>];
     /// What the documents of one of them tell.
@@ -168,6 +194,8 @@ pub(crate) trait EventPackage: Sync + 'static {
     }
     /// The event state of a resource.
     fn compose(&self, view: &View<'_>) -> Self::State;
+    /// What a watcher is shown who may not know whether anybody is there: the state of somebody who is not.
+    fn withheld(&self, view: &View<'_>) -> Self::State;
     /// The state in one word, for people.
     fn word(&self, _state: &Self::State) -> Option<&'static str> {
         None
@@ -192,6 +220,10 @@ pub(crate) trait EventPackage: Sync + 'static {
     /// of the publisher, tag of the other side).
     fn calls(&self, _published: &Self::Published, _is_tracked: &IsTracked<'_>) -> Option<Calls> {
         None
+    }
+    /// The spheres that the persons of a publication are in.
+    fn spheres(&self, _published: &Self::Published) -> Vec<String> {
+        Vec::new()
     }
     /// The message counts in a publication.
     fn counts(&self, _published: &Self::Published) -> Option<Counts> {
@@ -249,6 +281,10 @@ pub(crate) trait AnyPackage: Sync {
     /// What the body of a SUBSCRIBE sets; `None` where no format takes this type.
     fn change(&self, content_type: &str, body: &[u8]) -> Option<Result<FeatureChange, BodyError>>;
     fn compose(&self, view: &View<'_>) -> Content;
+    fn withheld(&self, view: &View<'_>) -> Content;
+    fn spheres(&self, published: &Content) -> Vec<String>;
+    fn pace(&self) -> Duration;
+    fn watchers_of(&self) -> Option<&'static str>;
     fn word(&self, state: &Content) -> Option<&'static str>;
     fn encode(&self, state: &Content, format: usize, subject: Subject<'_>, style: Style) -> EncodedBody;
     /// `None` where no format takes this type.
@@ -333,6 +369,22 @@ impl<P: EventPackage> AnyPackage for P {
         Arc::new(EventPackage::compose(self, view))
     }
 
+    fn withheld(&self, view: &View<'_>) -> Content {
+        Arc::new(EventPackage::withheld(self, view))
+    }
+
+    fn spheres(&self, published: &Content) -> Vec<String> {
+        published.downcast_ref().map_or_else(Vec::new, |published| EventPackage::spheres(self, published))
+    }
+
+    fn pace(&self) -> Duration {
+        P::PACE
+    }
+
+    fn watchers_of(&self) -> Option<&'static str> {
+        P::WATCHERS_OF
+    }
+
     fn word(&self, state: &Content) -> Option<&'static str> {
         EventPackage::word(self, state.downcast_ref()?)
     }
@@ -415,6 +467,9 @@ pub(crate) static ALL: &[&dyn AnyPackage] = &[
     &message_summary::MessageSummaryPackage,
     &reg::RegPackage,
     &as_feature_event::FeaturePackage,
+    &winfo::Winfo::<winfo::Presence>::ROW,
+    &winfo::Winfo::<winfo::Dialog>::ROW,
+    &winfo::Winfo::<winfo::MessageSummary>::ROW,
 ];
 
 /// A package by its place in [`ALL`].
@@ -476,7 +531,8 @@ pub(crate) fn document() -> String {
         let formats: Vec<_> =
             (0..package.format_count()).filter_map(|format| package.content_type(format)).collect();
         let audience = match (package.audience(), package.watches()) {
-            (Audience::Colleagues, _) => "`watch`: whoever is authenticated in the domain",
+            (Audience::Colleagues(Topic::Presence), _) => "`watch`: whoever is authenticated in the domain",
+            (Audience::Colleagues(Topic::Calls), _) => "`watch_dialog`: as `watch`",
             (Audience::Owner, Watched::Mailboxes) => "the owner, and whom `mailbox_watchers` names",
             (Audience::Owner, _) => "the owner",
         };

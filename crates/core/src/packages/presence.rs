@@ -1,6 +1,8 @@
 //! `presence` (RFC 3856): who is there and what they do, as PIDF and its older relatives.
 
-use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Tells, Timed};
+use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Subject, Tells, Timed, Topic};
+use crate::authz::policy::Standing;
+use crate::authz::reveal::cut;
 use crate::body::BodyError;
 use crate::body::cpim_pidf::{self, CpimPidf};
 use crate::body::pidf::{self, Pidf};
@@ -9,9 +11,11 @@ use crate::body::presence_document::PresenceDocument;
 use crate::body::presence_json::{self, PresenceJson};
 use crate::body::timed_status;
 use crate::body::xpidf::{self, Xpidf};
+use crate::composition::extension::Presence;
 use crate::composition::revised::Revised;
 use crate::time::UnixTime;
 use crate::view_of::View;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The package.
@@ -25,34 +29,42 @@ impl EventPackage for PresencePackage {
     const DEPENDS_ON: &'static [StateKind] =
         &[StateKind::DeviceStates, StateKind::Publications, StateKind::Features];
     const FILTERABLE: Option<&'static str> = Some(pidf::CONTENT_TYPE);
-    const AUDIENCE: Audience = Audience::Colleagues;
+    const AUDIENCE: Audience = Audience::Colleagues(Topic::Presence);
     const IS_PRESENCE: bool = true;
 
     fn formats(&self) -> &'static [BodyFormat<Revised>] {
         &[
             BodyFormat {
                 content_type: pidf::CONTENT_TYPE,
-                encode: |state, subject, style| Pidf::encode(&state.presence, subject.name, style),
+                encode: |state, subject, style| {
+                    Pidf::encode(&shown(&state.presence, subject), subject.name, style)
+                },
             },
             BodyFormat {
                 content_type: xpidf::CONTENT_TYPE,
-                encode: |state, subject, style| Xpidf::encode(&state.presence, subject.name, style),
+                encode: |state, subject, style| {
+                    Xpidf::encode(&shown(&state.presence, subject), subject.name, style)
+                },
             },
             BodyFormat {
                 content_type: cpim_pidf::CONTENT_TYPE,
-                encode: |state, subject, style| CpimPidf::encode(&state.presence, subject.name, style),
+                encode: |state, subject, style| {
+                    CpimPidf::encode(&shown(&state.presence, subject), subject.name, style)
+                },
             },
             BodyFormat {
                 content_type: pidf_diff::CONTENT_TYPE,
                 encode: |state, subject, _| {
                     let told = subject.class.told.filter(|_| subject.class.partial);
-                    let told = told.and_then(|told| state.earlier(told));
-                    PidfDiff::encode(&state.presence, told, subject.name)
+                    let told = told.and_then(|told| state.earlier(told)).map(|told| shown(told, subject));
+                    PidfDiff::encode(&shown(&state.presence, subject), told.as_deref(), subject.name)
                 },
             },
             BodyFormat {
                 content_type: presence_json::CONTENT_TYPE,
-                encode: |state, subject, _| PresenceJson::encode(&state.presence, subject.name),
+                encode: |state, subject, _| {
+                    PresenceJson::encode(&shown(&state.presence, subject), subject.name)
+                },
             },
         ]
     }
@@ -91,6 +103,14 @@ impl EventPackage for PresencePackage {
         Revised::compose(view.presence().presence, view.before())
     }
 
+    fn withheld(&self, view: &View<'_>) -> Revised {
+        Revised::compose(Presence::of_lamp(view.lamp_of_nobody()), None)
+    }
+
+    fn spheres(&self, published: &Self::Published) -> Vec<String> {
+        published.persons.iter().filter_map(|person| person.rpid.sphere_name()).collect()
+    }
+
     fn word(&self, state: &Revised) -> Option<&'static str> {
         state.presence.lamp.as_ref().map(|lamp| lamp.extension.cli_word())
     }
@@ -126,5 +146,13 @@ impl EventPackage for PresencePackage {
             None => "no basic status",
         };
         published.first_note().map_or_else(|| basic.to_owned(), |note| format!("{basic}, {note:?}"))
+    }
+}
+
+/// What one class of watchers is shown of a presence.
+fn shown<'p>(presence: &'p Presence, subject: Subject<'_>) -> Cow<'p, Presence> {
+    match subject.class.standing {
+        Standing::Part(provided) => Cow::Owned(cut(presence, subject.name, provided)),
+        Standing::Open | Standing::Withheld | Standing::Pending => Cow::Borrowed(presence),
     }
 }

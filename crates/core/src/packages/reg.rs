@@ -43,6 +43,10 @@ impl EventPackage for RegPackage {
         Registration { aor, contacts }
     }
 
+    fn withheld(&self, view: &View<'_>) -> Registration {
+        Registration { aor: view.aor(), contacts: Vec::new() }
+    }
+
     fn replaces(&self, old: &Infallible, _new: &Infallible) -> bool {
         match *old {}
     }

@@ -2,7 +2,7 @@
 
 use crate::flow::{Flow, Listener, Transport};
 use crate::node::Node;
-use lampyris_sip::{Message, Name, NameAddr, Uri};
+use lampyris_sip::{Host, Message, Name, NameAddr, Uri};
 
 /// A request's way, without what only we understand of it (RFC 3261 §16.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,9 @@ impl Node {
         let ours = routes.iter().take_while(|route| {
             let addr = NameAddr::parse(route).ok();
             let uri = addr.and_then(|addr| Uri::parse(addr.uri()).ok());
-            // Why: a phone's outbound proxy may be set up by the name of our domain.
-            uri.is_some_and(|uri| self.is_us(&uri) || self.domain_of(uri.host()).is_some())
+            // Why: a phone's outbound proxy may be set up by the name of our domain. An address is us only with our port.
+            let is_domain = |host: Host<'_>| host.ip().is_none() && self.domain_of(host).is_some();
+            uri.is_some_and(|uri| self.is_us(&uri) || is_domain(uri.host()))
         });
         let ours = ours.count();
         routes.drain(..ours);

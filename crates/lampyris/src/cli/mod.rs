@@ -20,6 +20,7 @@ mod presence;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod rules;
 mod run;
 mod rx;
 mod selector;
@@ -68,6 +69,13 @@ pub(crate) static VERBS: &[Verb] = &[
     mailbox::VERB,
     feature::VERB,
     presence::VERB,
+    rules::ALLOW,
+    rules::BLOCK,
+    rules::POLITE_BLOCK,
+    rules::CONFIRM,
+    rules::FORGET,
+    rules::PENDING,
+    rules::RULES,
     nudge::VERB,
     drop::VERB,
     reload::VERB,
@@ -320,7 +328,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 37] = [
+        let rows: [(&[&str], u8); 41] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -339,6 +347,10 @@ mod tests {
             (&["presence", "set", "bob", "away", "--note", "Lunch", "--for", "30m"], 3),
             (&["presence", "set", "bob", "awya"], 2),
             (&["presence", "show"], 3),
+            (&["allow", "alice", "bob"], 3),
+            (&["polite-block", "alice"], 2),
+            (&["pending"], 3),
+            (&["rules", "show", "alice"], 3),
             (&["nudge", "6001"], 3),
             (&["drop", "--watcher", "Alice"], 3),
             (&["reload"], 3),
@@ -409,7 +421,7 @@ mod tests {
         let reloaded = r#"{"reloaded":{"text":"","diagnostics":[]}}"#;
         let bad = r#"{"misconfigured":{"text":"error: x","diagnostics":[]}}"#;
         let off = r#"{"sip_debug":{"on":false}}"#;
-        let rows: [Row; 14] = [
+        let rows: [Row; 17] = [
             (
                 &["devstate", "set", "Custom:night", "inuse", "--for", "10m"],
                 r#"{"command":{"SetDevice":{"device":"Custom:night","state":"INUSE","for_s":600}}}"#,
@@ -467,6 +479,27 @@ mod tests {
                 none,
                 0,
                 "dnd of Bob: off already\n",
+            ),
+            (
+                &["polite-block", "alice", "bob"],
+                r#"{"command":{"Rule":{"user":"alice","watcher":"bob","handling":"polite-block"}}}"#,
+                done,
+                0,
+                "alice for bob: polite-block\n",
+            ),
+            (
+                &["rules", "clear", "alice"],
+                r#"{"command":{"ClearRules":"alice"}}"#,
+                done,
+                0,
+                "rules of alice: cleared\n",
+            ),
+            (
+                &["forget", "alice", "bob"],
+                r#"{"command":{"Rule":{"user":"alice","watcher":"bob","handling":null}}}"#,
+                none,
+                0,
+                "alice for bob: nothing is said any more already\n",
             ),
             (
                 &["nudge", "6001"],

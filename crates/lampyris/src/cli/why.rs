@@ -88,6 +88,17 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
         let rows: Vec<_> = why.watchers.iter().map(watcher).collect();
         out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
     }
+    if !why.classes.is_empty() {
+        let columns = [
+            Column::Text("Package"),
+            Column::Text("Gets"),
+            Column::Long("Is shown"),
+            Column::Long("By"),
+            Column::Long("Watchers"),
+        ];
+        let rows: Vec<_> = why.classes.iter().map(class).collect();
+        out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
+    }
     out
 }
 
@@ -119,6 +130,16 @@ fn composition(presence: &view::Composition, width: Option<usize>) -> String {
     };
     let rows: Vec<_> = presence.sources.iter().map(row).collect();
     head + &table::render(&columns, &rows, width)
+}
+
+fn class(class: &view::WatcherClass) -> Vec<String> {
+    vec![
+        class.package.clone(),
+        class.handling.clone(),
+        class.sees.clone(),
+        class.because.clone(),
+        class.watchers.join(", "),
+    ]
 }
 
 fn source(source: &view::Source) -> Vec<String> {
@@ -194,6 +215,13 @@ mod tests {
                 watcher("Alice", Some(200), Some(60)),
                 view::Watcher { fit: Some("shortened".into()), ..watcher("Carol", None, None) },
             ],
+            classes: vec![view::WatcherClass {
+                package: "dialog".into(),
+                watchers: vec!["Alice".into(), "Carol".into()],
+                handling: "allow".into(),
+                sees: "everything".into(),
+                because: "the default".into(),
+            }],
         }
     }
 
@@ -209,7 +237,10 @@ mod tests {
              \n\
              Watcher  Address        Package  Told  CSeq  Answered              Left  Asks\n\
              Alice    10.0.0.7:5060  dialog   Busy   104  200, 1m00s ago      30m00s  min-rate=0.1\n\
-             Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s  -\n"
+             Carol    10.0.0.7:5060  dialog   -      104  not yet; shortened  30m00s  -\n\
+             \n\
+             Package  Gets   Is shown    By           Watchers\n\
+             dialog   allow  everything  the default  Alice, Carol\n"
         );
     }
 
@@ -239,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_lamp_without_sources_or_watchers() {
-        let bare = view::Why { sources: Vec::new(), watchers: Vec::new(), ..lamp() };
+        let bare = view::Why { sources: Vec::new(), watchers: Vec::new(), classes: Vec::new(), ..lamp() };
         assert_eq!(
             render(&[bare.clone(), bare], None),
             "6001@default: Busy, for 1m01s\n\nno sources\n\nnobody watches\n\

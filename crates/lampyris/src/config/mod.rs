@@ -15,6 +15,7 @@ mod people;
 mod profiles;
 mod raw;
 mod resolve;
+mod rules;
 mod shell;
 mod source;
 mod toml;

@@ -149,6 +149,9 @@ pub(crate) enum Kind {
     BooleanOrInteger(i64, i64),
 }
 
+/// Who may watch.
+const SCOPES: Kind = Kind::Choice(&["domain", "everyone", "nobody", "confirm"]);
+
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OptionSpec {
@@ -238,9 +241,14 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Top."stop", Kind::Choice(&["keep", "end"]), "", "\"keep\"", "\"end\"",
         "What a graceful stop does to subscriptions: `keep` goes on with them after the restart, `end` tells each watcher `terminated;reason=probation` and when to come back.",
         "`end` before moving to another machine."),
-    option!(Top."watch", Kind::Choice(&["domain", "everyone", "nobody"]), "", "\"domain\"", "\"nobody\"",
-        "Who may watch presence and dialogs: whoever is authenticated in the same domain, whoever is authenticated at all, or nobody but the watched.",
+    option!(Top."watch", SCOPES, "", "\"domain\"", "\"confirm\"",
+        "Who may watch whoever has no rules of their own: whoever is authenticated in the same domain, whoever is authenticated at all, nobody but the watched, or whoever is confirmed (`lampyris pending`, `lampyris allow`). Mailboxes, registrations, feature keys and lists of watchers are for their owner.",
         "Colleagues see each other; two companies on one server do not."),
+    option!(Top."watch_dialog", SCOPES, "", "as `watch`", "\"nobody\"",
+        "The same for calls alone.", "Presence is for all, who talks to whom is not."),
+    option!(Top."rules", Kind::Text, "", "none", "\"rules\"",
+        "Directory of presence rules (RFC 5025), relative to this file: `NAME.xml` says who may watch the peer `NAME` and what each is shown. Such a user's rules cannot be changed by command. A document that is wrong is an error of the configuration, so the old ones stay in use.",
+        "Rules that another program writes, or that are kept under version control."),
     option!(Server."listen", Kind::Texts, "", "[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]", "[\"udp:127.0.0.1:5070\"]",
         "Sockets, each `TRANSPORT:ADDRESS:PORT` with a transport of `udp`, `tcp`, `tls`, `ws` or `wss`; port 0 lets the system choose.",
         "One per network card or address family."),
@@ -342,6 +350,10 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "A person may name another."),
     option!(Domain."context", Kind::Text, "", "`context` of `[server]`", "\"office\"",
         "Context of watchers that have no peer of their own.", "With `users = \"any\"` or `trusted`."),
+    option!(Domain."watch", SCOPES, "", "`watch` at the top", "\"nobody\"",
+        "Who may watch the users of this domain who have no rules of their own.", "Each company has its own custom."),
+    option!(Domain."watch_dialog", SCOPES, "", "`watch_dialog` at the top, else `watch` of this domain", "\"nobody\"",
+        "The same for calls alone.", "A call centre shows calls, a lawyer does not."),
     option!(Peer."secret", Kind::Text, "", "none", "\"correct horse\"",
         "Password. Never printed or logged.", "One of `secret`, `secret_file` and `ha1`."),
     option!(Peer."secret_file", Kind::Text, "", "none", "\"alice.secret\"",

@@ -123,6 +123,8 @@ overlaid!(
         flow_grace_s: u64,
         stop: StopPolicy,
         watch: WatchScope,
+        watch_dialog: WatchScope,
+        rules: PathBuf,
     }
 );
 
@@ -175,6 +177,8 @@ overlaid!(
         any_user: bool,
         composition: String,
         context: String,
+        watch: WatchScope,
+        watch_dialog: WatchScope,
     }
 );
 

@@ -7,7 +7,7 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{composition, lint, peers, people, profiles};
+use super::{composition, lint, peers, people, profiles, rules};
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
 use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
@@ -45,6 +45,9 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     mailbox_watchers(report, &mut settings, &raw);
     lint::dialplan(report, &settings, &raw);
     settings.dialplan = raw.dialplan;
+    if let Some(directory) = &raw.server.rules {
+        settings.rules = rules::read(report, &settings, directory);
+    }
     (settings, shell)
 }
 
@@ -142,7 +145,6 @@ fn server(settings: &mut Settings, typed: &raw::Server) {
     set(&mut settings.watch.dialog_offline, &typed.dialog_offline);
     set(&mut settings.stop, &typed.stop);
     set(&mut settings.server_name, &typed.name);
-    set(&mut settings.watch.open, &typed.watch);
     if let Some(grace) = &typed.flow_grace_s {
         settings.flow_grace = Duration::from_secs(grace.value);
     }
@@ -289,6 +291,14 @@ fn domains(report: &mut Report, raw: &Raw, shell: &ShellSettings) -> Vec<Domain>
         set(&mut domain.any_user, &fields.any_user);
         set(&mut domain.context, &raw.server.context);
         set(&mut domain.context, &fields.context);
+        // Why: what is said of calls alone is never widened by what is said of all.
+        for typed in [&raw.server.watch, &fields.watch] {
+            set(&mut domain.watch.presence, typed);
+            set(&mut domain.watch.calls, typed);
+        }
+        for typed in [&raw.server.watch_dialog, &fields.watch_dialog] {
+            set(&mut domain.watch.calls, typed);
+        }
         domain
     };
     for typed in &raw.domains {

@@ -34,6 +34,10 @@ impl Report {
             Event::Feature { user, feature, value, by } => {
                 tracing::debug!(user, feature, value, by, "feature");
             }
+            Event::Rules { user, change, by } if by == "store" => {
+                tracing::error!(user, change, "presence rules");
+            }
+            Event::Rules { user, change, by } => tracing::info!(user, change, by, "presence rules"),
             Event::Rejected { from, status, why } => {
                 if let Some(suppressed) = self.may_log(Instant::now()) {
                     tracing::info!(%from, status, why, suppressed, "rejected");

@@ -86,6 +86,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::Call => 8,
         Kind::Features => 7,
         Kind::Status => 9,
+        Kind::Rules => 10,
     }
 }
 

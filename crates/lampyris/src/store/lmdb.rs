@@ -266,6 +266,7 @@ fn open_tables(
             .map_err(fault("written"))
     };
     let rows = [
+        rows(&mut txn, Kind::Rules)?,
         rows(&mut txn, Kind::Device)?,
         rows(&mut txn, Kind::Mailbox)?,
         rows(&mut txn, Kind::Features)?,
@@ -306,6 +307,7 @@ const fn name(kind: Kind) -> &'static str {
         Kind::Mailbox => "mailbox",
         Kind::Features => "features",
         Kind::Status => "status",
+        Kind::Rules => "rules",
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",

@@ -5,6 +5,7 @@ use super::run::Stage;
 use super::zone::Zone;
 use crate::host::{Effect, Host};
 use bytes::Bytes;
+use lampyris_core::authz::Handling;
 use lampyris_core::command::{Command, Reply, Selector};
 use lampyris_core::features::Feature;
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
@@ -281,6 +282,11 @@ fn command(words: &str) -> Option<Command> {
             Command::SetStatus { person: own(person), status: own(status), note, for_s }
         }
         ["presence", "clear", person] => Command::ClearStatus { person: own(person) },
+        [rule @ ("allow" | "block" | "polite-block" | "confirm" | "forget"), user, watcher] => {
+            let handling = Handling::ALL.into_iter().find(|handling| handling.name() == *rule);
+            Command::Rule { user: own(user), watcher: own(watcher), handling }
+        }
+        ["rules", "clear", user] => Command::ClearRules(own(user)),
         ["nudge", rest @ ..] => Command::Nudge(selector(rest)?),
         ["drop", rest @ ..] => Command::Drop(selector(rest)?),
         ["why", what] => Command::Why(own(what)),

@@ -12,6 +12,7 @@ mod tests;
 
 use super::{
     Audience, BodyFormat, Calls, EventPackage, IsTracked, Merged, PublishFormat, StateKind, Subject, Tells,
+    Topic,
 };
 use crate::body::dialog_info::shown::Sight;
 use crate::body::dialog_info::{self, DialogInfo, DialogState};
@@ -30,7 +31,7 @@ impl EventPackage for DialogPackage {
     const SPEC: &'static str = "RFC 4235";
     const DEPENDS_ON: &'static [StateKind] =
         &[StateKind::DeviceStates, StateKind::Calls, StateKind::Publications];
-    const AUDIENCE: Audience = Audience::Colleagues;
+    const AUDIENCE: Audience = Audience::Colleagues(Topic::Calls);
 
     fn formats(&self) -> &'static [BodyFormat<Dialogs>] {
         &[BodyFormat { content_type: dialog_info::CONTENT_TYPE, encode }]
@@ -46,6 +47,10 @@ impl EventPackage for DialogPackage {
 
     fn compose(&self, view: &View<'_>) -> Dialogs {
         sources::compose(view)
+    }
+
+    fn withheld(&self, view: &View<'_>) -> Dialogs {
+        Dialogs::of_lamp(view.lamp_of_nobody(), view.name())
     }
 
     fn word(&self, state: &Dialogs) -> Option<&'static str> {

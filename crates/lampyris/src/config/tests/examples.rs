@@ -146,6 +146,7 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             ("office-ca.pem", &certificate),
             ("a.key", &key),
             ("privkey.pem", &key),
+            ("rules/alice.xml", "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>"),
         ]);
         let loaded = super::load(&folder.path("office.toml"), None);
         let loaded = loaded.unwrap_or_else(|errors| panic!("{text}\n{}", printed(&errors)));

@@ -133,3 +133,50 @@ fn how_much_of_a_call_is_shown_is_said_for_all_and_for_one() {
     let of = |name: &str| settings.peers[name].dialog_reveal;
     assert_eq!((of("hall"), of("reception")), (None, Some(DialogReveal::Party)));
 }
+
+#[test]
+fn rules_stand_in_files_and_one_mistake_refuses_all() {
+    let rule = |handling: &str| {
+        format!(
+            "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>\
+             <rule id='a'><actions><pr:sub-handling>{handling}</pr:sub-handling></actions></rule></ruleset>"
+        )
+    };
+    let main = "rules = \"who\"\n[domains.\"a.example\"]\nusers = \"any\"\n[peers.alice]\nsecret = \"x\"\n";
+    let right = rule("allow");
+    let folder = Folder::new(&[
+        ("office.toml", main),
+        ("who/alice.xml", &right),
+        ("who/zoe@A.example.xml", &right),
+        ("who/notes.txt", "not a rule"),
+    ]);
+    let settings = load(&folder.path("office.toml"), None).unwrap().settings;
+    let users: Vec<_> = settings.rules.keys().map(String::as_str).collect();
+    assert_eq!(users, ["sip:alice@a.example", "sip:zoe@a.example"]);
+    assert_eq!(settings.rules["sip:alice@a.example"].text(), right);
+    for (name, text, told) in [
+        ("who/alice.xml", rule("alow"), "sub-handling is block, confirm, polite-block or allow at line 1"),
+        ("who/zoe@b.example.xml", rule("allow"), "there is no user `zoe@b.example`"),
+        ("who/alice@a.example.xml", rule("allow"), "for a user who has another file"),
+    ] {
+        let folder = Folder::new(&[("office.toml", main), ("who/alice.xml", &right), (name, &text)]);
+        let errors = load(&folder.path("office.toml"), None).unwrap_err();
+        assert!(printed(&errors).contains(told), "{}", printed(&errors));
+    }
+    assert!(load_toml("rules = \"nowhere\"").is_err());
+}
+
+#[test]
+fn who_may_watch_is_said_for_all_for_a_domain_and_for_calls() {
+    use lampyris_core::settings::{Scopes, WatchScope as S};
+    let scopes = |text: &str| loaded(&format!("{text}\n[domains.\"b.example\"]\n")).settings.domains[0].watch;
+    for (text, presence, calls) in [
+        ("[domains.\"a.example\"]", S::SameDomain, S::SameDomain),
+        ("watch = \"confirm\"\n[domains.\"a.example\"]", S::Confirm, S::Confirm),
+        ("watch_dialog = \"nobody\"\n[domains.\"a.example\"]", S::SameDomain, S::Nobody),
+        ("watch_dialog = \"nobody\"\n[domains.\"a.example\"]\nwatch = \"everyone\"", S::Everyone, S::Nobody),
+        ("watch = \"nobody\"\n[domains.\"a.example\"]\nwatch_dialog = \"domain\"", S::Nobody, S::SameDomain),
+    ] {
+        assert_eq!(scopes(text), Scopes { presence, calls }, "{text}");
+    }
+}

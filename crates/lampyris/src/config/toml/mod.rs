@@ -61,6 +61,14 @@ pub(crate) fn read_file(report: &mut Report, raw: &mut Raw, file: FileId, open: 
     reader.tables(document);
 }
 
+/// Who may watch.
+const SCOPES: [(&str, WatchScope); 4] = [
+    ("domain", WatchScope::SameDomain),
+    ("everyone", WatchScope::Everyone),
+    ("nobody", WatchScope::Nobody),
+    ("confirm", WatchScope::Confirm),
+];
+
 /// Tables of the top level, and the kind each is or holds.
 const TABLES: [(&str, Table); 12] = [
     ("server", Table::Server),
@@ -157,14 +165,9 @@ impl Reader<'_> {
             ),
             flow_grace_s: top.number("flow_grace_s"),
             stop: top.choice("stop", &[("keep", StopPolicy::Keep), ("end", StopPolicy::End)]),
-            watch: top.choice(
-                "watch",
-                &[
-                    ("domain", WatchScope::SameDomain),
-                    ("everyone", WatchScope::Everyone),
-                    ("nobody", WatchScope::Nobody),
-                ],
-            ),
+            watch: top.choice("watch", &SCOPES),
+            watch_dialog: top.choice("watch_dialog", &SCOPES),
+            rules: top.text("rules").map(|path| path.map(|path| self.directory.join(path))),
             ..Default::default()
         };
         if let Some(status) = own.subscribe_response.take_if(|status| status.value == 201) {
@@ -336,6 +339,8 @@ impl Reader<'_> {
             any_user: values.choice("users", &[("configured", false), ("any", true)]),
             context: values.text("context"),
             composition: values.text("composition"),
+            watch: values.choice("watch", &SCOPES),
+            watch_dialog: values.choice("watch_dialog", &SCOPES),
         };
         self.raw.domain(name).overlay(own);
     }
