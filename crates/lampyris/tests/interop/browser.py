@@ -1,4 +1,5 @@
-"""A browser as a phone: SIP.js in headless Chromium, over ws and wss, registers, watches a lamp and sees it change.
+"""A browser as a phone: SIP.js in headless Chromium, over ws and wss, registers, watches a lamp and sees it change,
+publishes its presence and sees that of the other.
 
 The page and SIP.js (from the npm registry, one exact version) are served on loopback; what the page sees it posts back.
 The browser's Contact is in `.invalid`, so everything must come on the connection it opened."""
@@ -34,7 +35,7 @@ secret = "a page's"
 """
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>phone</title><script type="module">
-import { Registerer, Subscriber, UserAgent } from "/package/lib/index.js";
+import { Publisher, Registerer, Subscriber, UserAgent } from "/package/lib/index.js";
 const tell = (who, what) => fetch("/told", { method: "POST", body: JSON.stringify([who, String(what)]) });
 window.addEventListener("error", (event) => tell("page", event.message));
 window.addEventListener("unhandledrejection", (event) => tell("page", event.reason));
@@ -55,6 +56,31 @@ for (const [name, server] of Object.entries(SERVERS)) {
   const watch = new Subscriber(agent, UserAgent.makeURI("sip:7000@DOMAIN"), "dialog", options);
   watch.delegate = { onNotify: async (notify) => { await notify.accept(); tell(name, notify.request.body); } };
   await watch.subscribe();
+  // Each says `here`, and `lunch` when it sees the other there and its own first word is answered.
+  const own = UserAgent.makeURI(`sip:web-${name}@DOMAIN`);
+  const publisher = new Publisher(agent, own, "presence", { contentType: "application/pidf+xml", expires: 600 });
+  const say = (note) => publisher.publish(
+    `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:web-${name}@DOMAIN"><tuple id="page">` +
+    `<status><basic>open</basic></status><note>${note}</note></tuple></presence>`);
+  const friend = new Subscriber(agent, UserAgent.makeURI(`sip:web-${name === "ws" ? "wss" : "ws"}@DOMAIN`), "presence",
+    { extraHeaders: ["Accept: application/pidf+xml"] });
+  let seen = "", changed = false;
+  const change = async () => {
+    if (changed || !["here", "lunch"].includes(seen) || publisher.state !== "Published") return;
+    changed = true;
+    await say("lunch");
+  };
+  publisher.stateChange.addListener(change);
+  friend.delegate = { onNotify: async (notify) => {
+    await notify.accept();
+    const note = /<note>(here|lunch)</.exec(notify.request.body)?.[1] ?? "gone";
+    if (note === seen) return;
+    tell(name, `friend ${note}`);
+    seen = note;
+    await change();
+  } };
+  await friend.subscribe();
+  await say("here");
 }
 </script>
 """
@@ -122,7 +148,7 @@ def chromium(url, directory):
 
 
 @check
-def sip_js_in_chromium_watches_over_ws_and_wss(run):
+def sip_js_in_chromium_watches_and_publishes_over_ws_and_wss(run):
     directory = run.logs / "browser"
     directory.mkdir()
     package(directory)
@@ -143,6 +169,7 @@ def sip_js_in_chromium_watches_over_ws_and_wss(run):
         for name in TRANSPORTS:
             site.hears(name, "Registered", 20)
             site.hears(name, "<dialog-info", 10)
+            site.hears(name, "friend lunch", 10)
         done = subprocess.run([run.server.binary, "devstate", "set", "Custom:lamp", "INUSE", "--data", data],
                               capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
         if done.returncode != 0:

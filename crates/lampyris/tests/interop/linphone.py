@@ -1,9 +1,11 @@
 """linphonec: one registers and publishes, another watches it as its friend."""
 
 import re
+import sys
 
+import liblinphone
 import office
-from programs import Failure, Program, need
+from programs import Failure, Missing, Program, need
 
 CONFIG = """[sip]
 sip_port={port}
@@ -39,9 +41,12 @@ subscribe=1
 """
 
 
-def start(run, user, port, watched=(), publish=1):
-    """A linphonec of this user; it registers, publishes that it is there, and subscribes to its friends."""
+def start(run, user, port, watched=(), publish=1, person=False):
+    """A linphonec of this user; it registers, publishes that it is there, and subscribes to its friends. With a person,
+    who says what they do, it is the library alone."""
     need("linphonec")
+    if person and liblinphone.library() is None:
+        raise Missing("there is no liblinphone")
     home = run.logs / f"linphone-{user}"
     (home / ".local/share/linphone").mkdir(parents=True)
     config = CONFIG.format(publish=publish, user=user, port=port, server=run.server.udp, domain=office.DOMAIN,
@@ -50,6 +55,8 @@ def start(run, user, port, watched=(), publish=1):
         config += FRIEND.format(number=number, friend=friend, domain=office.DOMAIN)
     (home / "linphonerc").write_text(config)
     command = ["linphonec", "-c", home / "linphonerc", "-d", "6", "-l", home / "messages.log"]
+    if person:
+        command = [sys.executable, liblinphone.__file__, home / "linphonerc"]
     return Program(f"linphone-{user}", command, run.logs / f"linphone-{user}.log", env={"HOME": str(home)})
 
 
@@ -133,5 +140,29 @@ def registers_publishes_and_watches(run):
                     raise Failure(f"{user} sent no {method}")
     finally:
         for program in (frank, erin):
+            if program:
+                program.stop()
+
+
+def publishes_what_its_person_does(run):
+    """A linphone says in turn that its person is busy, away, and back; another that watches it as its friend is told."""
+    domain = re.escape(office.DOMAIN)
+    grace = start(run, "grace", run.free_port(), watched=["heidi"])
+    heidi = None
+    try:
+        registered(grace, "grace")
+        heidi = start(run, "heidi", run.free_port(), person=True)
+        grace.wait_for(rf"<sip:heidi@{domain}> is Online", 20)
+        for word, shown in (("busy", "Busy"), ("away", "Away"), ("online", "Online")):
+            seen = grace.mark()
+            heidi.type(word)
+            heidi.wait_for(rf"said {word}")
+            grace.wait_for(rf"<sip:heidi@{domain}> is {shown}", 20, since=seen)
+        seen = grace.mark()
+        heidi.type("quit")
+        heidi.ended(15)
+        grace.wait_for(rf"<sip:heidi@{domain}> is Offline", 20, since=seen)
+    finally:
+        for program in (heidi, grace):
             if program:
                 program.stop()

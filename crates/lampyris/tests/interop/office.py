@@ -5,7 +5,7 @@ DOMAIN = "example.test"
 # The founding scenario, as written; its three secrets come from the TOML file beside it.
 FOUNDING = ["Alice", "Bob-mobile", "Bob-desk"]
 PEERS = ["reg-udp", "reg-tcp", "pub-udp", "pub-tcp", "watch-udp", "watch-tcp",
-         "carol", "dave", "erin", "frank"]
+         "carol", "dave", "erin", "frank", "grace", "heidi"]
 
 # A check about calls has three phones (`NAME-caller`, `NAME-called`, `NAME-third`) and an extension for `NAME-called`.
 CALLS = ["answered", "busy", "cancelled", "held", "twice", "restarted", "session", "stream", "silent", "dead", "alive",

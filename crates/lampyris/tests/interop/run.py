@@ -313,6 +313,11 @@ def linphone_registers_publishes_and_watches(run):
     linphone.registers_publishes_and_watches(run)
 
 
+@check
+def linphone_publishes_what_its_person_does(run):
+    linphone.publishes_what_its_person_does(run)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--server", required=True, help="the lampyris binary")
