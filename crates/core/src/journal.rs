@@ -265,6 +265,23 @@ pub struct BindingRecord {
     pub created_at: UnixTime,
     /// Branch of the REGISTER.
     pub branch: String,
+    /// What its temporary GRUUs are made of; none for a phone that names no instance.
+    pub gruu: Option<GruuRecord>,
+}
+
+/// What the temporary GRUUs of a phone are made of: the same in each binding of its instance, but for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GruuRecord {
+    /// The node's key: it has to last as long as one GRUU made with it.
+    pub key: [u8; 32],
+    /// Another one for each series of GRUUs: a series ends with its last binding, or when a REGISTER has a new Call-ID.
+    pub series: u64,
+    /// CSeq of the REGISTER that began the series.
+    pub first_cseq: u32,
+    /// How many were made.
+    pub made: u32,
+    /// Which of them the last REGISTER of this binding made.
+    pub turn: u32,
 }
 
 /// A device state set by command.

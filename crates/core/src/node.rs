@@ -27,6 +27,7 @@ use crate::devices::Devices;
 use crate::dns::Questions;
 use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
+use crate::gruu::GruuKey;
 use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
 use crate::mailbox::Mailboxes;
@@ -181,13 +182,15 @@ impl Node {
         };
         let transactions = Transactions::new(maps, fork(&mut rng));
         let authenticator = Authenticator::new(maps, fork(&mut rng));
+        let mut gruus = [0; 32];
+        gruus.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&rng.next_u64().to_le_bytes()));
         let mut node = Self {
             facts: Facts {
                 settings,
                 resources: Resources::new(maps),
                 devices: Devices::new(maps),
                 publications: Publications::new(maps),
-                registrar: Registrar::new(maps),
+                registrar: Registrar::new(maps, GruuKey(gruus)),
                 mailboxes: Mailboxes::default(),
                 calls: Calls::new(maps),
                 feature_keys: FeatureKeys::default(),

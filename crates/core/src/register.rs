@@ -3,7 +3,8 @@
 use crate::authn::Identity;
 use crate::body::reginfo::ContactEvent;
 use crate::flow::StreamId;
-use crate::journal::{BindingRecord, BindingsRecord, Key, Kind, Record, Value};
+use crate::gruu;
+use crate::journal::{BindingRecord, BindingsRecord, GruuRecord, Key, Kind, Record, Value};
 use crate::limits;
 use crate::node::{Node, Put, Timer};
 use crate::notifier::user_agent_of;
@@ -37,7 +38,8 @@ impl Node {
             return Ok(());
         }
         let outbound = outbound::applies(message, request.flow)?;
-        let bindings = self.wanted_bindings(now, request, &aor, &contacts)?;
+        let series = self.rng.next_u64();
+        let bindings = self.wanted_bindings(now, request, &aor, &contacts, series)?;
         let ticket = self.set_bindings(now, &aor, bindings, ContactEvent::Unregistered);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
@@ -70,6 +72,7 @@ impl Node {
         request: &Request<'_>,
         aor: &str,
         contacts: &[&str],
+        series: u64,
     ) -> Result<Vec<BindingRecord>, Reject> {
         let message = request.message;
         let bounds = self.facts.settings.registration_expires_s;
@@ -79,7 +82,7 @@ impl Node {
             Some(Err(_)) | None => bounds.default,
         };
         let mut updates = Vec::with_capacity(contacts.len());
-        for value in contacts {
+        for (value, series) in contacts.iter().zip((0..).map(|n| series.wrapping_add(n))) {
             let contact = match Contact::parse(value) {
                 Ok(Contact::Addr(contact)) => contact,
                 // RFC 3261 §10.3 step 6: alone, and only to remove everything.
@@ -101,6 +104,10 @@ impl Node {
             if asked != 0 && asked < bounds.min {
                 return Err(Reject::IntervalTooBrief { min_expires_s: bounds.min });
             }
+            let instance = contact.instance().filter(|instance| !instance.is_empty());
+            if asked != 0 && instance.is_some() {
+                self.may_contact(aor, contact.uri())?;
+            }
             let granted = asked.min(bounds.max);
             let path = message.values(Name::Path).map(str::to_owned).collect::<Vec<_>>();
             if path.len() > limits::ROUTES_MAX {
@@ -110,7 +117,7 @@ impl Node {
                 contact: contact.uri().to_owned(),
                 params: contact_params(value),
                 q: contact.q(),
-                instance: contact.instance().map(str::to_owned),
+                instance: instance.map(str::to_owned),
                 reg_id: contact.reg_id(),
                 call_id: message.call_id().to_owned(),
                 cseq: message.cseq().seq,
@@ -120,6 +127,13 @@ impl Node {
                 expires_at: now.wall + Duration::from_secs(u64::from(granted)),
                 created_at: now.wall,
                 branch: message.top_via().branch().unwrap_or("").to_owned(),
+                gruu: instance.map(|_| GruuRecord {
+                    key: self.facts.registrar.gruu_key().0,
+                    series,
+                    first_cseq: message.cseq().seq,
+                    made: 0,
+                    turn: 0,
+                }),
             };
             updates.push(Update { binding, remove: asked == 0 });
         }
@@ -138,11 +152,13 @@ impl Node {
         let message = request.message;
         let tag = self.stateless_tag(message);
         let mut writer = self.response(message, request.flow, StatusCode(200), Some(&tag));
+        let wants_gruus = message.has_token(Name::Supported, gruu::OPTION);
         for binding in self.facts.registrar.bindings(aor) {
             let left = binding.expires_at.since(now.wall).as_millis().div_ceil(1000);
+            let gruus = if wants_gruus { self.gruu_params(aor, binding) } else { String::new() };
             writer.header_fmt(
                 Name::Contact,
-                format_args!("<{}>{};expires={left}", binding.contact, binding.params),
+                format_args!("<{}>{};expires={left}{gruus}", binding.contact, binding.params),
             );
         }
         let offers_path = message.values(Name::Supported).any(|tag| tag.eq_ignore_ascii_case("path"));
@@ -157,6 +173,13 @@ impl Node {
         self.name_us(&mut writer);
         let bytes = writer.finish();
         self.respond(now, request.server, 200, bytes, after);
+    }
+
+    /// The GRUUs of a binding as Contact parameters (RFC 5627 §5.2); empty where it has none.
+    fn gruu_params(&self, aor: &str, binding: &BindingRecord) -> String {
+        let all = [gruu::public(aor, binding), self.facts.registrar.temporary(aor, binding)];
+        let named = gruu::GIVEN.iter().zip(all);
+        named.filter_map(|(name, uri)| Some(format!(";{name}=\"{}\"", uri?))).collect()
     }
 
     /// Replaces the bindings of an AOR, stores them and moves the device; those that are gone ended by this event.
@@ -314,11 +337,13 @@ fn refusal(refusal: Refusal) -> Reject {
     }
 }
 
-/// The parameters of a Contact value as they are given back, without `expires`.
+/// The parameters of a Contact value as they are given back, without those that are ours to say.
 fn contact_params(value: &str) -> String {
     let Ok(name) = NameAddr::parse(value) else { return String::new() };
     let mut text = String::new();
-    for (name, value) in name.params().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("expires")) {
+    let is_ours =
+        |name: &str| ["expires"].iter().chain(&gruu::GIVEN).any(|ours| name.eq_ignore_ascii_case(ours));
+    for (name, value) in name.params().iter().filter(|(name, _)| !is_ours(name)) {
         text.push(';');
         text.push_str(name);
         if let Some(value) = value {

@@ -6,6 +6,7 @@
 use crate::body::reginfo::ContactEvent;
 use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, StreamId};
+use crate::gruu::{self, GruuKey};
 use crate::journal::{BindingRecord, BindingsRecord};
 use crate::limits::{BINDINGS_PER_AOR_MAX, ENDED_BINDINGS_PER_AOR_MAX};
 use crate::map::{Map, Maps};
@@ -81,17 +82,20 @@ pub(crate) struct Registrar {
     ended: BTreeMap<String, Vec<Ended>>,
     /// When that is over, in this order.
     ended_order: VecDeque<(Instant, String)>,
+    /// Makes temporary GRUUs.
+    key: GruuKey,
 }
 
 impl Registrar {
     /// No bindings.
-    pub(crate) fn new(maps: Maps) -> Self {
+    pub(crate) fn new(maps: Maps, key: GruuKey) -> Self {
         Self {
             slots: Slots::default(),
             by_aor: maps.map(),
             streams: BTreeSet::new(),
             ended: BTreeMap::new(),
             ended_order: VecDeque::new(),
+            key,
         }
     }
 
@@ -129,6 +133,7 @@ impl Registrar {
         for update in updates {
             let new = &update.binding;
             let same = bindings.iter().position(|old| is_same_binding(old, new));
+            let gruu = if update.remove { None } else { gruu::next(&bindings, new) };
             if let Some(index) = same {
                 let old = &bindings[index];
                 if old.call_id == new.call_id && new.cseq < old.cseq {
@@ -141,11 +146,12 @@ impl Registrar {
                 }
                 (Some(index), false) => {
                     let created_at = bindings[index].created_at;
-                    bindings[index] = BindingRecord { created_at, ..new.clone() };
+                    bindings[index] = BindingRecord { created_at, gruu, ..new.clone() };
                 }
                 (None, true) => {}
-                (None, false) => bindings.push(new.clone()),
+                (None, false) => bindings.push(BindingRecord { gruu, ..new.clone() }),
             }
+            gruu::share(&mut bindings, new, gruu);
         }
         if bindings.len() > BINDINGS_PER_AOR_MAX { Err(Refusal::TooMany) } else { Ok(bindings) }
     }
@@ -240,6 +246,10 @@ impl Registrar {
     pub(crate) fn restore(&mut self, slot: u32, record: BindingsRecord) {
         self.streams.extend(streams_of(&record.bindings));
         self.by_aor.insert(record.aor.clone(), slot);
+        // Why: what was made before the restart is to be read after it.
+        if let Some(gruu) = record.bindings.iter().find_map(|binding| binding.gruu) {
+            self.key = GruuKey(gruu.key);
+        }
         self.slots.restore(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
     }
 
@@ -276,6 +286,11 @@ impl Registrar {
     /// A closed stream's bindings are gone.
     pub(crate) fn forget_stream(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
+    }
+
+    /// The key of temporary GRUUs.
+    pub(crate) const fn gruu_key(&self) -> GruuKey {
+        self.key
     }
 
     /// Bindings in all.
@@ -343,6 +358,7 @@ mod tests {
             expires_at: UnixTime::from_millis(60_000),
             created_at: UnixTime::from_millis(0),
             branch: String::new(),
+            gruu: None,
         }
     }
 
@@ -352,7 +368,7 @@ mod tests {
 
     #[test]
     fn bindings_come_change_and_go() {
-        let mut registrar = Registrar::new(Maps::new(1));
+        let mut registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let aor = "sip:a@x";
         let two = registrar.updated(aor, &[add("sip:a@1", "c1", 1), add("sip:a@2", "c2", 1)]).unwrap();
         registrar.set(aor, two);
@@ -376,7 +392,7 @@ mod tests {
 
     #[test]
     fn an_instance_keeps_one_binding_per_reg_id() {
-        let mut registrar = Registrar::new(Maps::new(1));
+        let mut registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let with = |contact: &str, reg_id| Update {
             binding: BindingRecord {
                 instance: Some("<urn:uuid:1>".into()),
@@ -392,7 +408,7 @@ mod tests {
 
     #[test]
     fn what_ended_is_kept_for_its_watchers_but_not_without_end() {
-        let mut registrar = Registrar::new(Maps::new(1));
+        let mut registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let aor = "sip:a@x";
         for n in 0..ENDED_BINDINGS_PER_AOR_MAX + 3 {
             let contact = format!("sip:a@h{n}");
@@ -416,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_eleventh_binding_is_refused() {
-        let registrar = Registrar::new(Maps::new(1));
+        let registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let many: Vec<_> = (0..=BINDINGS_PER_AOR_MAX).map(|n| add(&format!("sip:a@h{n}"), "c", 1)).collect();
         assert_eq!(registrar.updated("sip:a@x", &many), Err(Refusal::TooMany));
         assert_eq!(registrar.updated("sip:a@x", &many[1..]).unwrap().len(), BINDINGS_PER_AOR_MAX);

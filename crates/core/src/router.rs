@@ -22,8 +22,8 @@ use lampyris_sip::{Message, Method, Name, ParseError, ResponseWriter, StatusCode
 
 /// Methods we take outside and inside our dialogs.
 const ALLOW: &str = "OPTIONS, REGISTER, SUBSCRIBE, PUBLISH";
-/// The one extension we support: what Require may name, and what OPTIONS tells of.
-const SUPPORTED: [&str; 2] = ["path", crate::outbound::OPTION];
+/// The extensions we support: what Require may name, and what OPTIONS tells of.
+const SUPPORTED: [&str; 3] = ["path", crate::outbound::OPTION, crate::gruu::OPTION];
 
 /// An authenticated request in its transaction.
 pub(crate) struct Request<'m> {
@@ -106,7 +106,8 @@ impl Node {
         // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
         let ours = self.target_of(message)?;
         let for_us = ours.as_ref().is_some_and(|address| address.user.is_empty());
-        if hop.is_some() || (!known && !for_us && method != Method::Notify) {
+        let for_phone = ours.is_some() && self.is_for_phone(message);
+        if hop.is_some() || for_phone || (!known && !for_us && method != Method::Notify) {
             return self.on_proxied(now, flow, message, parts, hop);
         }
         if !known {

@@ -280,6 +280,8 @@ fn registration_bodies() -> Vec<EncodedBody> {
         call_id: text.into(),
         cseq: u32::MAX,
         params: vec![(text.into(), text.into()), ("+sip.instance".into(), "\"<urn:uuid:1>\"".into())],
+        public_gruu: id.is_multiple_of(2).then(|| "sip:bob@example.com;gr=urn:uuid:1".into()),
+        temporary_gruu: id.is_multiple_of(3).then(|| ("sip:tgruu.a-_@example.com;gr".into(), u32::MAX)),
     };
     let mut bodies = vec![Registration { aor: "sip:bob@example.com".into(), contacts: Vec::new() }];
     for text in NASTY {
@@ -363,7 +365,7 @@ fn dialog_documents_are_valid() {
 
 #[test]
 fn registration_documents_are_valid() {
-    validate("reginfo.xsd", &registration_bodies());
+    validate("registration.xsd", &registration_bodies());
 }
 
 #[test]

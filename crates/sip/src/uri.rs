@@ -544,11 +544,21 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
 
 /// The text as a user part: everything but `unreserved` and `user-unreserved` becomes `%XX`.
 pub fn escape_user(text: &str) -> Cow<'_, str> {
-    let plain = |b: u8| {
-        (is_token_byte(b) && b != b'%' && b != b'`')
-            || matches!(b, b'(' | b')' | b'&' | b'=' | b'$' | b',' | b';' | b'?' | b'/')
-    };
-    if text.bytes().all(plain) {
+    escape(text, |b| is_unreserved(b) || matches!(b, b'+' | b'&' | b'=' | b'$' | b',' | b';' | b'?' | b'/'))
+}
+
+/// The text as the value of a URI parameter: everything but `unreserved` and `param-unreserved` becomes `%XX`.
+pub fn escape_param(text: &str) -> Cow<'_, str> {
+    escape(text, |b| is_unreserved(b) || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$'))
+}
+
+/// `unreserved` of RFC 3261 §25.1.
+fn is_unreserved(b: u8) -> bool {
+    matches!(b, b'(' | b')') || (is_token_byte(b) && !matches!(b, b'%' | b'`' | b'+'))
+}
+
+fn escape(text: &str, plain: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(&plain) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);

@@ -5,9 +5,10 @@
 //! as a window of 64, until the nonce expires. The trace is bounded; when it is full the oldest nonces go, and with
 //! them every nonce as old, so that forgetting never makes a replay possible.
 
+use crate::mac::{decode, encode, keyed};
 use crate::rng::Rng;
 use crate::time::Instant;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,10 +16,7 @@ use std::time::Duration;
 
 const MAC_BYTES: usize = 12;
 const NONCE_BYTES: usize = 4 + 4 + MAC_BYTES;
-const NONCE_CHARS: usize = (NONCE_BYTES * 4).div_ceil(3);
-const _: () = assert!(NONCE_CHARS <= crate::limits::NONCE_CHARS_MAX);
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const _: () = assert!((NONCE_BYTES * 4).div_ceil(3) <= crate::limits::NONCE_CHARS_MAX);
 
 /// A nonce of ours that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +71,7 @@ impl Nonces {
 
     /// The nonce behind `text`, if it is ours, for this realm and client, and not expired.
     pub(super) fn check(&self, now: Instant, text: &str, realm: &str, source: IpAddr) -> Option<Nonce> {
-        let bytes = decode(text)?;
+        let bytes: [u8; NONCE_BYTES] = decode(text)?;
         let [a, b, c, d, e, f, g, h, mac @ ..] = bytes;
         let nonce =
             Nonce { issued_s: u32::from_be_bytes([a, b, c, d]), salt: u32::from_be_bytes([e, f, g, h]) };
@@ -149,67 +147,14 @@ impl Nonces {
     }
 }
 
-/// HMAC-SHA256, one domain per use.
-fn keyed(key: &[u8; 32], domain: &[u8]) -> Hmac<Sha256> {
-    let mut block = [0; 64];
-    block[..key.len()].copy_from_slice(key);
-    let mut mac = Hmac::<Sha256>::new(&block.into());
-    mac.update(domain);
-    mac
-}
-
 fn seconds(now: Instant) -> u32 {
     u32::try_from(now.as_micros() / 1_000_000).unwrap_or(u32::MAX)
-}
-
-/// Unpadded base64 with the URL alphabet: also fit for a token.
-fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity((bytes.len() * 4).div_ceil(3));
-    let (mut bits, mut have) = (0u32, 0);
-    for byte in bytes {
-        bits = bits << 8 | u32::from(*byte);
-        have += 8;
-        while have >= 6 {
-            have -= 6;
-            text.push(char::from(ALPHABET[(bits >> have & 63) as usize]));
-        }
-    }
-    if have > 0 {
-        text.push(char::from(ALPHABET[(bits << (6 - have) & 63) as usize]));
-    }
-    text
-}
-
-/// The bytes of a nonce; each has one spelling only, so that a replay cannot hide behind another.
-fn decode(text: &str) -> Option<[u8; NONCE_BYTES]> {
-    if text.len() != NONCE_CHARS {
-        return None;
-    }
-    let mut bytes = [0; NONCE_BYTES];
-    let mut out = bytes.iter_mut();
-    let (mut bits, mut have) = (0u32, 0);
-    for c in text.bytes() {
-        let value = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            *out.next()? = u8::try_from(bits >> have & 0xff).ok()?;
-        }
-    }
-    (bits & ((1 << have) - 1) == 0).then_some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mac::ALPHABET;
 
     fn at(s: u64) -> Instant {
         Instant::from_micros(s * 1_000_000)

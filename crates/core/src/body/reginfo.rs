@@ -12,6 +12,8 @@ use crate::time::UnixTime;
 pub const CONTENT_TYPE: &str = "application/reginfo+xml";
 /// The namespace of RFC 3680.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:reginfo";
+/// The namespace of RFC 5628.
+pub const GRUU_NAMESPACE: &str = "urn:ietf:params:xml:ns:gruuinfo";
 
 /// One AOR.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct Contact {
     pub cseq: u32,
     /// Contact parameters that RFC 3261 does not know.
     pub params: Vec<(String, String)>,
+    /// The public GRUU of its phone.
+    pub public_gruu: Option<String>,
+    /// The newest temporary GRUU of its phone, and CSeq of the REGISTER that made the oldest that is still good.
+    pub temporary_gruu: Option<(String, u32)>,
 }
 
 /// What happened to a contact, of the events of RFC 3680 §4.7.1 those that happen here.
@@ -83,6 +89,9 @@ impl Registration {
     pub fn encode(&self) -> EncodedBody {
         let mut w = XmlWriter::new();
         w.open("reginfo").attr("xmlns", NAMESPACE).attr("version", Hole::Version).attr("state", "full");
+        if self.contacts.iter().any(Contact::has_gruu) {
+            w.attr("xmlns:gr", GRUU_NAMESPACE);
+        }
         w.open("registration")
             .attr("aor", self.aor.as_str())
             .attr("id", id(fnv1a(self.aor.as_bytes())).as_str());
@@ -103,6 +112,12 @@ impl Registration {
     }
 }
 
+impl Contact {
+    const fn has_gruu(&self) -> bool {
+        self.public_gruu.is_some() || self.temporary_gruu.is_some()
+    }
+}
+
 fn encode_contact(w: &mut XmlWriter, contact: &Contact) {
     let is_active = contact.event.is_active();
     w.open("contact").attr("id", id(contact.id).as_str());
@@ -114,6 +129,14 @@ fn encode_contact(w: &mut XmlWriter, contact: &Contact) {
     w.attr("cseq", contact.cseq.to_string().as_str()).leaf("uri", contact.uri.as_str());
     for (name, value) in &contact.params {
         w.open("unknown-param").attr("name", name.as_str()).text(value.as_str()).close();
+    }
+    // RFC 5628 §5.
+    if let Some(uri) = &contact.public_gruu {
+        w.open("gr:pub-gruu").attr("uri", uri.as_str()).close();
+    }
+    if let Some((uri, first_cseq)) = &contact.temporary_gruu {
+        w.open("gr:temp-gruu").attr("uri", uri.as_str()).attr("first-cseq", first_cseq.to_string().as_str());
+        w.close();
     }
     w.close();
 }
@@ -142,6 +165,8 @@ mod tests {
                 ("+sip.instance".into(), "\"<urn:uuid:1>\"".into()),
                 ("+sip.audio".into(), String::new()),
             ],
+            public_gruu: None,
+            temporary_gruu: None,
         };
         let rows: [(&[E], &str); 4] = [
             (&[], "init"),

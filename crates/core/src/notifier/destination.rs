@@ -28,6 +28,10 @@ impl Node {
             {
                 return Some(direct);
             }
+            // RFC 5627 §6.1: a phone that is back is reached where it is now.
+            if let Some(flow) = self.gruu_flow(target, subscription.text(Text::Watcher)) {
+                return Some(flow);
+            }
             target.to_owned()
         } else {
             let first = lampyris_sip::headers::route::split(routes).next()?;

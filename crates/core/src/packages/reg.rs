@@ -2,6 +2,7 @@
 
 use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Watched};
 use crate::body::reginfo::{self, Contact, ContactEvent, Registration};
+use crate::gruu;
 use crate::journal::BindingRecord;
 use crate::register::quoted;
 use crate::registrar::{Ended, contact_id};
@@ -36,7 +37,11 @@ impl EventPackage for RegPackage {
         let (aor, registrar) = (view.aor(), view.registrar());
         let active = registrar.bindings(&aor).iter().map(|binding| {
             let refreshed = registrar.is_refreshed(&aor, binding);
-            contact(binding, if refreshed { ContactEvent::Refreshed } else { ContactEvent::Registered })
+            let event = if refreshed { ContactEvent::Refreshed } else { ContactEvent::Registered };
+            let first_cseq = binding.gruu.map_or(0, |gruu| gruu.first_cseq);
+            let temporary_gruu = registrar.temporary(&aor, binding).map(|uri| (uri, first_cseq));
+            let public_gruu = gruu::public(&aor, binding);
+            Contact { public_gruu, temporary_gruu, ..contact(binding, event) }
         });
         let ended = registrar.ended(&aor).iter().map(|Ended { binding, event, .. }| contact(binding, *event));
         let contacts = active.chain(ended).collect();
@@ -75,5 +80,8 @@ fn contact(binding: &BindingRecord, event: ContactEvent) -> Contact {
         call_id: binding.call_id.clone(),
         cseq: binding.cseq,
         params: unknown,
+        // RFC 5627 §5.3: with a binding its GRUUs end.
+        public_gruu: None,
+        temporary_gruu: None,
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Context {
     pub(super) may_assert: bool,
     /// Where it goes if its target cannot take it.
     pub(super) forwards: Forwards,
+    /// Its targets are one phone: another is tried only where nothing was heard (RFC 5627 §6.1).
+    pub(super) one_phone: bool,
     /// Somebody has taken the call with Replaces: the caller's CANCEL means that it was answered elsewhere.
     pub(super) picked_up: bool,
     /// The call it began.

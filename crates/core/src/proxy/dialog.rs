@@ -75,7 +75,20 @@ impl Node {
         let reach = Reach::Of(hop.flow.unwrap_or(source).remote().ip());
         let uri = if self.names_us(&way.uri) { &hop.target } else { &way.uri };
         let routes = hop.routes.clone();
-        Target { routes, flow, peer: hop.peer.clone(), ..Target::new(uri.clone(), reach) }
+        let mut target = Target { routes, flow, peer: hop.peer.clone(), ..Target::new(uri.clone(), reach) };
+        if let Some((contact, flow)) = self.phone_of(uri) {
+            // RFC 5627 §6.1. Why the dialog's flow where the phone has none: it is gone from the registrar, not from its call.
+            target.uri = contact;
+            target.flow = flow.or(target.flow);
+        }
+        target
+    }
+
+    /// Where the phone that a GRUU names is registered, and the flow to it.
+    fn phone_of(&self, uri: &str) -> Option<(String, Option<Flow>)> {
+        let phone = self.phone_named(uri).ok().flatten()?;
+        let binding = *self.facts.registrar.of_instance(&phone).first()?;
+        Some((binding.contact.clone(), self.flow_of_phone(&phone)))
     }
 
     /// Whether a URI is us: a phone that ignores Contact and calls its proxy.

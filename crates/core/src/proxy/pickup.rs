@@ -10,7 +10,6 @@
 //! Nothing is disturbed where it is too late (481) or not allowed (403).
 
 use super::context::Target;
-use super::forwarding::Forwards;
 use super::request::Draft;
 use super::targets::{Asker, Found};
 use crate::body::dialog_info::{DialogState, Direction};
@@ -148,7 +147,7 @@ impl Node {
                     ..Target::new(party.target.clone(), Reach::Of(asker.flow.remote().ip()))
                 };
                 let asked = party.target.clone();
-                Ok(Pickup::Transfer(Found { targets: vec![target], asked, forwards: Forwards::default() }))
+                Ok(Pickup::Transfer(Found::one(target, asked)))
             }
             Some(DialogState::Terminated) | None => Err(Reject::NoSuchDialog),
             Some(DialogState::Trying | DialogState::Proceeding | DialogState::Early) => {
@@ -217,7 +216,7 @@ impl Node {
                 context.picked_up = true;
             }
             let asked = self.proxy.context(slot).map_or_else(String::new, |context| context.asked.clone());
-            let found = |target| Found { targets: vec![target], asked, forwards: Forwards::default() };
+            let found = |target| Found::one(target, asked);
             return Ok(target.map(found));
         }
         let target = self.picker_target(request, draft).ok_or(Reject::NoSuchDialog)?;

@@ -49,11 +49,16 @@ impl Node {
             return Err(Reject::MaxBreadthExceeded);
         }
         let draft = Draft { flow, message, parts, way, max_forwards, breadth };
-        match hop {
-            Some(hop) => self.on_in_dialog(now, draft, hop),
-            None if message.to_tag().is_some() => Err(Reject::NoSuchDialog),
-            None => self.on_out_of_dialog(now, draft),
+        if let Some(hop) = hop {
+            return self.on_in_dialog(now, draft, hop);
         }
+        // RFC 5627 §6.1: a GRUU leads to its phone also inside a dialog that we do not carry; calls are all carried.
+        if message.to_tag().is_some()
+            && (message.method() == Some(Method::Invite) || self.phone_named(&draft.way.uri)?.is_none())
+        {
+            return Err(Reject::NoSuchDialog);
+        }
+        self.on_out_of_dialog(now, draft)
     }
 
     /// A request that begins something: its sender must be one of ours, and where it goes is looked up.
@@ -78,6 +83,9 @@ impl Node {
         if !draft.way.routes.is_empty() && !stands_for_others {
             return Err(Reject::Forbidden);
         }
+        if !stands_for_others {
+            self.may_be_reached_at(request)?;
+        }
         if is_invite && self.is_above_limit(&request.identity) {
             return Err(Reject::TemporarilyUnavailable); // chan_sip: a call from a peer above its call-limit gets 480.
         }
@@ -93,12 +101,18 @@ impl Node {
                 None => return Ok(()),
             },
         };
+        let mut targets = found.targets;
+        if found.one_phone && !draft.way.routes.is_empty() {
+            // RFC 5627 §6.1: the way to the phone is in the request already.
+            targets.iter_mut().for_each(|target| target.routes.clear());
+        }
         let context = self.open_context(request.server, draft, &dialplan);
         if let Some(context) = self.proxy.context_mut(context) {
             context.may_assert = stands_for_others;
-            context.waiting = by_preference(found.targets, draft.breadth);
+            context.waiting = by_preference(targets, draft.breadth);
             context.asked = found.asked;
             context.forwards = found.forwards;
+            context.one_phone = found.one_phone;
         }
         if is_invite {
             self.begin_call(now, context, &request.identity);
@@ -128,6 +142,7 @@ impl Node {
             closed: false,
             redirects: 0,
             forwards: Forwards::default(),
+            one_phone: false,
             may_assert: false,
             picked_up: false,
             call: None,

@@ -60,7 +60,11 @@ impl Node {
             self.call_refused(now, leg, status, event);
         }
         self.proxy.close(id);
-        let redirected = (300..400).contains(&status) && self.redirect(slot, response);
+        let Some(context) = self.proxy.context_mut(slot) else { return };
+        let is_heard = context.one_phone && !matches!(status, 408 | 430);
+        // RFC 5627 §6.1: whoever asked for this phone did not ask for another.
+        let may_redirect = (300..400).contains(&status) && !context.one_phone;
+        let redirected = may_redirect && self.redirect(slot, response);
         let Some(context) = self.proxy.context_mut(slot) else { return };
         if matches!(status, 401 | 407) {
             let names = [Name::WwwAuthenticate, Name::ProxyAuthenticate];
@@ -69,7 +73,7 @@ impl Node {
             }
         }
         // RFC 3261 §16.7 step 5: a 6xx means nobody will answer.
-        let is_last_word = status >= 600 && !context.answered;
+        let is_last_word = (status >= 600 || is_heard) && !context.answered;
         context.closed |= is_last_word;
         if !redirected {
             self.propose(slot, status, Some(response));

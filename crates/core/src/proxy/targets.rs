@@ -7,6 +7,7 @@ use super::context::Target;
 use super::forwarding::Forwards;
 use crate::authn::Identity;
 use crate::flow::{Flow, Transport, is_sips};
+use crate::gruu::Instance;
 use crate::journal::BindingRecord;
 use crate::limits;
 use crate::names::Address;
@@ -26,6 +27,15 @@ pub(super) struct Found {
     pub(super) asked: String,
     /// What whoever is called alone wants done with calls they cannot take.
     pub(super) forwards: Forwards,
+    /// They are one phone: the next is tried only where nothing was heard from the one before (RFC 5627 §6.1).
+    pub(super) one_phone: bool,
+}
+
+impl Found {
+    /// A single target.
+    pub(super) fn one(target: Target, asked: String) -> Self {
+        Self { targets: vec![target], asked, forwards: Forwards::default(), one_phone: false }
+    }
 }
 
 /// Who asks for targets.
@@ -55,6 +65,9 @@ impl Node {
     /// # Errors
     /// 404 for what does not exist here, 480 for somebody who is not there, 486 for somebody with too many calls.
     pub(super) fn find_targets(&self, asker: &Asker<'_>, uri: &str) -> Result<Found, Reject> {
+        if let Some(phone) = self.phone_named(uri)? {
+            return self.targets_of_phone(asker, uri, &phone);
+        }
         let Some(address) = self.address(uri)? else { return self.peer_at(asker, uri) };
         if address.user.is_empty() {
             return Err(Reject::NotFound);
@@ -98,7 +111,7 @@ impl Node {
         targets.retain(|target| !is_sips(uri) || is_sips(&target.uri));
         targets.truncate(limits::TARGETS_MAX);
         if !targets.is_empty() {
-            return Ok(Found { targets, asked: asked.to_string(), forwards });
+            return Ok(Found { targets, asked: asked.to_string(), forwards, one_phone: false });
         }
         let (status, reject) = match empty {
             Empty::Busy => (486, Reject::BusyHere),
@@ -108,6 +121,29 @@ impl Node {
             Some(target) => Reject::MovedTemporarily { contact: target.to_owned() },
             None => reject,
         })
+    }
+
+    /// The bindings of one phone, one after the other (RFC 5627 §6.1); its calls are never forwarded elsewhere.
+    ///
+    /// # Errors
+    /// 480 where it is not registered, 486 where its user wants no calls or has too many.
+    fn targets_of_phone(&self, asker: &Asker<'_>, uri: &str, phone: &Instance) -> Result<Found, Reject> {
+        let peer = ResourceKey::parse(&phone.aor).and_then(|key| self.facts.peer_of(&key));
+        if let Some(peer) = peer.filter(|_| asker.is_call)
+            && (self.is_full(peer) || self.facts.features(peer).dnd)
+        {
+            return Err(Reject::BusyHere);
+        }
+        let bindings = self.facts.registrar.of_instance(phone);
+        let mut targets: Vec<_> = bindings.into_iter().filter_map(|b| self.contact(peer, b)).collect();
+        targets.retain(|target| !is_sips(uri) || is_sips(&target.uri));
+        for (target, q) in targets.iter_mut().zip((0..=1000).rev()) {
+            target.q = q;
+        }
+        if targets.is_empty() {
+            return Err(Reject::TemporarilyUnavailable);
+        }
+        Ok(Found { targets, asked: phone.aor.clone(), forwards: Forwards::default(), one_phone: true })
     }
 
     /// Who is called: the peers behind an extension, or the one with this name, or the default route.
@@ -204,6 +240,14 @@ impl Node {
         })
     }
 
+    /// The flow to the binding of a phone that it prolonged last; none behind a proxy of its own.
+    pub(crate) fn flow_of_phone(&self, phone: &Instance) -> Option<Flow> {
+        let nat = ResourceKey::parse(&phone.aor).and_then(|key| Some(self.facts.peer_of(&key)?.nat));
+        let binding = *self.facts.registrar.of_instance(phone).first()?;
+        let flow = self.contact_flow(&binding.contact, binding.flow, nat.unwrap_or(Nat::Auto));
+        flow.filter(|_| binding.path.is_empty())
+    }
+
     /// Where a Contact is reached: its open stream; over UDP its own address, or behind a NAT the source.
     pub(super) fn contact_flow(&self, contact: &str, flow: Flow, nat: Nat) -> Option<Flow> {
         if !self.is_secure_for(contact, flow) {
@@ -237,7 +281,7 @@ impl Node {
         });
         let peer = peer.filter(|peer| asker.peer != Some(peer.name.as_str())).ok_or(Reject::NotFound)?;
         let target = Target { peer: Some(peer.name.clone()), ..Target::new(uri.to_owned(), Reach::Anywhere) };
-        Ok(Found { targets: vec![target], asked: uri.to_owned(), forwards: Forwards::default() })
+        Ok(Found::one(target, uri.to_owned()))
     }
 
     /// Whether a peer has as many calls as its `call-limit` allows.
