@@ -23,6 +23,7 @@ pub mod presence_json;
 pub mod reginfo;
 pub mod rpid;
 pub mod timed_status;
+pub(crate) mod validity;
 pub mod watcherinfo;
 pub mod xml;
 pub mod xml_writer;

@@ -9,7 +9,7 @@ use crate::body::pidf::{self, Pidf};
 use crate::body::pidf_diff::{self, PidfDiff};
 use crate::body::presence_document::PresenceDocument;
 use crate::body::presence_json::{self, PresenceJson};
-use crate::body::timed_status;
+use crate::body::validity;
 use crate::body::xpidf::{self, Xpidf};
 use crate::composition::extension::Presence;
 use crate::composition::revised::Revised;
@@ -136,7 +136,7 @@ impl EventPackage for PresencePackage {
     }
 
     fn at(&self, published: &Self::Published, now: UnixTime) -> Option<Timed<Self::Published>> {
-        timed_status::at(published, now).map(|(document, until)| (Arc::new(document), until))
+        validity::at(published, now).map(|(document, until)| (Arc::new(document), until))
     }
 
     fn summary(&self, published: &Self::Published) -> String {
