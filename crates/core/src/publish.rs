@@ -49,13 +49,27 @@ impl Node {
         if !self.may_publish(request, &key) {
             return Err(Reject::Forbidden);
         }
-        let expires_s = self.granted_within(message, self.facts.settings.publication_expires_s)?;
         let body = message.body();
+        let mut bounds = self.facts.settings.publication_expires_s;
+        let least_s = bounds.min;
+        if !body.is_empty() {
+            bounds.min = 0;
+        }
+        let expires_s = self.granted_within(message, bounds)?;
         let known = match message.header(Name::SipIfMatch) {
             None => None,
             Some(etag) => Some(self.matched(request, &key, package, etag.trim())?),
         };
         let said = if body.is_empty() { None } else { Some(self.decoded(request, package, known)?) };
+        // Interop: Kamailio 5.6.3's pua_dialoginfo tells of the end of a call for 10 s, as a change or, where it has no
+        // entity-tag yet, as something new, and takes no 423 for an answer: the lamp would stay lit until what it said
+        // before expires. RFC 3903 §6 step 4: we may refuse, we need not.
+        if let (None, Some(said)) = (known, &said)
+            && (1..least_s).contains(&expires_s)
+            && !self.is_said_again(request, &key, package, &said.content)
+        {
+            return Err(Reject::IntervalTooBrief { min_expires_s: least_s });
+        }
         let said = said.map(|said| self.merged(&key, package, known, said));
         match (known, said) {
             // RFC 3903 §6 step 5: an initial publication without a body says nothing.
@@ -198,6 +212,18 @@ impl Node {
         let ticket = self.store_publication(slot, None);
         self.answer_publish(now, request, etag, expires_s, ticket);
         Ok(())
+    }
+
+    /// Whether a new publication takes the place of an older one.
+    fn is_said_again(
+        &self,
+        request: &Request<'_>,
+        key: &ResourceKey,
+        package: PackageId,
+        content: &Content,
+    ) -> bool {
+        let resource = self.facts.resources.find(key);
+        resource.is_some_and(|resource| !self.superseded(request, resource, package, content).is_empty())
     }
 
     /// Older publications that a new one says again: by the same publisher, of the same things, and from the same address

@@ -24,6 +24,7 @@ import baresip
 import browser  # noqa: F401 (its check)
 import calls  # noqa: F401 (its checks)
 import calls_phones  # noqa: F401 (its checks)
+import kamailio  # noqa: F401 (its check)
 import linphone
 import office
 import pickup  # noqa: F401 (its checks)
