@@ -38,7 +38,7 @@ def start(run, user, watched=(), options="pubint=120", more=""):
     if not modules:
         raise Missing("baresip's modules are in none of the usual places")
     home = run.logs / f"baresip-{user}"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "config").write_text(CONFIG.format(modules=modules) + more)
     (home / "accounts").write_text(
         f"<sip:{user}@{office.DOMAIN}>;auth_user={user};auth_pass={office.secret(user)}"
