@@ -54,7 +54,7 @@ fn store(dir: &Path, durability: Durability, words: &str, batch: u64) {
     let deliver = Arc::new(move |batch: Vec<store::Decision>| {
         let _ = sender.send(batch);
     });
-    let (mut journal, _) = store::open(&directory, durability, 4 << 30, deliver).expect("a store");
+    let mut journal = store::open(&directory, durability, 4 << 30, None, deliver).expect("a store").journal;
     let mut ticket = 0;
     for round in ["create", "refresh"] {
         // Records are made before the clock starts: the engine has them anyway.
@@ -89,7 +89,8 @@ fn store(dir: &Path, durability: Durability, words: &str, batch: u64) {
     }
     let bytes = store_bytes();
     journal.close().expect("closed");
-    let (mut journal, _) = store::open(&directory, durability, 4 << 30, Arc::new(drop)).expect("a store");
+    let opened = store::open(&directory, durability, 4 << 30, None, Arc::new(drop)).expect("a store");
+    let mut journal = opened.journal;
     let begun = Instant::now();
     let loaded = journal.load(Kind::Subscription, UnixTime::from_millis(0), &mut |_, _| {}).expect("loads");
     println!(

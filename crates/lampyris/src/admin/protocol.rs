@@ -12,10 +12,13 @@
 //! client: {"command":"Nonsense"}                            server: {"error":{"text":"..."}}
 //! ```
 
+use crate::store::Health;
+use crate::store::check::Findings;
 use lampyris_core::command::Command;
 use lampyris_core::flow::Transport;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The socket's name inside the data directory.
 pub const SOCKET_NAME: &str = "lampyris.sock";
@@ -43,6 +46,13 @@ pub enum Request {
     Stop,
     /// Who is there; answered by [`Response::Server`].
     Server,
+    /// Make a backup of the store; answered by any number of `Progress`, then `BackedUp`.
+    Backup {
+        /// The client takes the file away at once: it is none of those that are kept.
+        take_away: bool,
+    },
+    /// Look at all of the store as it is now; answered by `StoreChecked`.
+    StoreCheck,
 }
 
 /// Which messages to stream; all given parts must match.
@@ -85,7 +95,33 @@ pub enum Response<R, E = serde_json::Value> {
     /// Something happened in the node.
     Event(E),
     /// Who is there.
-    Server(Server),
+    Server(Box<Server>),
+    /// How far a long work is.
+    Progress {
+        /// Records done.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// A backup was made.
+    BackedUp(BackedUp),
+    /// What is in the store.
+    StoreChecked(Findings),
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUp {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its records.
+    pub records: u64,
+    /// Damaged records of the store, which it does not have.
+    pub damaged: u64,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub made_ms: u64,
 }
 
 /// What is to be said of a configuration.
@@ -139,6 +175,9 @@ pub struct Server {
     pub started_ms: u64,
     /// What the I/O side counted.
     pub counters: Counters,
+    /// How the store is.
+    #[serde(default)]
+    pub store: Health,
 }
 
 /// What the I/O side counted since the start.
@@ -197,6 +236,8 @@ mod tests {
             (r#""reload""#, Request::Reload),
             (r#""stop""#, Request::Stop),
             (r#""server""#, Request::Server),
+            (r#"{"backup":{"take_away":true}}"#, Request::Backup { take_away: true }),
+            (r#""store_check""#, Request::StoreCheck),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).expect(line), request);
             assert_eq!(serde_json::to_string(&request).expect(line), line);

@@ -3,10 +3,12 @@
 //! In: requests, one JSON value per line. Out: responses, and the items of streams. Each connection is one task; the
 //! node is asked through the engine's inbox. Who may connect is a matter of file permissions (0600).
 
-use super::protocol::{REQUEST_BYTES_MAX, Request, Response, Server};
+use super::protocol::{BackedUp, REQUEST_BYTES_MAX, Request, Response, Server};
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{Filter, Seen, Tap};
+use crate::server::keeper::Keeper;
 use crate::server::reload::{NotReloaded, Reloader};
+use crate::store::health::Shown;
 use bytes::{Buf as _, BytesMut};
 use lampyris_core::command::Reply;
 use lampyris_core::output::Event;
@@ -21,6 +23,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+/// Said where there is no store to back up or check.
+const NO_STORE: &str = "this server keeps nothing (durability = \"memory\"), so there is nothing to do; \
+                        set `durability` to \"power\" to have a store";
 /// How long a client may leave our output unread.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
@@ -28,8 +33,11 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 pub(crate) struct Admin {
     pub(crate) mailbox: Mailbox,
     pub(crate) reloader: Reloader,
-    /// `counters` are filled in per request.
+    /// `counters` and `store` are filled in per request.
     pub(crate) server: Server,
+    pub(crate) health: Shown,
+    /// `None` where nothing is stored.
+    pub(crate) keeper: Option<Arc<Keeper>>,
 }
 
 /// The socket's file; removed when dropped.
@@ -162,10 +170,49 @@ impl Connection {
                 let (answer, counters) = oneshot::channel();
                 self.admin.mailbox.put(Happening::Counters(answer));
                 match counters.await {
-                    Ok(counters) => Answer::Server(Server { counters, ..self.admin.server.clone() }),
+                    Ok(counters) => {
+                        let store = self.admin.health.get();
+                        Answer::Server(Box::new(Server { counters, store, ..self.admin.server.clone() }))
+                    }
                     Err(_) => Answer::Error { text: "the server is stopping".into() },
                 }
             }
+            Request::Backup { take_away } => self.backup(take_away).await,
+            Request::StoreCheck => match &self.admin.keeper {
+                Some(keeper) => match keeper.check().await {
+                    Ok(findings) => Answer::StoreChecked(findings),
+                    Err(text) => Answer::Error { text },
+                },
+                None => Answer::Error { text: NO_STORE.to_owned() },
+            },
+        }
+    }
+
+    async fn backup(&mut self, take_away: bool) -> Answer {
+        let Some(keeper) = self.admin.keeper.clone() else {
+            return Answer::Error { text: NO_STORE.to_owned() };
+        };
+        let (progress, mut steps) = mpsc::channel(1);
+        let mut work = tokio::spawn(async move { keeper.backup(take_away, progress).await });
+        let made = loop {
+            tokio::select! {
+                made = &mut work => break made,
+                // Why: a client that went away does not end the work of a backup that is kept.
+                Some((done, total)) = steps.recv() => {
+                    let _ = self.write(&Answer::Progress { done, total }).await;
+                }
+            }
+        };
+        match made {
+            Ok(Ok(made)) => Answer::BackedUp(BackedUp {
+                path: made.path,
+                bytes: made.bytes,
+                records: made.rows,
+                damaged: made.damaged,
+                made_ms: made.made_at.as_millis(),
+            }),
+            Ok(Err(text)) => Answer::Error { text },
+            Err(_) => Answer::Error { text: "the server is stopping".into() },
         }
     }
 

@@ -35,6 +35,14 @@ pub(crate) enum Failure {
         /// The same for programs: an array.
         diagnostics: serde_json::Value,
     },
+    /// What was looked at is not as it should be; the report was asked for.
+    #[error("{rendered}")]
+    Unsound {
+        /// For people, with what to do.
+        rendered: String,
+        /// The same for programs.
+        report: serde_json::Value,
+    },
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
@@ -64,7 +72,7 @@ impl Failure {
     /// The exit code's number.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Output(_) => 1,
+            Self::Refused(_) | Self::Unsound { .. } | Self::Output(_) => 1,
             // Why: clap reports `--help` and `--version` as errors too.
             Self::Parse(error) if !error.use_stderr() => 0,
             Self::Usage(_) | Self::Parse(_) => 2,
@@ -90,6 +98,9 @@ impl Failure {
         if let (Self::Configuration { diagnostics, .. }, Some(fields)) = (self, error.as_object_mut()) {
             fields.insert("diagnostics".to_owned(), diagnostics.clone());
         }
+        if let (Self::Unsound { report, .. }, Some(fields)) = (self, error.as_object_mut()) {
+            fields.insert("report".to_owned(), report.clone());
+        }
         json!({ "error": error })
     }
 }
@@ -103,6 +114,7 @@ mod tests {
         let rows = [
             (Failure::Refused("no".into()), 1, "refused"),
             (Failure::Output(std::io::Error::other("full")), 1, "refused"),
+            (Failure::Unsound { rendered: "x".into(), report: json!({}) }, 1, "refused"),
             (Failure::Usage("no".into()), 2, "usage"),
             (Failure::Parse(clap::Error::new(clap::error::ErrorKind::InvalidValue)), 2, "usage"),
             (Failure::Parse(clap::Error::new(clap::error::ErrorKind::DisplayHelp)), 0, "ok"),

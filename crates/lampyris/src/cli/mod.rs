@@ -5,6 +5,7 @@
 //! standard error. Help, the reference in `docs/cli.md` and the table-wide tests all read [`VERBS`]. Nothing here keeps state.
 
 mod asterisk;
+mod backup;
 mod check;
 mod client;
 mod data_dir;
@@ -20,6 +21,7 @@ mod presence;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod restore;
 mod rules;
 mod run;
 mod rx;
@@ -29,6 +31,7 @@ mod sip;
 mod span;
 mod status;
 mod stop;
+mod store;
 mod table;
 mod text;
 mod why;
@@ -80,6 +83,9 @@ pub(crate) static VERBS: &[Verb] = &[
     drop::VERB,
     reload::VERB,
     stop::VERB,
+    backup::VERB,
+    restore::VERB,
+    store::VERB,
     asterisk::SIP,
     asterisk::CORE,
     asterisk::PJSIP,
@@ -267,7 +273,9 @@ fn report(failure: &Failure, json: bool, out: &mut dyn Write, errors: &mut dyn W
         Failure::Parse(error) if !error.use_stderr() => write!(out, "{}", error.render()),
         _ if json => writeln!(out, "{}", text::json(&failure.to_json())),
         Failure::Parse(error) => write!(errors, "{}", error.render()),
-        Failure::Configuration { rendered, .. } => writeln!(errors, "{}", text::lines(rendered).trim_end()),
+        Failure::Configuration { rendered, .. } | Failure::Unsound { rendered, .. } => {
+            writeln!(errors, "{}", text::lines(rendered).trim_end())
+        }
         other => writeln!(errors, "lampyris: {}", text::lines(&other.to_string())),
     };
 }
@@ -328,7 +336,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 41] = [
+        let rows: [(&[&str], u8); 43] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -355,6 +363,11 @@ mod tests {
             (&["drop", "--watcher", "Alice"], 3),
             (&["reload"], 3),
             (&["stop"], 3),
+            (&["backup"], 1),
+            (&["restore", "/nonexistent/x.backup"], 1),
+            (&["store", "check"], 1),
+            (&["store"], 2),
+            (&["restore"], 2),
             (&["core", "show", "hints", "--layout", "13"], 3),
             (&["-rx", "sip show subscriptions"], 3),
             (&["sip", "debug", "on", "--peer", "Alice"], 3),

@@ -71,7 +71,9 @@ fn reference() -> String {
 
 fn push_command(out: &mut String, command: &clap::Command) {
     if command.has_subcommands() {
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        for inner in
+            command.get_subcommands().filter(|inner| inner.get_name() != "help" && !inner.is_hide_set())
+        {
             push_command(out, inner);
         }
         return;

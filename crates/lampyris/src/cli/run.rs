@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::{Context, Verb, text};
 use crate::config::{self, Loaded};
 use crate::server::{self, Options, Reload, Reloaded, Running};
+use crate::store::Walker;
 use clap::{Args, FromArgMatches};
 use lampyris_core::node::Node;
 use serde_json::json;
@@ -55,8 +56,11 @@ fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     log_remarks(&loaded);
     let data = data_of(context, &loaded);
     loaded.shell.data = Some(data.clone());
-    let options =
-        Options { reload: Some(reload_of(args.config, configured)), signals: true, ..Options::default() };
+    let options = Options {
+        reload: Some(reload_of(args.config, configured)),
+        signals: true,
+        walker: Some(Walker::own()),
+    };
     let settings = Arc::new(loaded.settings);
     let running = server::start_with(&loaded.shell, &options, |listeners, seed, now| {
         Node::new(settings, listeners, seed, now)

@@ -4,7 +4,9 @@ use super::client::{Client, decode, unexpected};
 use super::failure::Failure;
 use super::{Context, Verb, span, text};
 use crate::admin::protocol::{Request, Response, Server};
+use crate::store::Health;
 use lampyris_core::command::Command;
+use lampyris_core::time::UnixTime;
 use lampyris_core::view;
 use serde_json::json;
 
@@ -66,6 +68,7 @@ fn render(status: &view::Status, server: &Server) -> String {
                 survives(&server.durability)
             ),
         ),
+        ("Backups", backups(&server.store)),
         (
             "UDP",
             format!("{} received, {} sent, {} keep-alives", io.udp_received, io.udp_sent, io.udp_keepalives),
@@ -83,7 +86,48 @@ fn render(status: &view::Status, server: &Server) -> String {
             },
         ),
     ];
-    rows.into_iter().map(|(name, value)| format!("{name:<14} {value}\n")).collect()
+    let ills = ills(&server.store).into_iter().map(|ill| ("Store is ill", ill));
+    rows.into_iter().chain(ills).map(|(name, value)| format!("{name:<14} {value}\n")).collect()
+}
+
+fn backups(store: &Health) -> String {
+    match store.backup_ms {
+        Some(ms) => format!("the last of {}", UnixTime::from_millis(ms).rfc3339()),
+        None => "none".to_owned(),
+    }
+}
+
+/// What is or was wrong with the store, each with what follows from it.
+fn ills(store: &Health) -> Vec<String> {
+    let mut ills = Vec::new();
+    if let Some(failing) = &store.failing {
+        ills.push(format!(
+            "it takes nothing since {}: {}; {} records refused (503)",
+            UnixTime::from_millis(failing.since_ms).rfc3339(),
+            text::line(&failing.reason),
+            failing.refused
+        ));
+    }
+    if let Some(rescue) = &store.rescue {
+        let now = match &rescue.backup {
+            Some((path, made_ms)) => format!(
+                "{} records of the backup {} of {} took its place",
+                rescue.records,
+                text::line(path),
+                UnixTime::from_millis(*made_ms).rfc3339()
+            ),
+            None => "there was no backup, so it began empty".to_owned(),
+        };
+        let (damage, aside) = (text::line(&rescue.damage), text::line(&rescue.aside));
+        ills.push(format!("at the start it was damaged ({damage}) and set aside as {aside}; {now}"));
+    }
+    if store.damaged > 0 {
+        ills.push(format!("{} damaged records were left out at the start", store.damaged));
+    }
+    if let Some(reason) = &store.backup_failed {
+        ills.push(format!("the last backup failed: {}", text::line(reason)));
+    }
+    ills
 }
 
 /// What the store's durability means.
@@ -144,6 +188,7 @@ mod tests {
             durability: "power".into(),
             started_ms: 0,
             counters,
+            store: Health { backup_ms: Some(1000), ..Health::default() },
         };
         assert_eq!(
             render(&status, &server),
@@ -162,10 +207,40 @@ mod tests {
              Malformed      12\n\
              Unpersisted    13 records waiting for the store\n\
              Store          29 records in 31 commits, 30 failed; survives a power failure\n\
+             Backups        the last of 1970-01-01T00:00:01Z\n\
              UDP            20 received, 21 sent, 23 keep-alives\n\
              Streams        25 open, 24 opened\n\
              Not sent       48 to addresses that could not be reached, 27 for the store\n\
              Bugs           14 (please report them, with the log)\n"
         );
+    }
+
+    #[test]
+    fn an_ill_store_is_said_to_be_so() {
+        use crate::store::health::{Failing, Rescue};
+        let rescue = Rescue {
+            damage: "page 7: it is reached twice".into(),
+            aside: "/d/store.damaged-x".into(),
+            backup: Some(("/d/backups/b".into(), 2000)),
+            records: 12,
+        };
+        let store = Health {
+            damaged: 3,
+            rescue: Some(rescue),
+            failing: Some(Failing { since_ms: 1000, reason: "the disk is full".into(), refused: 9 }),
+            backup_ms: None,
+            backup_failed: Some("no room".into()),
+        };
+        let said = ills(&store).join("\n");
+        for part in [
+            "since 1970-01-01T00:00:01Z: the disk is full; 9 records refused (503)",
+            "damaged (page 7: it is reached twice) and set aside as /d/store.damaged-x; 12 records of the backup \
+             /d/backups/b of 1970-01-01T00:00:02Z",
+            "3 damaged records were left out",
+            "the last backup failed: no room",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(ills(&Health::default()), Vec::<String>::new());
     }
 }

@@ -82,6 +82,9 @@ fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
     set(&mut shell.local_networks, &typed.local_networks);
     shell.data = typed.data.as_ref().map(|path| path.value.clone());
     set(&mut shell.durability, &typed.durability);
+    set(&mut shell.store_bytes_max, &typed.store_bytes_max);
+    set(&mut shell.backup_every_s, &typed.backup_every_s);
+    set(&mut shell.backups_kept, &typed.backups_kept);
     set(&mut shell.log, &typed.log);
     set(&mut shell.log_format, &typed.log_format);
     shell

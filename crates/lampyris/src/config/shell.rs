@@ -25,6 +25,12 @@ pub struct ShellSettings {
     pub data: Option<PathBuf>,
     /// When a record counts as durable.
     pub durability: Durability,
+    /// Most bytes the store may grow to; address space that is reserved and not used.
+    pub store_bytes_max: u64,
+    /// Seconds between automatic backups; 0: there are none.
+    pub backup_every_s: u64,
+    /// How many backups are kept in the data directory.
+    pub backups_kept: usize,
     /// A `tracing` filter, as in `info` or `lampyris=debug`.
     pub log: String,
     /// How log lines look.
@@ -44,6 +50,9 @@ impl ShellSettings {
             local_networks: Vec::new(),
             data: None,
             durability: Durability::Power,
+            store_bytes_max: 64 << 30,
+            backup_every_s: 3600,
+            backups_kept: 3,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
         }

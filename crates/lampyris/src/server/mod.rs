@@ -3,6 +3,7 @@
 //! In: what the shell needs ([`ShellSettings`]), what the node needs (`Settings`), and [`Options`]. Out: [`Running`].
 //! `run`, `demo` and the tests all start servers here.
 
+pub(crate) mod keeper;
 pub(crate) mod reload;
 pub(crate) mod signals;
 #[cfg(test)]
@@ -20,11 +21,13 @@ use crate::engine::inbox::{Happening, Mailbox, inbox};
 use crate::engine::wire::Wire;
 use crate::engine::{Engine, State, WAKER};
 use crate::resolver::Resolver;
-use crate::store::{self, DataDirectory, Loaded};
+use crate::store::Health;
+use crate::store::{self, DataDirectory, Loaded, Opened, Walker};
 use crate::systemd::{self, Notice};
 use crate::transport::limits::Limits;
 use crate::transport::streams::Streams;
 use crate::transport::udp::UdpListener;
+use keeper::Keeper;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Listener, ListenerId, Transport};
 use lampyris_core::journal::Kind;
@@ -40,24 +43,15 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// Default of [`Options::store_bytes_max`]: 64 GiB of address space, reserved and not used.
-pub const STORE_BYTES_MAX_DEFAULT: u64 = 64 << 30;
-
 /// How a server is run.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Options {
-    /// Most bytes the store may grow to.
-    pub store_bytes_max: u64,
+    /// Starts the process that walks a store that was not closed; without it, this process does.
+    pub walker: Option<Walker>,
     /// Reads the configuration again; without it reloads are refused.
     pub reload: Option<Reload>,
     /// Whether SIGTERM, SIGINT and SIGHUP are for this server.
     pub signals: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { store_bytes_max: STORE_BYTES_MAX_DEFAULT, reload: None, signals: false }
-    }
 }
 
 /// Why a server does not start; each is for people and says what to do.
@@ -152,10 +146,14 @@ pub(crate) fn start_limited<C: Core + 'static>(
         })
     };
     let durability = if directory.is_some() { shell.durability } else { Durability::Memory };
-    let (mut journal, previous) = match &directory {
-        Some(directory) => store::open(directory, durability, options.store_bytes_max, deliver)?,
+    let opened = match &directory {
+        Some(directory) => {
+            let walker = options.walker.as_ref();
+            store::open(directory, durability, shell.store_bytes_max, walker, deliver)?
+        }
         None => store::nowhere(deliver),
     };
+    let Opened { mut journal, previous, health, shared } = opened;
 
     let clock = Clock::start();
     let mut seed = [0; 32];
@@ -198,6 +196,15 @@ pub(crate) fn start_limited<C: Core + 'static>(
         .iter()
         .map(|listener| Listen { transport: listener.transport, address: listener.local })
         .collect();
+    let keeper = match (&shared, &directory) {
+        (Some(shared), Some(directory)) => {
+            let keeper = Keeper::new(shared, directory.path(), shell.backups_kept, health.clone());
+            keeper.start(shell.backup_every_s);
+            Some(keeper)
+        }
+        _ => None,
+    };
+    drop(shared);
     let reloader = reload::Reloader::new(mailbox.clone(), streams.clone(), options.reload.clone());
     let socket = directory
         .as_ref()
@@ -209,8 +216,10 @@ pub(crate) fn start_limited<C: Core + 'static>(
                 durability: durability.name().into(),
                 started_ms: started.as_millis(),
                 counters: Counters::default(),
+                store: Health::default(),
             };
-            let admin = Arc::new(Admin { mailbox: mailbox.clone(), reloader: reloader.clone(), server });
+            let (mailbox, reloader) = (mailbox.clone(), reloader.clone());
+            let admin = Arc::new(Admin { mailbox, reloader, server, health, keeper });
             let path = directory.path().join(SOCKET_NAME);
             crate::admin::server::listen(&path, admin).map_err(|cause| StartError::Admin { path, cause })
         })

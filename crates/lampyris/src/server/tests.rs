@@ -242,15 +242,8 @@ fn answers_leave_after_the_commit_in_order_and_records_are_there_after_a_restart
 #[test]
 fn what_cannot_be_stored_is_refused_and_its_answer_never_leaves() {
     let temp = TempDir::new();
-    let shell = ShellSettings { data: Some(temp.path().into()), ..shell() };
-    let lab = Setup {
-        shell,
-        options: Options { store_bytes_max: 256 << 10, ..Options::default() },
-        record_bytes: 1 << 20,
-        ..Setup::default()
-    }
-    .start()
-    .expect("starts");
+    let shell = ShellSettings { data: Some(temp.path().into()), store_bytes_max: 256 << 10, ..shell() };
+    let lab = Setup { shell, record_bytes: 1 << 20, ..Setup::default() }.start().expect("starts");
     let phone = lab.udp();
     phone.send(MESSAGE.as_bytes()).expect("sent");
     // The message behind the failed one is freed by the decision; the node's refusal comes of it.
@@ -477,7 +470,8 @@ fn administrators_ask_watch_reload_and_stop() {
     assert!(matches!(client.ask("nonsense"), Response::Error { text } if text.contains("not understood")));
     assert_eq!(client.ask(r#""reload""#), Response::Misconfigured(wrong("sip.conf:3:1: unknown key")));
     match client.ask(r#""server""#) {
-        Response::Server(Server { pid, listeners, durability, .. }) => {
+        Response::Server(server) => {
+            let Server { pid, listeners, durability, .. } = *server;
             assert_eq!((pid, durability.as_str()), (std::process::id(), "power"));
             assert_eq!(listeners[0], format!("udp:{}", lab.address(Transport::Udp)));
         }

@@ -1,16 +1,17 @@
-//! A row's bytes: schema, checksum, expiry, then the value in postcard's encoding.
+//! A row's bytes: schema, checksum, expiry, then the record in postcard's encoding.
 //!
 //! ```text
-//! | schema u8 | crc32 u32 le | expiry ms u64 le, 0 = none | postcard(journal::Value) ... |
+//! | schema u8 | crc32 u32 le | expiry ms u64 le, 0 = none | postcard(the record of the row's kind) ... |
 //! ```
 //! The checksum covers the key too, so a row that ended up in another's place is found out. LMDB has no checksums of
-//! its own.
+//! its own. Rows of earlier schemas are read by `older`.
 
+use super::{kinds, older};
 use lampyris_core::journal::{Key, Kind, Value};
 use lampyris_core::time::UnixTime;
 
 /// The schema written; read are this one and all before it.
-pub(crate) const SCHEMA: u8 = 1;
+pub const SCHEMA: u8 = 2;
 
 const CRC: std::ops::Range<usize> = 1..5;
 const EXPIRY: std::ops::Range<usize> = 5..13;
@@ -35,31 +36,89 @@ pub(crate) fn encode(key: Key, value: &Value) -> Result<Vec<u8>, postcard::Error
     row.push(SCHEMA);
     row.extend_from_slice(&[0; 4]);
     row.extend_from_slice(&value.expires_at().map_or(0, UnixTime::as_millis).to_le_bytes());
-    let mut row = postcard::to_extend(value, row)?;
+    let mut row = match value {
+        Value::Subscription(record) => postcard::to_extend(record, row),
+        Value::Publication(record) => postcard::to_extend(record, row),
+        Value::Bindings(record) => postcard::to_extend(record, row),
+        Value::Device(record) => postcard::to_extend(record, row),
+        Value::Mailbox(record) => postcard::to_extend(record, row),
+        Value::Resource(record) => postcard::to_extend(record, row),
+        Value::Call(record) => postcard::to_extend(record, row),
+        Value::Features(record) => postcard::to_extend(record, row),
+        Value::Status(record) => postcard::to_extend(record, row),
+        Value::Rules(record) => postcard::to_extend(record, row),
+    }?;
     let crc = checksum(key, &row).to_le_bytes();
     row[CRC].copy_from_slice(&crc);
     Ok(row)
 }
 
-/// What the row under `key` says at `now`.
-pub(crate) fn decode(key: Key, row: &[u8], now: UnixTime) -> Row {
+/// The row of a record's bytes as a program of this schema would have written it; for fuzzing.
+pub(crate) fn seal_as(key: Key, schema: u8, body: &[u8]) -> Vec<u8> {
+    let mut row = vec![schema, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    row.extend_from_slice(body);
+    let crc = checksum(key, &row).to_le_bytes();
+    row[CRC].copy_from_slice(&crc);
+    row
+}
+
+/// What can be said of a row without reading its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seal {
+    /// It is as it was written, by this schema, and means something until its expiry, if it has one.
+    Whole { schema: u8 },
+    /// It expired before the time given.
+    Expired,
+    /// It cannot be what was written.
+    Damaged,
+    /// It has a schema of the future.
+    Newer(u8),
+}
+
+/// Looks at the seal of the row under `key`.
+pub(crate) fn seal(key: Key, row: &[u8], now: UnixTime) -> Seal {
     let (Some(&schema), Some(crc), Some(expiry)) = (row.first(), read(row, CRC), read(row, EXPIRY)) else {
-        return Row::Damaged;
+        return Seal::Damaged;
     };
     // Why: the schema is looked at first, since a later one may compute its checksum otherwise.
     if schema > SCHEMA {
-        return Row::Newer(schema);
+        return Seal::Newer(schema);
     }
-    if schema != SCHEMA || u32::from_le_bytes(crc) != checksum(key, row) {
-        return Row::Damaged;
+    if schema == 0 || u32::from_le_bytes(crc) != checksum(key, row) {
+        return Seal::Damaged;
     }
     let expiry = u64::from_le_bytes(expiry);
-    if expiry != 0 && expiry <= now.as_millis() {
-        return Row::Expired;
-    }
-    match postcard::from_bytes::<Value>(row.get(HEAD_BYTES..).unwrap_or_default()) {
-        Ok(value) if value.kind() == key.kind => Row::Live(value),
-        _ => Row::Damaged,
+    if expiry != 0 && expiry <= now.as_millis() { Seal::Expired } else { Seal::Whole { schema } }
+}
+
+/// What the row under `key` says at `now`.
+pub(crate) fn decode(key: Key, row: &[u8], now: UnixTime) -> Row {
+    let schema = match seal(key, row, now) {
+        Seal::Whole { schema } => schema,
+        Seal::Expired => return Row::Expired,
+        Seal::Damaged => return Row::Damaged,
+        Seal::Newer(found) => return Row::Newer(found),
+    };
+    let body = row.get(HEAD_BYTES..).unwrap_or_default();
+    let value = match schema {
+        1 => older::schema_1(key.kind, body),
+        _ => current(key.kind, body),
+    };
+    value.map_or(Row::Damaged, Row::Live)
+}
+
+fn current(kind: Kind, body: &[u8]) -> Option<Value> {
+    match kind {
+        Kind::Subscription => older::whole(body).map(Value::Subscription),
+        Kind::Publication => older::whole(body).map(Value::Publication),
+        Kind::Bindings => older::whole(body).map(Value::Bindings),
+        Kind::Device => older::whole(body).map(Value::Device),
+        Kind::Mailbox => older::whole(body).map(Value::Mailbox),
+        Kind::Resource => older::whole(body).map(Value::Resource),
+        Kind::Call => older::whole(body).map(Value::Call),
+        Kind::Features => older::whole(body).map(Value::Features),
+        Kind::Status => older::whole(body).map(Value::Status),
+        Kind::Rules => older::whole(body).map(Value::Rules),
     }
 }
 
@@ -69,30 +128,16 @@ fn read<const N: usize>(row: &[u8], at: std::ops::Range<usize>) -> Option<[u8; N
 
 fn checksum(key: Key, row: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&[kind_number(key.kind), row.first().copied().unwrap_or_default()]);
+    crc.update(&[kinds::number(key.kind), row.first().copied().unwrap_or_default()]);
     crc.update(&key.slot.to_le_bytes());
     crc.update(row.get(EXPIRY.start..).unwrap_or_default());
     crc.finalize()
 }
 
-const fn kind_number(kind: Kind) -> u8 {
-    match kind {
-        Kind::Subscription => 1,
-        Kind::Publication => 2,
-        Kind::Bindings => 3,
-        Kind::Device => 4,
-        Kind::Mailbox => 5,
-        Kind::Resource => 6,
-        Kind::Call => 8,
-        Kind::Features => 7,
-        Kind::Status => 9,
-        Kind::Rules => 10,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::samples::samples;
     use lampyris_core::journal::{Counts, DeviceRecord, MailboxRecord};
 
     fn device(until: Option<u64>) -> Value {
@@ -157,5 +202,70 @@ mod tests {
         let mut row = encode(key, &device(None)).expect("encodes");
         row[0] = SCHEMA + 1;
         assert_eq!(decode(key, &row, UnixTime::from_millis(0)), Row::Newer(SCHEMA + 1));
+    }
+
+    /// The rows of `fixtures/schema-N.txt`.
+    fn fixture(text: &str) -> impl Iterator<Item = (Key, Vec<u8>)> {
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let [kind, slot, hex] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16));
+            let kind = kinds::of_name(kind).expect("a kind");
+            (Key { kind, slot: slot.parse().expect("a slot") }, bytes.collect::<Result<_, _>>().expect("hex"))
+        })
+    }
+
+    /// A record without what schema 1 could not say.
+    fn known_to_schema_1(value: &Value) -> Value {
+        let mut value = value.clone();
+        match &mut value {
+            Value::Subscription(record) => (record.rates, record.sleeps) = (String::new(), false),
+            Value::Bindings(record) => record.bindings.iter_mut().for_each(|binding| binding.gruu = None),
+            _ => {}
+        }
+        value
+    }
+
+    #[test]
+    fn a_store_of_schema_1_reads_as_it_was_meant() {
+        let now = UnixTime::from_millis(0);
+        let (late, early) = (samples(";call-id=\"a\""), samples(""));
+        let mut met = 0;
+        for (key, row) in fixture(include_str!("fixtures/schema-1.txt")) {
+            let values = if key.slot < 10 { &late } else { &early };
+            let expected = values.iter().find(|value| value.kind() == key.kind).expect("a sample");
+            assert_eq!(decode(key, &row, now), Row::Live(known_to_schema_1(expected)), "{key:?}");
+            for at in HEAD_BYTES..row.len() {
+                let mut bad = row.clone();
+                bad[at] ^= 0x55;
+                assert_eq!(decode(key, &bad, now), Row::Damaged, "{key:?} at {at}");
+            }
+            met += 1;
+        }
+        assert_eq!(met, 10);
+    }
+
+    /// Fails when a record changes and the schema does not. `LAMPYRIS_WRITE_STORE_FIXTURE=1` writes the fixture of a new
+    /// schema; that of one that was released stays as it is.
+    #[test]
+    fn rows_of_this_schema_are_written_as_before() {
+        let text: String = (0..)
+            .zip(samples(";call-id=\"a\""))
+            .map(|(slot, value)| {
+                let key = Key { kind: value.kind(), slot };
+                let row = encode(key, &value).expect("encodes");
+                assert_eq!(decode(key, &row, UnixTime::from_millis(0)), Row::Live(value));
+                let hex: String = row.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{} {slot} {hex}\n", kinds::name(key.kind))
+            })
+            .collect();
+        let path = format!("{}/src/store/fixtures/schema-{SCHEMA}.txt", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("LAMPYRIS_WRITE_STORE_FIXTURE").is_some() {
+            std::fs::write(&path, &text).expect("written");
+        }
+        let pinned = std::fs::read_to_string(&path).expect("the fixture of this schema");
+        assert_eq!(
+            text, pinned,
+            "a record changed: if schema {SCHEMA} was released, raise it and keep the old shape in older.rs"
+        );
     }
 }

@@ -4,7 +4,7 @@ use super::StoreFault;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A data directory that is ours until this is dropped.
@@ -33,8 +33,11 @@ impl DataDirectory {
         // Why: flock is given back by the kernel however the process ends, so no stale lock survives a kill.
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
-                lock.set_len(0).and_then(|()| lock.rewind()).map_err(fault)?;
-                write!(lock, "{}", std::process::id()).map_err(fault)?;
+                // Why: who has it is for messages only; a full disk must not keep a server from starting.
+                let told = lock.set_len(0).and_then(|()| lock.rewind());
+                if let Err(cause) = told.and_then(|()| write!(lock, "{}", std::process::id())) {
+                    tracing::warn!(%cause, "the data directory does not say who has it");
+                }
                 Ok(Self { path: path.to_owned(), _lock: lock })
             }
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
@@ -44,6 +47,24 @@ impl DataDirectory {
             }
             Err((_, errno)) => Err(fault(errno.into())),
         }
+    }
+
+    /// Gives what root has made here to the directory's owner, who runs the server.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) fn give_to_owner(data: &Path, made: &Path) -> std::io::Result<()> {
+        if !nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = std::fs::metadata(data)?;
+        std::os::unix::fs::chown(made, Some(owner.uid()), Some(owner.gid()))?;
+        if made.is_dir() {
+            for entry in std::fs::read_dir(made)? {
+                Self::give_to_owner(data, &entry?.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Where it is.

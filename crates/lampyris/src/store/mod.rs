@@ -5,12 +5,30 @@
 //! not know what a record means beyond its key and expiry. A second backend (local store plus a replicated journal)
 //! will stand behind the same trait.
 
+pub mod backup;
+pub mod check;
+pub(crate) mod clean;
 pub(crate) mod codec;
+#[cfg(test)]
+mod damage_tests;
 pub(crate) mod directory;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod health;
+pub(crate) mod kinds;
 pub(crate) mod lmdb;
 pub(crate) mod memory;
+pub mod offline;
+mod older;
+pub(crate) mod rescue;
+#[cfg(test)]
+pub(crate) mod samples;
+pub(crate) mod shelf;
+pub(crate) mod structure;
+pub(crate) mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod walk;
 mod writer;
 
 use crate::config::Durability;
@@ -20,8 +38,15 @@ use lampyris_core::output::Ticket;
 use lampyris_core::time::UnixTime;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tables::How;
 
+pub use codec::SCHEMA;
 pub use directory::DataDirectory;
+pub use health::Health;
+pub use walk::Walker;
+
+/// The store's directory in the data directory.
+pub(crate) const STORE: &str = "store";
 
 /// What became of one ticket.
 pub type Decision = (Ticket, Result<(), StoreError>);
@@ -58,7 +83,20 @@ pub trait Journal: Send {
     fn close(self: Box<Self>) -> Result<(), StoreFault>;
 }
 
-/// Opens the store that `durability` asks for, and says how the process before left it.
+/// A store, opened.
+pub struct Opened {
+    /// Where records go.
+    pub journal: Box<dyn Journal>,
+    /// How the process before left it.
+    pub previous: Previous,
+    /// How it is.
+    pub health: health::Shown,
+    /// The environment, for backups and checks while it is in use; `None`: there is none.
+    pub(crate) shared: Option<Arc<tables::Shared>>,
+}
+
+/// Opens the store that `durability` asks for. `bytes_max` is the most it may grow to; `walker` starts the process that
+/// looks at it first after an unclean stop (without one, this process does).
 ///
 /// # Errors
 /// The store in `directory` cannot be opened; each fault says why and what to do.
@@ -66,19 +104,25 @@ pub fn open(
     directory: &Arc<DataDirectory>,
     durability: Durability,
     bytes_max: u64,
+    walker: Option<&Walker>,
     deliver: Deliver,
-) -> Result<(Box<dyn Journal>, Previous), StoreFault> {
+) -> Result<Opened, StoreFault> {
     if durability == Durability::Memory {
         return Ok(nowhere(deliver));
     }
-    let store = lmdb::Lmdb::open(directory.clone(), durability, bytes_max, deliver)?;
-    let previous = store.previous();
-    Ok((Box::new(store), previous))
+    let store = lmdb::Lmdb::open(directory.clone(), How { durability, bytes_max }, walker, deliver)?;
+    let (previous, health, shared) = (store.previous(), store.health(), Some(store.shared()));
+    Ok(Opened { journal: Box::new(store), previous, health, shared })
 }
 
 /// A store for a server without a data directory.
-pub fn nowhere(deliver: Deliver) -> (Box<dyn Journal>, Previous) {
-    (Box::new(memory::Memory::new(deliver)), Previous { clean: true, last_commit: None })
+pub fn nowhere(deliver: Deliver) -> Opened {
+    Opened {
+        journal: Box::new(memory::Memory::new(deliver)),
+        previous: Previous { clean: true, last_commit: None },
+        health: health::Shown::default(),
+        shared: None,
+    }
 }
 
 /// What a store did since it was opened.
@@ -147,14 +191,29 @@ pub enum StoreFault {
     },
     /// A newer program wrote it.
     #[error(
-        "the store was written by a newer version of lampyris (schema {found}; this one reads up to {known}); \
-         use that version, or start with another data directory"
+        "the store was written by a newer version of lampyris ({program}, schema {found}); this is lampyris {own}, \
+         which reads schemas 1 to {known}: run the newer program, restore a backup that an older one made \
+         (`lampyris restore FILE`), or start with another data directory (`--data`)"
     )]
     Newer {
+        /// The version that wrote it, or `unknown`.
+        program: String,
         /// The schema met.
         found: u8,
+        /// This program's version.
+        own: String,
         /// The newest schema this program reads.
         known: u8,
+    },
+    /// Its file cannot be read.
+    #[error(
+        "the store's file {path} cannot be read: {cause}; look at the system's log for what is wrong with its disk"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        cause: std::io::Error,
     },
     /// There is no thread for it.
     #[error("the store cannot have a thread of its own: {0}")]
@@ -169,4 +228,11 @@ pub enum StoreFault {
         /// The engine's words.
         cause: heed::Error,
     },
+}
+
+impl StoreFault {
+    pub(crate) fn newer(found: u8, program: Option<tables::Program>) -> Self {
+        let program = program.map_or_else(|| "unknown".to_owned(), |program| program.to_string());
+        Self::Newer { program, found, own: tables::Program::own().to_string(), known: SCHEMA }
+    }
 }

@@ -3,7 +3,8 @@
 use super::directory::DataDirectory;
 use super::lmdb::Lmdb;
 use super::memory::Memory;
-use super::{Decision, Deliver, Journal, Loaded, StoreFault};
+use super::tables::How;
+use super::{Decision, Deliver, Journal, Loaded, StoreFault, Walker};
 use crate::config::Durability;
 use lampyris_core::journal::{Counts, DeviceRecord, Key, Kind, MailboxRecord, Record, Value};
 use lampyris_core::output::Ticket;
@@ -38,28 +39,28 @@ impl Drop for TempDir {
     }
 }
 
-const BYTES_MAX: u64 = 1 << 30;
+pub(super) const BYTES_MAX: u64 = 1 << 30;
 
 /// A store under test, its decisions, and the tickets given out.
-struct Bench {
-    journal: Box<dyn Journal>,
+pub(super) struct Bench {
+    pub(super) journal: Box<dyn Journal>,
     decisions: Receiver<Vec<Decision>>,
     next: u64,
 }
 
 impl Bench {
-    fn over(open: impl FnOnce(Deliver) -> Box<dyn Journal>) -> Self {
+    pub(super) fn over(open: impl FnOnce(Deliver) -> Box<dyn Journal>) -> Self {
         let (sender, decisions) = mpsc::channel();
         let journal = open(Arc::new(move |batch| drop(sender.send(batch))));
         Self { journal, decisions, next: 1 }
     }
 
-    fn lmdb(path: &Path, durability: Durability) -> Self {
+    pub(super) fn lmdb(path: &Path, durability: Durability) -> Self {
         Self::over(|deliver| Box::new(open(path, durability, BYTES_MAX, deliver).expect("opens")))
     }
 
     /// Submits, flushes, and waits for every decision.
-    fn write(&mut self, records: Vec<Record>) -> Vec<Decision> {
+    pub(super) fn write(&mut self, records: Vec<Record>) -> Vec<Decision> {
         let last = self.next + records.len() as u64 - 1;
         for record in records {
             self.journal.submit(Ticket(self.next), record);
@@ -73,7 +74,7 @@ impl Bench {
         decided
     }
 
-    fn load(&mut self, now: u64) -> (BTreeMap<Key, Value>, Loaded) {
+    pub(super) fn load(&mut self, now: u64) -> (BTreeMap<Key, Value>, Loaded) {
         let (mut rows, mut loaded) = (BTreeMap::new(), Loaded::default());
         for kind in Kind::ALL {
             let mut each = |key, value| assert_eq!(rows.insert(key, value), None, "a row twice");
@@ -84,15 +85,41 @@ impl Bench {
     }
 }
 
-fn open(path: &Path, durability: Durability, bytes_max: u64, deliver: Deliver) -> Result<Lmdb, StoreFault> {
-    Lmdb::open(Arc::new(DataDirectory::take(path)?), durability, bytes_max, deliver)
+pub(super) fn open(
+    path: &Path,
+    durability: Durability,
+    bytes_max: u64,
+    deliver: Deliver,
+) -> Result<Lmdb, StoreFault> {
+    let how = How { durability, bytes_max };
+    Lmdb::open(Arc::new(DataDirectory::take(path)?), how, Some(&walker()), deliver)
 }
 
-fn device_key(slot: u64) -> Key {
+/// The process that walks a store first is this test program, by `walk_child`.
+pub(super) fn walker() -> Walker {
+    Walker::new(|store| {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("this test"));
+        command
+            .args(["--exact", "store::tests::walk_child", "--nocapture", "--test-threads=1"])
+            .env("LAMPYRIS_STORE_WALK_CHILD", store)
+            .stderr(std::process::Stdio::null());
+        command
+    })
+}
+
+/// What `lampyris store walk` is to the binary: does nothing unless started by a walker.
+#[test]
+#[allow(clippy::print_stdout)]
+fn walk_child() {
+    let Some(store) = std::env::var_os("LAMPYRIS_STORE_WALK_CHILD") else { return };
+    println!("\n{}", super::walk::said(Path::new(&store)));
+}
+
+pub(super) fn device_key(slot: u64) -> Key {
     Key { kind: Kind::Device, slot }
 }
 
-fn device(name: &str, until: Option<u64>) -> Value {
+pub(super) fn device(name: &str, until: Option<u64>) -> Value {
     Value::Device(DeviceRecord {
         device: name.into(),
         state: "INUSE".into(),
@@ -101,11 +128,11 @@ fn device(name: &str, until: Option<u64>) -> Value {
     })
 }
 
-fn mailbox(name: &str) -> Value {
+pub(super) fn mailbox(name: &str) -> Value {
     Value::Mailbox(MailboxRecord { mailbox: name.into(), counts: Counts { new: 2, ..Counts::default() } })
 }
 
-fn up(slot: u64, value: Value) -> Record {
+pub(super) fn up(slot: u64, value: Value) -> Record {
     Record::Upsert(Key { kind: value.kind(), slot }, value)
 }
 
@@ -208,7 +235,9 @@ fn a_row_of_a_newer_version_stops_the_start() {
     let mut store = open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).expect("opens");
     store.scribble(device_key(0), |row| row[0] = 9);
     let fault = store.load(Kind::Device, UnixTime::from_millis(0), &mut |_, _| {}).expect_err("refused");
-    assert!(fault.to_string().contains("newer version of lampyris (schema 9"), "{fault}");
+    let said = fault.to_string();
+    let program = concat!("(", env!("CARGO_PKG_VERSION"), ", schema 9); this is lampyris ");
+    assert!(said.contains(program) && said.contains("schemas 1 to 2"), "{said}");
 }
 
 #[test]
@@ -224,7 +253,7 @@ fn a_full_store_refuses_what_does_not_fit_and_takes_what_frees_it() {
         match &decided[0].1 {
             Ok(()) => stored.push(slot),
             Err(error) => {
-                assert!(error.reason.contains("MAP_FULL"), "{error:?}");
+                assert!(error.reason.contains("store_bytes_max"), "{error:?}");
                 break;
             }
         }
@@ -248,27 +277,6 @@ fn a_full_store_refuses_what_does_not_fit_and_takes_what_frees_it() {
 }
 
 #[test]
-fn a_broken_file_is_set_aside_where_process_durability_allows_it() {
-    let temp = TempDir::new();
-    let file = temp.path().join("store/data.mdb");
-    let mut bench = Bench::lmdb(temp.path(), Durability::Process);
-    bench.write(vec![up(0, device("Custom:0", None))]);
-    bench.journal.close().expect("closes");
-    std::fs::write(&file, vec![0x5a; 16384]).expect("scribble");
-    let fault = open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).err().expect("refused");
-    assert!(fault.to_string().contains("cannot be opened"), "{fault}");
-    let mut bench = Bench::lmdb(temp.path(), Durability::Process);
-    assert_eq!(bench.load(0).1, Loaded::default());
-    let aside = std::fs::read_dir(temp.path())
-        .expect("lists")
-        .filter(|entry| {
-            entry.as_ref().is_ok_and(|e| e.file_name().to_string_lossy().starts_with("store.broken-"))
-        })
-        .count();
-    assert_eq!(aside, 1);
-}
-
-#[test]
 fn how_it_was_left_is_known() {
     let temp = TempDir::new();
     let reopen = || open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).expect("opens");
@@ -279,6 +287,97 @@ fn how_it_was_left_is_known() {
     assert!(!store.previous().clean, "dropped without close");
     Box::new(store).close().expect("closes");
     assert!(reopen().previous().clean);
+}
+
+#[test]
+fn a_store_that_a_newer_program_has_used_is_refused_before_anything_is_read() {
+    let temp = TempDir::new();
+    let mut bench = Bench::lmdb(temp.path(), Durability::Power);
+    bench.write(vec![up(0, device("Custom:0", None))]);
+    bench.journal.close().expect("closes");
+    let store = open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).expect("opens");
+    let tables = store.shared().tables().expect("open");
+    let mut txn = tables.env.write_txn().expect("txn");
+    tables.meta.put(&mut txn, "schema", &7).expect("put");
+    tables.meta.put(&mut txn, "program", &(3 << 32 | 2 << 16 | 1)).expect("put");
+    txn.commit().expect("commit");
+    drop((tables, store));
+    let fault = open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).err().expect("refused");
+    let expected = concat!(
+        "written by a newer version of lampyris (3.2.1, schema 7); this is lampyris ",
+        env!("CARGO_PKG_VERSION"),
+        ", which reads schemas 1 to 2"
+    );
+    assert!(fault.to_string().contains(expected), "{fault}");
+}
+
+#[test]
+fn a_store_of_an_older_schema_opens_and_is_rewritten_as_it_is_used() {
+    let temp = TempDir::new();
+    let mut bench = Bench::lmdb(temp.path(), Durability::Power);
+    bench.write((0..2).map(|slot| up(slot, mailbox(&format!("{slot}@default")))).collect());
+    bench.journal.close().expect("closes");
+    let store = open(temp.path(), Durability::Power, BYTES_MAX, Arc::new(drop)).expect("opens");
+    let key = Key { kind: Kind::Mailbox, slot: 1 };
+    // The record as schema 1 wrote it: its number before it, and the checksum over that.
+    store.scribble(key, |row| {
+        let body = [&[4], row.get(13..).expect("a body")].concat();
+        *row = super::codec::seal_as(key, 1, &body);
+    });
+    drop(store);
+    let found = super::check::check_file(&temp.path().join("store/data.mdb"), UnixTime::from_millis(0));
+    assert_eq!(found.expect("reads").rows().older, 1);
+    let mut bench = Bench::lmdb(temp.path(), Durability::Power);
+    let (rows, loaded) = bench.load(0);
+    assert_eq!((loaded.live, loaded.damaged), (2, 0));
+    assert_eq!(rows.get(&key), Some(&mailbox("1@default")));
+    bench.write(vec![up(1, mailbox("1@default"))]);
+    bench.journal.close().expect("closes");
+    let found = super::check::check_file(&temp.path().join("store/data.mdb"), UnixTime::from_millis(0));
+    assert_eq!(found.expect("reads").rows().older, 0);
+}
+
+/// Fails the next commit as the disk would, and says what became of a record and of the one after.
+fn failing_once(fault: fn() -> heed::Error) -> (Vec<Decision>, super::Health, Vec<Decision>, super::Health) {
+    let temp = TempDir::new();
+    let (sender, decisions) = mpsc::channel();
+    let deliver: Deliver = Arc::new(move |batch| drop(sender.send(batch)));
+    let store = open(temp.path(), Durability::Power, BYTES_MAX, deliver).expect("opens");
+    let (shared, health) = (store.shared(), store.health());
+    let mut bench = Bench { journal: Box::new(store), decisions, next: 1 };
+    bench.write(vec![up(0, device("Custom:before", None))]);
+    *shared.injected.lock().expect("not poisoned") = Some(fault);
+    let first = bench.write(vec![up(1, device("Custom:1", None))]);
+    let ill = health.get();
+    let second = bench.write(vec![up(2, device("Custom:2", None))]);
+    let well = health.get();
+    bench.journal.close().expect("closes");
+    drop(shared);
+    let (rows, _) = Bench::lmdb(temp.path(), Durability::Power).load(0);
+    let stored = |slot| rows.contains_key(&device_key(slot));
+    assert_eq!((stored(0), stored(1), stored(2)), (true, first[0].1.is_ok(), true), "as was said");
+    (first, ill, second, well)
+}
+
+#[test]
+fn what_the_disk_refuses_is_said_and_forgotten_when_it_takes_again() {
+    let full = || heed::Error::Io(std::io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32));
+    let (first, ill, second, well) = failing_once(full);
+    let reason = first[0].1.as_ref().expect_err("refused").reason.clone();
+    assert!(reason.contains("the disk is full"), "{reason}");
+    let failing = ill.failing.expect("said");
+    assert_eq!((failing.refused, failing.reason), (1, reason));
+    assert!(second[0].1.is_ok() && well.failing.is_none());
+    let readonly = || heed::Error::Io(std::io::Error::from_raw_os_error(nix::errno::Errno::EROFS as i32));
+    let reason = failing_once(readonly).0[0].1.as_ref().expect_err("refused").reason.clone();
+    assert!(reason.contains("read-only"), "{reason}");
+}
+
+#[test]
+fn an_environment_that_lmdb_gave_up_on_is_opened_again() {
+    let (first, ill, second, _) = failing_once(|| heed::Error::Mdb(heed::MdbError::Panic));
+    assert!(first[0].1.is_ok() && second[0].1.is_ok(), "{first:?} {second:?}");
+    assert_eq!(ill.failing, None);
 }
 
 /// The other half of `a_kill_loses_nothing_that_was_acknowledged`: does nothing unless started by it.

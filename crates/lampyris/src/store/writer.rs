@@ -2,14 +2,16 @@
 //!
 //! In: records under tickets, in order. Out: decisions, a commit's worth at a time, in the same order. It takes all that
 //! waits (up to the bounds below), writes it in one transaction, commits and delivers. A commit that fails is aborted
-//! whole; only its deletes are tried again alone, since they free space.
+//! whole; only its deletes are tried again alone, since they free space. LMDB itself gives up for good where writing its
+//! head failed; then the environment is closed and opened again, so that a disk that works again is used again.
 
 use super::codec;
-use super::lmdb::{META_LAST_COMMIT, Tables};
+use super::health::{Failing, Shown};
+use super::tables::{META_LAST_COMMIT, Shared, words};
 use super::{Decision, Deliver, StoreFault};
 use crate::config::Durability;
 use crate::engine::clock::wall;
-use heed::RwTxn;
+use heed::{MdbError, RwTxn};
 use lampyris_core::input::StoreError;
 use lampyris_core::journal::{Key, Kind, Record};
 use lampyris_core::output::Ticket;
@@ -29,6 +31,8 @@ const COMMIT_GATHER: Duration = Duration::from_millis(1);
 const COMMIT_PATIENCE: Duration = Duration::from_millis(50);
 /// Most places of expired rows freed with one commit.
 const COMMIT_STALE_MAX: usize = 512;
+/// How often a store that takes nothing says so again.
+const FAILING_SAID_EVERY: Duration = Duration::from_secs(30);
 /// How often `process` durability syncs what it has written.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,17 +59,36 @@ pub(crate) enum Work {
 
 /// The committing thread.
 pub(crate) struct Writer {
-    pub(crate) tables: Tables,
+    shared: Arc<Shared>,
     /// Places of rows not taken back at the start, to be freed with the next commits.
-    pub(crate) stale: BTreeSet<Key>,
-    pub(crate) deliver: Deliver,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) durability: Durability,
-    pub(crate) last_sync: Instant,
-    pub(crate) unsynced: bool,
+    stale: BTreeSet<Key>,
+    deliver: Deliver,
+    counters: Arc<Counters>,
+    health: Shown,
+    last_sync: Instant,
+    unsynced: bool,
+    /// Whether the store says by whom it is written.
+    signed: bool,
+    /// When it was last said that nothing can be stored.
+    failing_said: Option<Instant>,
 }
 
 impl Writer {
+    /// One for the store that `shared` is.
+    pub(crate) fn new(shared: Arc<Shared>, deliver: Deliver, counters: Arc<Counters>, health: Shown) -> Self {
+        Self {
+            shared,
+            stale: BTreeSet::new(),
+            deliver,
+            counters,
+            health,
+            last_sync: Instant::now(),
+            unsynced: false,
+            signed: false,
+            failing_said: None,
+        }
+    }
+
     /// Runs until `Close`, or until the other end is gone.
     pub(crate) fn run(mut self, work: &Receiver<Work>) -> Result<(), StoreFault> {
         loop {
@@ -78,10 +101,10 @@ impl Writer {
                 Ok(Work::Records { records, stale }) => {
                     self.stale.extend(stale);
                     if self.gather(records, work) {
-                        return self.tables.mark_clean();
+                        return self.sync();
                     }
                 }
-                Ok(Work::Close) => return self.tables.mark_clean(),
+                Ok(Work::Close) => return self.sync(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -136,34 +159,67 @@ impl Writer {
     fn commit(&mut self, rows: &[(Ticket, Change)]) {
         let outcome = match self.write(rows, false) {
             // Why: what frees space must not fail for want of it; deletes need but a few pages.
-            Err(cause) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
-                tracing::warn!(%cause, "a commit failed; its deletes are tried alone");
+            Err(reason) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
                 match self.write(rows, true) {
-                    Ok(()) => Outcome::DeletesOnly(cause.to_string()),
-                    Err(cause) => Outcome::Failed(cause.to_string()),
+                    Ok(()) => Outcome::DeletesOnly(reason),
+                    Err(reason) => Outcome::Failed(reason),
                 }
             }
-            Err(cause) => Outcome::Failed(cause.to_string()),
+            Err(reason) => Outcome::Failed(reason),
             Ok(()) => Outcome::Stored,
         };
-        if let Outcome::Failed(reason) | Outcome::DeletesOnly(reason) = &outcome {
-            tracing::error!(
-                reason,
-                records = rows.len(),
-                "records could not be stored; their requests are refused"
-            );
-        }
         let decisions: Vec<Decision> =
             rows.iter().map(|(ticket, change)| (*ticket, outcome.of(change))).collect();
-        let failed = decisions.iter().filter(|(_, result)| result.is_err()).count();
+        let failed = decisions.iter().filter(|(_, result)| result.is_err()).count() as u64;
+        self.say(&outcome, failed);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
-        self.counters.failed.fetch_add(failed as u64, Ordering::Relaxed);
-        self.counters.records.fetch_add((decisions.len() - failed) as u64, Ordering::Relaxed);
+        self.counters.failed.fetch_add(failed, Ordering::Relaxed);
+        self.counters.records.fetch_add((decisions.len() as u64).saturating_sub(failed), Ordering::Relaxed);
         (self.deliver)(decisions);
     }
 
-    fn write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), heed::Error> {
-        let tables = &self.tables;
+    /// Says when nothing can be stored, every now and then while that lasts, and when it is over.
+    fn say(&mut self, outcome: &Outcome, failed: u64) {
+        let (Outcome::Failed(reason) | Outcome::DeletesOnly(reason)) = outcome else {
+            if self.failing_said.take().is_some() {
+                let mut refused = 0;
+                self.health.set(|health| {
+                    refused = health.failing.take().map_or(0, |failing| failing.refused);
+                });
+                tracing::warn!(refused, "the store takes records again");
+            }
+            return;
+        };
+        let mut refused = 0;
+        self.health.set(|health| {
+            let since_ms = wall().as_millis();
+            let failing = Failing { since_ms, reason: String::new(), refused: 0 };
+            let failing = health.failing.get_or_insert(failing);
+            failing.reason.clone_from(reason);
+            failing.refused += failed;
+            refused = failing.refused;
+        });
+        if self.failing_said.is_none_or(|said| said.elapsed() >= FAILING_SAID_EVERY) {
+            self.failing_said = Some(Instant::now());
+            tracing::error!(reason, refused, "records cannot be stored; their requests are refused (503)");
+        }
+    }
+
+    fn write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), String> {
+        let bytes_max = self.shared.how.bytes_max;
+        let words = |cause: heed::Error| words(&cause, bytes_max);
+        match self.try_write(rows, deletes_only) {
+            Err(heed::Error::Mdb(MdbError::Panic)) => {
+                // LMDB has given up on the environment (an earlier commit could not write its head).
+                self.shared.give_up();
+                self.try_write(rows, deletes_only).map_err(words)
+            }
+            other => other.map_err(words),
+        }
+    }
+
+    fn try_write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), heed::Error> {
+        let tables = self.shared.tables()?;
         let mut txn: RwTxn<'_> = tables.env.write_txn()?;
         for (_, change) in rows {
             match change {
@@ -187,19 +243,33 @@ impl Writer {
             tables.rows(key.kind).delete(&mut txn, &key.slot)?;
         }
         tables.meta.put(&mut txn, META_LAST_COMMIT, &wall().as_millis())?;
+        if !self.signed {
+            tables.sign(&mut txn)?;
+        }
+        #[cfg(test)]
+        if let Some(fault) = self.shared.injected.lock().expect("not poisoned").take() {
+            return Err(fault());
+        }
         txn.commit()?;
+        self.signed = true;
         for key in &freed {
             self.stale.remove(key);
         }
-        self.unsynced = self.durability == Durability::Process;
+        self.unsynced = self.shared.how.durability == Durability::Process;
         Ok(())
+    }
+
+    /// Makes all that was committed survive a power failure.
+    fn sync(&self) -> Result<(), StoreFault> {
+        let fault = |cause| StoreFault::Engine { path: self.shared.path.clone(), what: "synced", cause };
+        self.shared.tables().and_then(|tables| tables.env.force_sync()).map_err(fault)
     }
 
     fn sync_if_due(&mut self) {
         if self.unsynced && self.last_sync.elapsed() >= SYNC_EVERY {
             self.last_sync = Instant::now();
             self.unsynced = false;
-            if let Err(cause) = self.tables.env.force_sync() {
+            if let Err(cause) = self.sync() {
                 tracing::error!(%cause, "the store cannot be synced");
             }
         }
