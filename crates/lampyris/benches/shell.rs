@@ -98,6 +98,15 @@ fn store(dir: &Path, durability: Durability, words: &str, batch: u64) {
         loaded.live,
         begun.elapsed().as_secs_f64() * 1e6 / loaded.live as f64
     );
+    journal.close().expect("closed");
+    let begun = Instant::now();
+    let findings = store::walk::walk(&path.join("store")).expect("walked");
+    assert!(findings.is_sound());
+    println!(
+        "store {words:18} walk of {} pages: {:.2} us a record",
+        findings.used,
+        begun.elapsed().as_secs_f64() * 1e6 / loaded.live as f64
+    );
 }
 
 fn key(slot: u64) -> Key {

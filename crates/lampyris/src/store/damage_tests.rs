@@ -263,7 +263,7 @@ fn the_walk_ends_on_anything_and_invents_nothing() {
     assert_eq!(sound.rows().live, rows.len() as u64);
     let mut random = Random(11);
     let mut found = 0;
-    for round in 0..effort(1500) {
+    for round in 0..effort(400) {
         let mut bad = bytes.clone();
         for _ in 0..=random.below(3) {
             let page = random.below(bad.len() as u64 / 4096) * 4096;
@@ -283,5 +283,5 @@ fn the_walk_ends_on_anything_and_invents_nothing() {
             Err(other) => panic!("round {round}: {other}"),
         }
     }
-    assert!(found > 200, "only {found} were found");
+    assert!(found > 60, "only {found} were found");
 }

@@ -90,4 +90,23 @@ mod tests {
         drop(first);
         DataDirectory::take(&path).expect("given back");
     }
+
+    #[test]
+    #[allow(clippy::print_stdout)]
+    fn what_root_makes_belongs_to_whoever_runs_the_server() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED 1 what root makes: this is not root");
+            return;
+        }
+        let temp = TempDir::new();
+        std::os::unix::fs::chown(temp.path(), Some(4711), Some(4712)).expect("given away");
+        let made = temp.path().join("store");
+        std::fs::create_dir(&made).expect("made");
+        std::fs::write(made.join("data.mdb"), "").expect("written");
+        DataDirectory::give_to_owner(temp.path(), &made).expect("given");
+        for path in [made.join("data.mdb"), made] {
+            let found = std::fs::metadata(&path).expect("there");
+            assert_eq!((found.uid(), found.gid()), (4711, 4712), "{}", path.display());
+        }
+    }
 }

@@ -64,7 +64,6 @@ pub(crate) enum Verdict {
 pub fn walk(store: &Path) -> Result<Findings, super::StoreFault> {
     let mut findings = check::check_file(&store.join(DATA_FILE), wall())?;
     if findings.structure.is_none()
-        && findings.pages > 0
         && let Err(cause) = Tables::read_through(store)
     {
         findings.structure = Some(cause.to_string());
@@ -77,8 +76,17 @@ pub fn walk(store: &Path) -> Result<Findings, super::StoreFault> {
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn judge(store: &Path, walker: Option<&Walker>) -> Result<Verdict, super::StoreFault> {
+    let bytes = std::fs::metadata(store.join(DATA_FILE)).map_or(0, |data| data.len());
+    judge_within(store, walker, WALK_MAX + Duration::from_secs(bytes / DISK_BYTES_S_MIN))
+}
+
+fn judge_within(
+    store: &Path,
+    walker: Option<&Walker>,
+    patience: Duration,
+) -> Result<Verdict, super::StoreFault> {
     if let Some(Walker(command)) = walker {
-        match by_child(store, command(store)) {
+        match by_child(command(store), patience) {
             Ok(Outcome::Said(Said::Findings(findings))) => return Ok(verdict(findings)),
             Ok(Outcome::Said(Said::Failed(why))) => {
                 let cause = std::io::Error::other(why);
@@ -124,9 +132,7 @@ enum Outcome {
     Died(String),
 }
 
-fn by_child(store: &Path, mut command: Command) -> std::io::Result<Outcome> {
-    let bytes = std::fs::metadata(store.join(DATA_FILE)).map_or(0, |data| data.len());
-    let patience = WALK_MAX + Duration::from_secs(bytes / DISK_BYTES_S_MIN);
+fn by_child(mut command: Command, patience: Duration) -> std::io::Result<Outcome> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let reader = child.stdout.take().map(|out| {
         std::thread::spawn(move || {
@@ -170,5 +176,49 @@ fn wait(child: &mut Child, patience: Duration) -> std::io::Result<Option<std::pr
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::TempDir;
+
+    #[test]
+    fn whatever_becomes_of_the_child_there_is_a_verdict() {
+        let temp = TempDir::new();
+        std::fs::write(temp.path().join(DATA_FILE), "no store").expect("written");
+        for (script, expected) in [
+            ("kill -SEGV $$", Some("the process that walked it died of it (SIGSEGV)")),
+            ("kill -BUS $$", Some("the process that walked it died of it (SIGBUS)")),
+            ("exec sleep 1000", Some("the process that walked it did not end within 0 s")),
+            // One that cannot say anything is no verdict: this process looks at the file itself.
+            ("exit 1", Some("page 0: the file ends before it")),
+            ("exec /nonexistent/program", Some("page 0: the file ends before it")),
+            (r#"echo noise; echo '{"findings":{"pages":1,"used":1,"free":0,"kinds":{}}}'"#, None),
+        ] {
+            let walker = Walker::new(move |_| {
+                let mut command = Command::new("sh");
+                command.args(["-c", script]).stderr(Stdio::null());
+                command
+            });
+            let patience =
+                if script.contains("sleep") { Duration::from_millis(300) } else { Duration::from_secs(60) };
+            let verdict = judge_within(temp.path(), Some(&walker), patience).expect("a verdict");
+            let said = match &verdict {
+                Verdict::Damaged(what) => Some(&what[..]),
+                Verdict::Sound(_) => None,
+            };
+            assert_eq!(said, expected, "{script}");
+        }
+        let none = Walker::new(|_| Command::new("/nonexistent/program"));
+        assert!(matches!(judge(temp.path(), Some(&none)).expect("a verdict"), Verdict::Damaged(_)));
+        let failed = Walker::new(|_| {
+            let mut command = Command::new("sh");
+            command.args(["-c", r#"echo '{"failed":"an I/O error"}'"#]);
+            command
+        });
+        let fault = judge(temp.path(), Some(&failed)).expect_err("the disk, not the file, is at fault");
+        assert!(fault.to_string().contains("an I/O error"), "{fault}");
     }
 }
