@@ -7,7 +7,7 @@ use super::check::Findings;
 use super::tables::{DATA_FILE, How, Shared, Tables};
 use super::walk::{self, Verdict, Walker};
 use super::{DataDirectory, STORE, StoreFault, backup, clean, rescue, shelf};
-use crate::config::Durability;
+use crate::config::{Durability, ShellSettings};
 use crate::engine::clock::wall;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,8 +57,8 @@ pub fn back_up(
     {
         return Err(Fault::Damaged(data.to_owned(), what));
     }
-    // The size is that of the file, or what LMDB finds it needs; nothing is written.
-    let how = How { durability: Durability::Power, bytes_max: 1 << 20 };
+    let bytes_max = ShellSettings::defaults().store_bytes_max;
+    let how = How { durability: Durability::Power, bytes_max };
     let tables = Tables::open(&store, how)?;
     tables.check_program()?;
     let shared = Shared::new(tables, how, directory);

@@ -268,6 +268,10 @@ impl Shared {
         if let Some(tables) = &*slot {
             return Ok(tables.clone());
         }
+        // Why: a backup that was about to begin must not open again what the server has closed.
+        if self.is_closing() {
+            return Err(heed::Error::Io(std::io::Error::other("it is closed")));
+        }
         let tables = Tables::open(&self.path, self.how).map_err(|fault| match fault {
             StoreFault::Engine { cause, .. } => cause,
             other => heed::Error::Io(std::io::Error::other(other.to_string())),
