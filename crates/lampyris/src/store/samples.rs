@@ -4,8 +4,8 @@ use lampyris_core::features::{Feature, Features};
 use lampyris_core::flow::{Flow, ListenerId, StreamId};
 use lampyris_core::journal::{
     BindingRecord, BindingsRecord, CallDialogRecord, CallEndRecord, CallRecord, CallReplacesRecord, Counts,
-    DeviceRecord, FeatureOrigin, FeaturesRecord, GruuRecord, IdentityRecord, MailboxRecord, Origin, PublicationRecord,
-    ResourceRecord, RulesRecord, StatusRecord, SubscriptionRecord, Value,
+    DeviceRecord, FeatureOrigin, FeaturesRecord, GruuRecord, IdentityRecord, MailboxRecord, Origin,
+    PublicationRecord, ResourceRecord, RulesRecord, StatusRecord, SubscriptionRecord, Value,
 };
 use lampyris_core::time::UnixTime;
 
@@ -83,7 +83,7 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
                 expires_at: ENDS,
                 created_at: BEGAN,
                 branch: "z9hG4bKr".into(),
-                gruu: Some(GruuRecord { key: [7; 32], series: 3, first_cseq: 2 }),
+                gruu: Some(GruuRecord { key: [7; 32], series: 3, first_cseq: 2, made: 4, turn: 5 }),
             }],
         }),
         Value::Call(Box::new(CallRecord {
