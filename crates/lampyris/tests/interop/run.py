@@ -28,6 +28,7 @@ import kamailio  # noqa: F401 (its check)
 import linphone
 import office
 import pickup  # noqa: F401 (its checks)
+import scanner  # noqa: F401 (its check)
 import secure  # noqa: F401 (its check)
 import transfer  # noqa: F401 (its checks)
 from capture import Capture
