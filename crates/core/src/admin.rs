@@ -56,6 +56,7 @@ impl Node {
             Command::Pending(user) => self.view_pending(now, user.as_deref()),
             Command::Nudge(selector) => self.nudge(&selector),
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
+            Command::Limits => Reply::Limits(self.hits.rows(&self.facts.settings.quotas)),
             Command::Status => Reply::Status(self.view_status(now)),
             Command::Why(what) => self.why(now, &what),
             Command::Reload(settings) => self.reload(now, settings),
@@ -315,6 +316,7 @@ impl Node {
     fn reload(&mut self, now: Now, settings: Arc<Settings>) -> Reply {
         let old = std::mem::replace(&mut self.facts.settings, settings);
         self.authenticator.configure(&self.facts.settings);
+        self.facts.publications.configure(self.facts.settings.quotas.publishes_per_s);
         self.look_up_peers(now);
         self.subscriptions_follow(&old);
         self.build_lamps(now);

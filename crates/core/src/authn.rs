@@ -21,12 +21,14 @@ mod challenge;
 mod index;
 mod nonce;
 mod ownership;
+mod throttle;
 
 #[allow(unused_imports, reason = "the node uses it")]
 pub(crate) use ownership::owns;
 
-use crate::bucket::Buckets;
+use crate::bucket::{Buckets, network};
 use crate::flow::{Flow, Listener};
+use crate::hits::Limit;
 use crate::limits;
 use crate::map::Maps;
 use crate::names::domain_of;
@@ -38,9 +40,10 @@ use lampyris_sip::digest::{self, Algorithm, Ha1};
 use lampyris_sip::{Credentials, Message, Name, Uri};
 use nonce::Nonces;
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use throttle::Throttle;
 
 /// The algorithms of RFC 8760; which of them a realm offers is configured.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Sha256, Algorithm::Sha512_256, Algorithm::Md5];
@@ -121,6 +124,8 @@ pub(crate) enum Verdict {
         /// The password was right and only the nonce is not good (any more).
         stale: bool,
     },
+    /// Its source has asked or guessed too often; nothing was looked at.
+    Throttled(Limit),
 }
 
 /// The parts of a request that a digest covers.
@@ -153,6 +158,8 @@ pub(crate) struct Authenticator {
     nonces: Nonces,
     /// What sources may draw beyond what they send, before they are known.
     answers: Buckets,
+    /// How often they may be asked who they are, and guess.
+    throttle: Throttle,
     dummies: Vec<Ha1>,
     index: Index,
 }
@@ -177,7 +184,8 @@ impl Authenticator {
         let secret = format!("{:032x}", fork().next_u128());
         let dummies = ALGORITHMS.iter().map(|a| digest::ha1(*a, "", "", &secret)).collect();
         let index = Index::new(maps);
-        Self { nonces, answers, dummies, index }
+        let throttle = Throttle::new(maps, fork);
+        Self { nonces, answers, throttle, dummies, index }
     }
 
     /// Takes the peers from (new) settings.
@@ -192,7 +200,7 @@ impl Authenticator {
 
     /// Says who a request is from, asked as what we are to it at our domain with this index.
     ///
-    /// Invariant: nothing is stored but for a digest that is right.
+    /// Invariant: nothing is stored but for a digest that is right, and how much a source has used ([`Throttle`]).
     pub(crate) fn check(
         &mut self,
         now: Instant,
@@ -216,20 +224,29 @@ impl Authenticator {
         let (Some(realm), Some(method), Some(uri)) = (realm, message.method(), message.request_uri()) else {
             return Verdict::Challenge { stale: false };
         };
+        let has_credentials = message.header(asks.credentials()).is_some();
+        if let Some(limit) = self.throttle.refusal(now, flow.remote(), has_credentials) {
+            return Verdict::Throttled(limit);
+        }
         let asked = Asked { method: method.as_str(), body: message.body_bytes(), source };
-        let mut stale = false;
+        let (mut stale, mut wrong) = (false, false);
         for answer in answers(message, asks, realm) {
             let uri_fits = fits(home, answer.credentials.uri, uri);
             match self.verify(now, settings, domain, uri_fits, &asked, &answer) {
                 Outcome::Right(name) => {
                     if let Some(peer) = settings.peers.get(&name) {
+                        self.throttle.right(flow.remote());
                         return Verdict::Accepted(of_peer(peer));
                     }
                 }
                 Outcome::Stale => stale = true,
-                Outcome::Wrong => {}
+                Outcome::Wrong => wrong = true,
             }
         }
+        if wrong && !stale {
+            self.throttle.wrong(now, flow.remote());
+        }
+        self.throttle.challenged(now, flow.remote());
         Verdict::Challenge { stale }
     }
 
@@ -334,7 +351,20 @@ impl Authenticator {
 
     /// Takes one of the source's tokens for an answer that is larger than its request.
     pub(crate) fn spare_answer(&mut self, now: Instant, source: IpAddr) -> bool {
-        self.answers.take(now, source)
+        self.answers.take(now, network(source))
+    }
+
+    /// Whether somebody at this address and port showed who they are before, or is configured there.
+    pub(crate) fn knows(&self, settings: &Settings, flow: Flow) -> bool {
+        let remote = flow.remote();
+        self.throttle.knows(remote)
+            || Self::is_trusted(settings, flow)
+            || !self.index.at(remote.ip()).is_empty()
+    }
+
+    /// Somebody at this address showed who they are in the process before.
+    pub(crate) fn remember(&mut self, remote: SocketAddr) {
+        self.throttle.remember(remote);
     }
 
     /// A To tag for an answer that nobody remembers: it follows from the request, so a retransmission gets the same

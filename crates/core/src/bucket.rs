@@ -1,27 +1,28 @@
-//! Token buckets per source: how many answers an address may still draw from us.
+//! Token buckets per source: how much an address, or a publisher, may still do.
 //!
-//! In go a time and an address; out comes whether there is a token left. The number of sources remembered is bounded:
+//! In go a time and a source (an address, see [`network`], or whoever is counted); out comes whether there is a token left. The number of sources remembered is bounded:
 //! a new one beyond it takes the place of one drawn by lot. It knows nothing of what the tokens pay for.
 
 use crate::map::{Map, Maps};
 use crate::rng::Rng;
 use crate::time::Instant;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// One token in units of time: a bucket is kept as microseconds of credit.
 type Micros = u64;
 
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
-    source: IpAddr,
+struct Bucket<K> {
+    source: K,
     /// When the bucket will be full.
     full_at: Instant,
 }
 
 /// Buckets of many sources, all of one size.
-pub(crate) struct Buckets {
-    buckets: Vec<Bucket>,
-    by_source: Map<IpAddr, usize>,
+pub(crate) struct Buckets<K = IpAddr> {
+    buckets: Vec<Bucket<K>>,
+    by_source: Map<K, usize>,
     rng: Rng,
     sources_max: usize,
     /// Time that refills one token.
@@ -30,24 +31,30 @@ pub(crate) struct Buckets {
     burst: Micros,
 }
 
-impl Buckets {
+impl<K: Copy + Eq + Hash> Buckets<K> {
     /// Buckets that hold `burst` tokens and gain `per_s` each second, for at most `sources_max` sources.
     pub(crate) fn new(maps: Maps, rng: Rng, per_s: u32, burst: u32, sources_max: usize) -> Self {
-        let token = 1_000_000 / u64::from(per_s.max(1));
-        let burst = token * u64::from(burst);
-        Self {
+        let mut buckets = Self {
             buckets: Vec::new(),
             by_source: maps.map(),
             rng,
             sources_max: sources_max.max(1),
-            token,
-            burst,
-        }
+            token: 0,
+            burst: 0,
+        };
+        buckets.resize(per_s, burst);
+        buckets
     }
 
-    /// Takes a token of this source if it has one left. IPv6 sources share by /64, which one host may own whole.
-    pub(crate) fn take(&mut self, now: Instant, source: IpAddr) -> bool {
-        let slot = self.slot(now, block(source));
+    /// Other sizes from now on; what was taken stays taken.
+    pub(crate) fn resize(&mut self, per_s: u32, burst: u32) {
+        self.token = 1_000_000 / u64::from(per_s.max(1));
+        self.burst = self.token * u64::from(burst);
+    }
+
+    /// Takes a token of this source if it has one left.
+    pub(crate) fn take(&mut self, now: Instant, source: K) -> bool {
+        let slot = self.slot(now, source);
         let Some(bucket) = self.buckets.get_mut(slot) else { return false };
         let full_at = bucket.full_at.max(now).as_micros() + self.token;
         if full_at > now.as_micros() + self.burst {
@@ -57,13 +64,29 @@ impl Buckets {
         true
     }
 
+    /// Whether a source has no token left.
+    pub(crate) fn is_empty(&self, now: Instant, source: K) -> bool {
+        let bucket = self.by_source.get(&source).and_then(|slot| self.buckets.get(*slot));
+        bucket.is_some_and(|bucket| {
+            bucket.full_at.max(now).as_micros() + self.token > now.as_micros() + self.burst
+        })
+    }
+
+    /// Gives a token back.
+    pub(crate) fn give(&mut self, source: K) {
+        let slot = self.by_source.get(&source).copied();
+        if let Some(bucket) = slot.and_then(|slot| self.buckets.get_mut(slot)) {
+            bucket.full_at = Instant::from_micros(bucket.full_at.as_micros().saturating_sub(self.token));
+        }
+    }
+
     /// Sources remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    fn slot(&mut self, now: Instant, source: IpAddr) -> usize {
+    fn slot(&mut self, now: Instant, source: K) -> usize {
         if let Some(slot) = self.by_source.get(&source) {
             return *slot;
         }
@@ -85,8 +108,8 @@ impl Buckets {
     }
 }
 
-/// The address itself, or the /64 of an IPv6 one.
-fn block(source: IpAddr) -> IpAddr {
+/// What of an address is one source: the address itself, or the /64 of an IPv6 one, which one host may own whole.
+pub(crate) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -131,10 +154,23 @@ mod tests {
             ("2001:db8::5", false),
             ("2001:db8:0:1::1", true),
         ] {
-            assert_eq!(buckets.take(at(0), ip(source)), given, "{source}");
+            assert_eq!(buckets.take(at(0), network(ip(source))), given, "{source}");
         }
-        assert!(buckets.take(at(0), ip("192.0.2.1")) && buckets.take(at(0), ip("::ffff:192.0.2.1")));
+        for mapped in ["192.0.2.1", "::ffff:192.0.2.1"] {
+            assert!(buckets.take(at(0), network(ip(mapped))));
+        }
         assert_eq!(buckets.len(), 3);
+    }
+
+    #[test]
+    fn a_token_given_back_can_be_taken_again() {
+        let mut buckets = buckets(10);
+        let a = ip("192.0.2.1");
+        assert!(!buckets.is_empty(at(0), a));
+        assert_eq!((0..9).filter(|_| buckets.take(at(0), a)).count(), 3);
+        assert!(buckets.is_empty(at(0), a));
+        buckets.give(a);
+        assert!(!buckets.is_empty(at(0), a) && buckets.take(at(0), a) && !buckets.take(at(0), a));
     }
 
     #[test]

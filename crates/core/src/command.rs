@@ -111,6 +111,8 @@ pub enum Command {
     Nudge(Selector),
     /// End the subscriptions that match, with `terminated;reason=deactivated` (RFC 6665 §4.1.3: subscribe again).
     Drop(Selector),
+    /// All limits, and how often each was hit.
+    Limits,
     /// How the node is.
     Status,
     /// Why an extension's lamp shows what it shows.
@@ -163,6 +165,8 @@ pub enum Reply {
     Pending(Vec<view::Pending>),
     /// For `Profiles`.
     Profiles(Vec<view::Profile>),
+    /// For `Limits`.
+    Limits(Vec<view::Limit>),
     /// For `Status`.
     Status(view::Status),
     /// For `Why`.

@@ -4,7 +4,7 @@ use crate::flow::{Flow, ListenerId, StreamId, Transport, is_sips};
 use crate::node::Node;
 use crate::output::Output;
 use crate::time::Now;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ struct Stream {
     /// Whom we opened it to; empty where the peer did.
     name: Arc<str>,
     open: bool,
+    /// The peer reads slowly: those of the subscriptions whose NOTIFY waits until it has caught up.
+    blocked: Option<BTreeSet<u32>>,
 }
 
 /// All streams.
@@ -47,6 +49,13 @@ impl Connections {
     /// Whether bytes can be sent on a stream.
     pub(crate) fn is_open(&self, id: StreamId) -> bool {
         self.streams.get(&id).is_some_and(|stream| stream.open)
+    }
+
+    /// Whether a subscription's NOTIFY must wait because its peer has not read those before; it is remembered then.
+    pub(crate) fn waits(&mut self, flow: Flow, slot: u32) -> bool {
+        let Flow::Stream { id, .. } = flow else { return false };
+        let blocked = self.streams.get_mut(&id).and_then(|stream| stream.blocked.as_mut());
+        blocked.map(|waiting| waiting.insert(slot)).is_some()
     }
 
     /// The transport of a flow.
@@ -85,7 +94,7 @@ impl Node {
         }
         self.connections.opened += 1;
         let id = StreamId(OURS | self.connections.opened);
-        let stream = Stream { transport, listener, remote, name: name.clone(), open: false };
+        let stream = Stream { transport, listener, remote, name: name.clone(), open: false, blocked: None };
         self.connections.streams.insert(id, stream);
         self.connections.by_remote.insert(key, id);
         self.outputs.push_back(Output::Connect { id, transport, listener, remote, name });
@@ -102,16 +111,34 @@ impl Node {
         remote: SocketAddr,
     ) {
         let name = self.connections.streams.get(&id).map_or_else(|| Arc::from(""), |ours| ours.name.clone());
-        self.connections.streams.insert(id, Stream { transport, listener, remote, name, open: true });
+        let stream = Stream { transport, listener, remote, name, open: true, blocked: None };
+        self.connections.streams.insert(id, stream);
         // Why: what a peer opened is used by what came in on it, not for anybody else.
         if id.0 & OURS != 0 {
             self.on_way_opened(now, id, Flow::Stream { id, remote });
         }
     }
 
+    /// A peer reads slowly: until it has caught up its NOTIFYs wait, and then it is told the newest state alone.
+    pub(crate) fn on_flow_blocked(&mut self, id: StreamId) {
+        if let Some(stream) = self.connections.streams.get_mut(&id) {
+            stream.blocked.get_or_insert_default();
+        }
+    }
+
+    /// A peer has read what waited for it.
+    pub(crate) fn on_flow_unblocked(&mut self, now: Now, id: StreamId) {
+        let waiting = self.connections.streams.get_mut(&id).and_then(|stream| stream.blocked.take());
+        for slot in waiting.into_iter().flatten() {
+            self.resume(now, slot);
+        }
+    }
+
     /// A stream closed, or could not be opened.
     pub(crate) fn on_flow_closed(&mut self, now: Now, id: StreamId) {
+        let mut waiting = None;
         if let Some(stream) = self.connections.streams.remove(&id) {
+            waiting = stream.blocked;
             let key = (stream.transport, stream.remote, stream.name);
             if self.connections.by_remote.get(&key) == Some(&id) {
                 self.connections.by_remote.remove(&key);
@@ -121,6 +148,9 @@ impl Node {
         let mut actions = Vec::new();
         self.transactions.on_stream_closed(id, &mut actions);
         self.on_actions(now, actions);
+        for slot in waiting.into_iter().flatten() {
+            self.resume(now, slot);
+        }
         self.grant_grace(now, id);
     }
 }

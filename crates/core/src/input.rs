@@ -2,6 +2,7 @@
 
 use crate::flow::{Flow, ListenerId, StreamId, Transport};
 use crate::output::{PeerMessage, Ticket};
+use crate::overload::Load;
 use lampyris_sip::{Message, ParseError};
 use std::net::{IpAddr, SocketAddr};
 
@@ -35,6 +36,16 @@ pub enum Input {
         /// The connection.
         id: StreamId,
     },
+    /// A stream's peer reads more slowly than we write: what need not be said now waits.
+    FlowBlocked {
+        /// The connection.
+        id: StreamId,
+    },
+    /// It has caught up.
+    FlowUnblocked {
+        /// The connection.
+        id: StreamId,
+    },
     /// DNS answered an `Output::Resolve`.
     Resolved {
         /// The query's id.
@@ -44,6 +55,8 @@ pub enum Input {
     },
     /// A record is durable, or could not be stored.
     Persisted(Ticket, Result<(), StoreError>),
+    /// How much there is to do, said before what came under that load, and again when it is another.
+    Load(Load),
     /// Another node sent something.
     Peer(NodeId, PeerMessage),
     /// The instant of the last `Output::Timeout` was reached (or just: look at the clock).

@@ -14,8 +14,10 @@ pub const IDENTIFIER_BYTES_MAX: usize = 512;
 pub const ADDRESS_BYTES_MAX: usize = 2048;
 /// As much of a User-Agent is kept, in bytes.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
+/// Most live bindings of one node; one more is 503 ([`crate::quotas`], like all with a default that can be changed).
+pub const BINDINGS_MAX: u32 = 2_000_000;
 /// Most bindings of one AOR; one more is 403.
-pub const BINDINGS_PER_AOR_MAX: usize = 10;
+pub const BINDINGS_PER_AOR_MAX: u32 = 10;
 /// Most ended bindings of one AOR that its watchers are still shown; beyond it the oldest are left out.
 pub const ENDED_BINDINGS_PER_AOR_MAX: usize = 16;
 /// How long a binding that ended is in the documents: until a NOTIFY was answered or given up, 64*T1 (RFC 3261 §17.1.2).
@@ -29,12 +31,29 @@ pub const ETAG_BYTES_MAX: usize = 128;
 /// Most route entries kept of a dialog's route set; more is 400.
 pub const ROUTES_MAX: usize = 16;
 /// Most live subscriptions of one node; one more is 503.
-pub const SUBSCRIPTIONS_MAX: usize = 4_000_000;
+pub const SUBSCRIPTIONS_MAX: u32 = 4_000_000;
+/// Most live subscriptions of one watcher; one more is 403. A console of a large office has thousands.
+pub const SUBSCRIPTIONS_PER_WATCHER_MAX: u32 = 20_000;
+/// Most live subscriptions to one resource; one more is 503, since others may leave.
+pub const SUBSCRIPTIONS_PER_PRESENTITY_MAX: u32 = 100_000;
+/// Most live subscriptions from one address; one more is 403. A whole site may stand behind one address.
+pub const SUBSCRIPTIONS_PER_SOURCE_MAX: u32 = 1_000_000;
 /// Longest request sent as one datagram, in bytes; a longer one takes a stream or is shortened where that can be (RFC 3261
 /// §18.1.1, where the path's MTU is not known).
 pub const DATAGRAM_REQUEST_BYTES_MAX: usize = 1300;
 /// Most live publications per presentity and package; one more is 403.
-pub const PUBLICATIONS_PER_RESOURCE_MAX: usize = 32;
+pub const PUBLICATIONS_PER_RESOURCE_MAX: u32 = 32;
+/// Most live publications of one node; one more is 503.
+pub const PUBLICATIONS_MAX: u32 = 2_000_000;
+/// Most live publications of one publisher; one more is 403. A PBX publishes for all its phones.
+pub const PUBLICATIONS_PER_PUBLISHER_MAX: u32 = 100_000;
+/// PUBLISH requests one publisher may send in a second, in the long run; more are 503 (RFC 3903 §14.2). Peers that are
+/// trusted to publish for others are not counted.
+pub const PUBLISHES_PER_S: u32 = 20;
+/// How many seconds' worth of them at once.
+pub const PUBLISHES_BURST_S: u32 = 10;
+/// Most publishers remembered for that.
+pub const PUBLISHERS_MAX: usize = 65_536;
 /// Most server transactions in flight; one more is 503.
 pub const TRANSACTIONS_MAX: usize = 1_000_000;
 /// Max-Forwards of a request that has none (RFC 3261 §16.6 step 3).
@@ -61,8 +80,39 @@ pub const SHORT_ANSWERS_BURST: u32 = 50;
 /// Most sources remembered for that.
 pub const SHORT_ANSWER_SOURCES_MAX: usize = 16_384;
 
+/// Challenges that one source may draw per second without answering them; beyond it requests without credentials are 503.
+pub const CHALLENGES_PER_S: u32 = 50;
+/// How many of them at once: as many phones as may start together behind one address. An answer that is right gives its
+/// challenge back.
+pub const CHALLENGES_BURST: u32 = 4000;
+/// Wrong answers to challenges that one source may give per second; beyond it credentials of flows that never showed right
+/// ones are not looked at, and are 503.
+pub const GUESSES_PER_S: u32 = 1;
+/// How many of them at once.
+pub const GUESSES_BURST: u32 = 50;
+/// Most sources remembered for each of these.
+pub const THROTTLED_SOURCES_MAX: usize = 16_384;
+/// Most flows remembered that showed right credentials.
+pub const KNOWN_FLOWS_MAX: usize = 1_000_000;
+
+/// Most streams accepted, all together; one more is closed.
+pub const STREAMS_MAX: u32 = 100_000;
+/// Most streams accepted from one address.
+pub const STREAMS_PER_ADDRESS_MAX: u32 = 4096;
+
+/// From which wait on, between a request's arrival and its turn, new subscriptions are refused.
+pub const OVERLOAD_SUBSCRIBE: Duration = Duration::from_millis(50);
+/// From which wait on refreshes are refused too.
+pub const OVERLOAD_REFRESH: Duration = Duration::from_millis(100);
+/// From which wait on publications, registrations and new calls are refused too.
+pub const OVERLOAD_PUBLISH: Duration = Duration::from_millis(200);
+/// From which wait on requests inside dialogs are refused too; those that end something are not.
+pub const OVERLOAD_DIALOG: Duration = Duration::from_millis(400);
+
 /// Seconds a peer refused for want of room or disk is asked to wait.
 pub const RETRY_AFTER_S: u32 = 5;
+/// By how many seconds more, so that those who were refused together do not come back together.
+pub const RETRY_AFTER_SPREAD_S: u32 = 10;
 
 /// Largest XML body read, in bytes (security rows 11 to 17).
 pub const XML_BYTES_MAX: usize = 64 * 1024;
@@ -213,7 +263,13 @@ const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
 const _: () = assert!(CALL_UNANSWERED_MAX.as_secs() > 180);
-const _: () = assert!(BINDINGS_PER_AOR_MAX <= CONTACTS_PER_REQUEST_MAX);
+const _: () = assert!(BINDINGS_PER_AOR_MAX as usize <= CONTACTS_PER_REQUEST_MAX);
+const _: () = assert!(STREAMS_PER_ADDRESS_MAX < STREAMS_MAX);
+const _: () = assert!(
+    OVERLOAD_SUBSCRIBE.as_millis() < OVERLOAD_REFRESH.as_millis()
+        && OVERLOAD_REFRESH.as_millis() < OVERLOAD_PUBLISH.as_millis()
+        && OVERLOAD_PUBLISH.as_millis() < OVERLOAD_DIALOG.as_millis()
+);
 
 // Offsets and counts of the XML tree have 16 and 8 bits.
 const _: () = assert!(XML_NAMESPACES_MAX <= u8::MAX as usize && XML_TAG_BYTES_MAX < u16::MAX as usize);

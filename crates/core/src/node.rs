@@ -28,6 +28,7 @@ use crate::dns::Questions;
 use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use crate::gruu::GruuKey;
+use crate::hits::Hits;
 use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
 use crate::mailbox::Mailboxes;
@@ -35,6 +36,7 @@ use crate::manual_status::ManualStatuses;
 use crate::map::Maps;
 use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
+use crate::overload::Load;
 use crate::packages::PackageId;
 use crate::peer_hosts::PeerHosts;
 use crate::proxy::{BranchId, Proxy};
@@ -165,6 +167,10 @@ pub struct Node {
     /// Rows of device and presence states set by command: the names as typed.
     pub(crate) device_rows: Slots<String>,
     pub(crate) counters: Counters,
+    /// Limits that were hit.
+    pub(crate) hits: Hits,
+    /// What the shell said last of how much there is to do.
+    pub(crate) load: Load,
     pub(crate) started: Instant,
     /// The next [`Timer::RulesDue`].
     pub(crate) rules_timer: Option<TimerToken>,
@@ -184,12 +190,13 @@ impl Node {
         let authenticator = Authenticator::new(maps, fork(&mut rng));
         let mut gruus = [0; 32];
         gruus.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&rng.next_u64().to_le_bytes()));
+        let publications = Publications::new(maps, fork(&mut rng));
         let mut node = Self {
             facts: Facts {
                 settings,
                 resources: Resources::new(maps),
                 devices: Devices::new(maps),
-                publications: Publications::new(maps),
+                publications,
                 registrar: Registrar::new(maps, GruuKey(gruus)),
                 mailboxes: Mailboxes::default(),
                 calls: Calls::new(maps),
@@ -218,10 +225,13 @@ impl Node {
             due: VecDeque::new(),
             device_rows: Slots::default(),
             counters: Counters::default(),
+            hits: Hits::default(),
+            load: Load::default(),
             started: now.mono,
             rules_timer: None,
         };
         node.authenticator.configure(&node.facts.settings);
+        node.facts.publications.configure(node.facts.settings.quotas.publishes_per_s);
         node.build_lamps(now);
         node.authorize_everything(now);
         node.schedule_qualify(now);
@@ -268,13 +278,25 @@ impl Node {
                 self.on_flow_opened(now, id, transport, listener, remote);
             }
             Input::FlowClosed { id } => self.on_flow_closed(now, id),
+            Input::FlowBlocked { id } => self.on_flow_blocked(id),
+            Input::FlowUnblocked { id } => self.on_flow_unblocked(now, id),
             Input::Resolved { query, answer } => self.on_resolved(now, query, answer),
             Input::Persisted(ticket, result) => self.on_persisted(now, ticket, result),
+            Input::Load(load) => {
+                self.load = load;
+                return;
+            }
             Input::Peer(..) => {} // Why: one node has no peers yet; the cluster brings them.
             Input::Timeout => {}
         }
         self.on_timers(now);
         self.flush(now);
+    }
+
+    /// Whether a flow's peer has shown who it is, or is configured where it is: a shell that cannot do everything does what
+    /// comes from these first.
+    pub fn knows(&self, flow: Flow) -> bool {
+        self.authenticator.knows(&self.facts.settings, flow)
     }
 
     /// The next thing to do; `Output::Timeout` ends the drain.

@@ -143,6 +143,13 @@ pub enum Event {
         /// Who changed it, as in `command`.
         by: String,
     },
+    /// A request of ours was not sent: where it would have gone, nothing may go (security row 50).
+    Unsent {
+        /// Where.
+        to: SocketAddr,
+        /// Why not, in a sentence without its end.
+        why: &'static str,
+    },
     /// Somebody was turned away for a reason an operator may want to see.
     Rejected {
         /// The peer's address.

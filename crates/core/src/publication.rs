@@ -3,13 +3,17 @@
 //! In: an authorised PUBLISH, its body already decoded by the package. Out: which publication it made, changed or ended.
 //! What a publication means for a lamp or a document is the package's and composition's business.
 
+use crate::bucket::Buckets;
+use crate::counts::Counts;
 use crate::flow::Flow;
 use crate::journal::{Origin, PublicationRecord};
+use crate::limits;
 use crate::map::{Map, Maps};
 use crate::packages::{Content, PackageId};
 use crate::resource::ResourceId;
+use crate::rng::Rng;
 use crate::slots::Slots;
-use crate::time::UnixTime;
+use crate::time::{Instant, UnixTime};
 use crate::timers::TimerToken;
 use crate::tombstones::Tombstones;
 
@@ -81,19 +85,55 @@ pub(crate) fn parse_etag(text: &str) -> Option<u128> {
 pub(crate) struct Publications {
     slots: Slots<Publication>,
     by_etag: Map<u128, u32>,
+    by_publisher: Counts<u64>,
+    /// How often publishers may still publish.
+    rates: Buckets<u64>,
     /// What publications said is over for good.
     pub(crate) over: Tombstones,
 }
 
 impl Publications {
     /// None.
-    pub(crate) fn new(maps: Maps) -> Self {
-        Self { slots: Slots::default(), by_etag: maps.map(), over: Tombstones::new(maps) }
+    pub(crate) fn new(maps: Maps, rng: Rng) -> Self {
+        let (per_s, burst) = (limits::PUBLISHES_PER_S, limits::PUBLISHES_PER_S * limits::PUBLISHES_BURST_S);
+        Self {
+            slots: Slots::default(),
+            by_etag: maps.map(),
+            by_publisher: Counts::new(maps),
+            rates: Buckets::new(maps, rng, per_s, burst, limits::PUBLISHERS_MAX),
+            over: Tombstones::new(maps),
+        }
+    }
+
+    /// Takes from (new) settings how often publishers may publish.
+    pub(crate) fn configure(&mut self, publishes_per_s: u32) {
+        self.rates.resize(publishes_per_s, publishes_per_s.saturating_mul(limits::PUBLISHES_BURST_S));
+    }
+
+    /// Whether a publisher may publish once more now; then it has.
+    pub(crate) fn may_publish(&mut self, now: Instant, publisher: &str) -> bool {
+        self.rates.take(now, self.by_publisher.key(publisher))
+    }
+
+    /// How many a publisher has.
+    pub(crate) fn of(&self, publisher: &str) -> usize {
+        self.by_publisher.of(self.by_publisher.key(publisher))
+    }
+
+    fn count(&mut self, publisher: &str) {
+        let key = self.by_publisher.key(publisher);
+        self.by_publisher.add(key);
+    }
+
+    fn discount(&mut self, publisher: &str) {
+        let key = self.by_publisher.key(publisher);
+        self.by_publisher.remove(key);
     }
 
     /// Adds one; its slot.
     pub(crate) fn insert(&mut self, publication: Publication) -> u32 {
         let etag = publication.etag;
+        self.count(&publication.publisher);
         let slot = self.slots.insert(publication);
         self.by_etag.insert(etag, slot);
         slot
@@ -127,20 +167,24 @@ impl Publications {
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Publication> {
         let publication = self.slots.remove(slot)?;
         self.by_etag.remove(&publication.etag);
+        self.discount(&publication.publisher);
         Some(publication)
     }
 
     /// Puts one into the slot it had before a restart or an undone change.
     pub(crate) fn put(&mut self, slot: u32, publication: Publication) {
         self.by_etag.insert(publication.etag, slot);
+        self.count(&publication.publisher);
         if let Some(old) = self.slots.put(slot, publication) {
             self.by_etag.remove(&old.etag);
+            self.discount(&old.publisher);
         }
     }
 
     /// Like [`Self::put`] for a whole restart: call [`Self::restored`] when all are in.
     pub(crate) fn restore(&mut self, slot: u32, publication: Publication) {
         self.by_etag.insert(publication.etag, slot);
+        self.count(&publication.publisher);
         self.slots.restore(slot, publication);
     }
 

@@ -8,6 +8,7 @@
 //! remove    | no   | yes          | 0
 //! ```
 
+use crate::hits::Limit;
 use crate::journal::{Key, Kind, Origin, PublicationRecord, Record, Value};
 use crate::limits;
 use crate::node::{Node, Put, Timer};
@@ -15,6 +16,7 @@ use crate::notifier::bad_event;
 use crate::output::{Event, Ticket};
 use crate::packages::{Content, PackageId};
 use crate::publication::{Publication, parse_etag, print_etag};
+use crate::quotas::is_full;
 use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::{ResourceId, ResourceKey};
@@ -36,7 +38,7 @@ impl Node {
     /// Takes an authenticated PUBLISH.
     ///
     /// # Errors
-    /// 400, 403, 404, 412, 413, 415, 423, 489.
+    /// 400, 403, 404, 412, 413, 415, 423, 489, 503.
     pub(crate) fn on_publish(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let message = request.message;
         let event = message.header(Name::Event).ok_or_else(bad_event)?;
@@ -49,6 +51,7 @@ impl Node {
         if !self.may_publish(request, &key) {
             return Err(Reject::Forbidden);
         }
+        self.may_publish_now(now, request)?;
         let body = message.body();
         let mut bounds = self.facts.settings.publication_expires_s;
         let least_s = bounds.min;
@@ -113,6 +116,19 @@ impl Node {
         }
     }
 
+    /// Whether a publisher has not published too often (RFC 3903 §14.2).
+    fn may_publish_now(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
+        let settings = &self.facts.settings;
+        let peer = request.identity.peer.as_ref().and_then(|name| settings.peers.get(name));
+        // Why: a PBX speaks for all its phones.
+        let is_counted = settings.quotas.publishes_per_s > 0 && !peer.is_some_and(|p| p.trusted_publisher);
+        let publisher = request.identity.name(settings).into_owned();
+        if is_counted && !self.facts.publications.may_publish(now.mono, &publisher) {
+            return Err(Limit::PublishRate.into());
+        }
+        Ok(())
+    }
+
     /// The publication that SIP-If-Match names: bound to the presentity, the package and the publisher, else 412.
     fn matched(
         &self,
@@ -122,7 +138,7 @@ impl Node {
         etag: &str,
     ) -> Result<u32, Reject> {
         if etag.len() > limits::ETAG_BYTES_MAX {
-            return Err(Reject::ConditionalRequestFailed);
+            return Err(Limit::EntityTag.into());
         }
         let slot = parse_etag(etag).and_then(|etag| self.facts.publications.find(etag));
         let slot = slot.ok_or(Reject::ConditionalRequestFailed)?;
@@ -180,10 +196,20 @@ impl Node {
         let resource = self.resource(now, key);
         let held =
             self.facts.resources.package(resource, package).map_or(0, |state| state.publications.len());
-        if held >= limits::PUBLICATIONS_PER_RESOURCE_MAX {
-            return Err(Reject::Forbidden);
+        let quotas = &self.facts.settings.quotas;
+        if is_full(held, quotas.publications_per_presentity) {
+            return Err(Limit::PublicationsPerPresentity.into());
         }
         let superseded = self.superseded(request, resource, package, &said.content);
+        if superseded.is_empty() {
+            let publisher = request.identity.name(&self.facts.settings);
+            if is_full(self.facts.publications.len(), quotas.publications) {
+                return Err(Limit::Publications.into());
+            }
+            if is_full(self.facts.publications.of(&publisher), quotas.publications_per_publisher) {
+                return Err(Limit::PublicationsPerPublisher.into());
+            }
+        }
         let message = request.message;
         let publication = Publication {
             resource,

@@ -132,9 +132,9 @@ impl Node {
             Flow::Udp { listener, remote } => {
                 let uri = Uri::parse(contact).ok()?;
                 let same = uri.host().ip() == Some(remote.ip());
-                let remote =
-                    if same { SocketAddr::new(remote.ip(), Transport::port_of(&uri)) } else { remote };
-                (self.connections.transport(flow) == Transport::Udp).then_some(Flow::Udp { listener, remote })
+                let to = if same { SocketAddr::new(remote.ip(), Transport::port_of(&uri)) } else { remote };
+                let may = self.connections.transport(flow) == Transport::Udp && self.may_return(remote, to);
+                may.then_some(Flow::Udp { listener, remote: to })
             }
         }
     }

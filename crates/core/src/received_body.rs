@@ -22,7 +22,10 @@ pub(crate) fn media_type(message: &Message) -> Result<&str, Reject> {
 pub(crate) fn read<T>(read: Option<Result<T, BodyError>>, accept: &[&str]) -> Result<T, Reject> {
     match read {
         None => Err(Reject::UnsupportedMediaType { accept: accept.join(", ").into() }),
-        Some(Err(error)) => Err(Reject::BadRequest(error.to_string().into())),
+        Some(Err(error)) => Err(match error.limit() {
+            Some(limit) => Reject::Over { limit, why: error.to_string().into() },
+            None => Reject::BadRequest(error.to_string().into()),
+        }),
         Some(Ok(content)) => Ok(content),
     }
 }

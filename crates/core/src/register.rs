@@ -4,6 +4,7 @@ use crate::authn::Identity;
 use crate::body::reginfo::ContactEvent;
 use crate::flow::StreamId;
 use crate::gruu;
+use crate::hits::Limit;
 use crate::journal::{BindingRecord, BindingsRecord, GruuRecord, Key, Kind, Record, Value};
 use crate::limits;
 use crate::node::{Node, Put, Timer};
@@ -11,6 +12,7 @@ use crate::notifier::user_agent_of;
 use crate::outbound;
 use crate::output::{Event, Ticket};
 use crate::packages::{PackageId, StateKind};
+use crate::quotas::is_full;
 use crate::registrar::{Change, Refusal, Update, first_expiry, streams_of};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
@@ -25,13 +27,13 @@ impl Node {
     /// Takes an authenticated REGISTER.
     ///
     /// # Errors
-    /// 400, 403, 404, 423, 439, 500.
+    /// 400, 403, 404, 423, 439, 500, 503.
     pub(crate) fn on_register(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let message = request.message;
         let aor = self.registered_aor(&request.identity, message)?;
         let contacts: Vec<&str> = message.values(Name::Contact).collect();
         if contacts.len() > limits::CONTACTS_PER_REQUEST_MAX {
-            return Err(Reject::BadRequest("too many Contact values".into()));
+            return Err(Limit::Contacts.into());
         }
         if contacts.is_empty() {
             self.answer_register(now, request, &aor, None, false);
@@ -98,7 +100,7 @@ impl Node {
                 Err(_) => return Err(Reject::BadRequest("malformed Contact".into())),
             };
             if contact.uri().len() > limits::URI_BYTES_MAX {
-                return Err(Reject::BadRequest("Contact too long".into()));
+                return Err(Limit::Contact.into());
             }
             let asked = contact.expires().unwrap_or(default);
             if asked != 0 && asked < bounds.min {
@@ -111,7 +113,7 @@ impl Node {
             let granted = asked.min(bounds.max);
             let path = message.values(Name::Path).map(str::to_owned).collect::<Vec<_>>();
             if path.len() > limits::ROUTES_MAX {
-                return Err(Reject::BadRequest("too many Path entries".into()));
+                return Err(Limit::Routes.into());
             }
             let binding = BindingRecord {
                 contact: contact.uri().to_owned(),
@@ -137,7 +139,14 @@ impl Node {
             };
             updates.push(Update { binding, remove: asked == 0 });
         }
-        self.facts.registrar.updated(aor, &updates).map_err(refusal)
+        let quotas = &self.facts.settings.quotas;
+        let registrar = &self.facts.registrar;
+        let wanted = registrar.updated(aor, &updates, quotas.bindings_per_aor).map_err(refusal)?;
+        let grows = wanted.len() > registrar.bindings(aor).len();
+        if grows && is_full(registrar.binding_count(), quotas.bindings) {
+            return Err(Limit::Bindings.into());
+        }
+        Ok(wanted)
     }
 
     /// 200 with every binding and its time left (RFC 3261 §10.3 step 8).
@@ -298,6 +307,9 @@ impl Node {
         if put == Put::Restart {
             if let Some(mut record) = record {
                 record.bindings.iter_mut().for_each(|binding| binding.flow = self.restarted(binding.flow));
+                for binding in record.bindings.iter().filter(|binding| !binding.flow.is_reliable()) {
+                    self.authenticator.remember(binding.flow.remote());
+                }
                 self.facts.registrar.restore(slot, record);
                 self.arm_bindings(now, slot);
             }
@@ -333,7 +345,7 @@ impl Node {
 fn refusal(refusal: Refusal) -> Reject {
     match refusal {
         Refusal::OutOfOrder => Reject::OutOfOrder,
-        Refusal::TooMany => Reject::Forbidden,
+        Refusal::TooMany => Limit::BindingsPerAor.into(),
     }
 }
 

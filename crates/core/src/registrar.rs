@@ -8,7 +8,7 @@ use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, StreamId};
 use crate::gruu::{self, GruuKey};
 use crate::journal::{BindingRecord, BindingsRecord};
-use crate::limits::{BINDINGS_PER_AOR_MAX, ENDED_BINDINGS_PER_AOR_MAX};
+use crate::limits::ENDED_BINDINGS_PER_AOR_MAX;
 use crate::map::{Map, Maps};
 use crate::slots::Slots;
 use crate::time::{Instant, UnixTime};
@@ -59,7 +59,7 @@ impl Entry {
 pub(crate) enum Refusal {
     /// A request with this Call-ID and a CSeq at least as high was seen: out of order (RFC 3261 §10.3 step 7): 500.
     OutOfOrder,
-    /// More than [`BINDINGS_PER_AOR_MAX`]: 403.
+    /// More than an AOR may have: 403.
     TooMany,
 }
 
@@ -76,6 +76,8 @@ pub(crate) struct Update {
 pub(crate) struct Registrar {
     slots: Slots<Entry>,
     by_aor: Map<String, u32>,
+    /// Bindings in all.
+    count: usize,
     /// Streams that bindings were made on: most streams that close have none, and nobody is looked at for them.
     streams: BTreeSet<StreamId>,
     /// What watchers are still to be shown, by AOR.
@@ -92,6 +94,7 @@ impl Registrar {
         Self {
             slots: Slots::default(),
             by_aor: maps.map(),
+            count: 0,
             streams: BTreeSet::new(),
             ended: BTreeMap::new(),
             ended_order: VecDeque::new(),
@@ -124,11 +127,16 @@ impl Registrar {
         self.slots.iter()
     }
 
-    /// The bindings an AOR has after these updates; nothing is changed yet.
+    /// The bindings an AOR has after these updates, at most `most` of them (0: any number); nothing is changed yet.
     ///
     /// # Errors
     /// [`Refusal`], and then nothing of the request counts (RFC 3261 §10.3: all or none).
-    pub(crate) fn updated(&self, aor: &str, updates: &[Update]) -> Result<Vec<BindingRecord>, Refusal> {
+    pub(crate) fn updated(
+        &self,
+        aor: &str,
+        updates: &[Update],
+        most: u32,
+    ) -> Result<Vec<BindingRecord>, Refusal> {
         let mut bindings = self.bindings(aor).to_vec();
         for update in updates {
             let new = &update.binding;
@@ -153,7 +161,8 @@ impl Registrar {
             }
             gruu::share(&mut bindings, new, gruu);
         }
-        if bindings.len() > BINDINGS_PER_AOR_MAX { Err(Refusal::TooMany) } else { Ok(bindings) }
+        let is_over = most > 0 && u32::try_from(bindings.len()).unwrap_or(u32::MAX) > most;
+        if is_over { Err(Refusal::TooMany) } else { Ok(bindings) }
     }
 
     /// The bindings an AOR has after `Contact: *` with `Expires: 0`.
@@ -184,7 +193,9 @@ impl Registrar {
         };
         let entry = self.slots.get_mut(slot)?;
         let is_empty = bindings.is_empty();
+        self.count += bindings.len();
         let mut gone = std::mem::replace(&mut entry.bindings, bindings);
+        self.count -= gone.len();
         entry.refreshed.retain(|id| ids.contains(id));
         gone.retain(|old| {
             let id = contact_id(old);
@@ -246,6 +257,7 @@ impl Registrar {
     pub(crate) fn restore(&mut self, slot: u32, record: BindingsRecord) {
         self.streams.extend(streams_of(&record.bindings));
         self.by_aor.insert(record.aor.clone(), slot);
+        self.count += record.bindings.len();
         // Why: what was made before the restart is to be read after it.
         if let Some(gruu) = record.bindings.iter().find_map(|binding| binding.gruu) {
             self.key = GruuKey(gruu.key);
@@ -262,6 +274,7 @@ impl Registrar {
     pub(crate) fn revert(&mut self, slot: u32, record: Option<BindingsRecord>) -> Option<String> {
         if let Some(entry) = self.slots.remove(slot) {
             self.by_aor.remove(&entry.aor);
+            self.count -= entry.bindings.len();
             if record.is_none() {
                 return Some(entry.aor);
             }
@@ -270,6 +283,7 @@ impl Registrar {
         let aor = record.aor.clone();
         self.streams.extend(streams_of(&record.bindings));
         self.by_aor.insert(aor.clone(), slot);
+        self.count += record.bindings.len();
         self.slots.put(slot, Entry { aor: record.aor, bindings: record.bindings, ..Entry::default() });
         Some(aor)
     }
@@ -294,8 +308,8 @@ impl Registrar {
     }
 
     /// Bindings in all.
-    pub(crate) fn binding_count(&self) -> usize {
-        self.slots.iter().map(|(_, entry)| entry.bindings.len()).sum()
+    pub(crate) const fn binding_count(&self) -> usize {
+        self.count
     }
 }
 
@@ -342,6 +356,7 @@ fn is_same_binding(old: &BindingRecord, new: &BindingRecord) -> bool {
 mod tests {
     use super::*;
     use crate::flow::ListenerId;
+    use crate::limits::BINDINGS_PER_AOR_MAX;
 
     fn binding(contact: &str, call_id: &str, cseq: u32) -> BindingRecord {
         BindingRecord {
@@ -370,20 +385,26 @@ mod tests {
     fn bindings_come_change_and_go() {
         let mut registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let aor = "sip:a@x";
-        let two = registrar.updated(aor, &[add("sip:a@1", "c1", 1), add("sip:a@2", "c2", 1)]).unwrap();
+        let two = registrar
+            .updated(aor, &[add("sip:a@1", "c1", 1), add("sip:a@2", "c2", 1)], BINDINGS_PER_AOR_MAX)
+            .unwrap();
         registrar.set(aor, two);
         assert_eq!(registrar.bindings(aor).len(), 2);
 
         // The same Contact again, by an equivalent URI, refreshes; an older CSeq of the same Call-ID is refused whole.
-        let same = registrar.updated(aor, &[add("sip:a@1;transport=UDP", "c1", 2)]).unwrap();
+        let same =
+            registrar.updated(aor, &[add("sip:a@1;transport=UDP", "c1", 2)], BINDINGS_PER_AOR_MAX).unwrap();
         assert_eq!(same.len(), 3, "transport=UDP is not the same URI as one without (RFC 3261 §19.1.4)");
-        let refreshed = registrar.updated(aor, &[add("SIP:a@1", "c1", 2)]).unwrap();
+        let refreshed = registrar.updated(aor, &[add("SIP:a@1", "c1", 2)], BINDINGS_PER_AOR_MAX).unwrap();
         assert_eq!(refreshed.len(), 2);
         registrar.set(aor, refreshed);
-        let late = registrar.updated(aor, &[add("sip:a@9", "c1", 1), add("sip:a@1", "c1", 1)]);
+        let late =
+            registrar.updated(aor, &[add("sip:a@9", "c1", 1), add("sip:a@1", "c1", 1)], BINDINGS_PER_AOR_MAX);
         assert_eq!(late, Err(Refusal::OutOfOrder));
 
-        let gone = registrar.updated(aor, &[Update { remove: true, ..add("sip:a@1", "c9", 1) }]).unwrap();
+        let gone = registrar
+            .updated(aor, &[Update { remove: true, ..add("sip:a@1", "c9", 1) }], BINDINGS_PER_AOR_MAX)
+            .unwrap();
         assert_eq!(gone.iter().map(|b| b.contact.as_str()).collect::<Vec<_>>(), ["sip:a@2"]);
         assert_eq!(registrar.cleared(aor, "c2", 0), Err(Refusal::OutOfOrder));
         registrar.set(aor, Vec::new());
@@ -401,9 +422,18 @@ mod tests {
             },
             remove: false,
         };
-        registrar.set("sip:a@x", registrar.updated("sip:a@x", &[with("sip:a@1", 1)]).unwrap());
-        assert_eq!(registrar.updated("sip:a@x", &[with("sip:a@2", 1)]).unwrap().len(), 1);
-        assert_eq!(registrar.updated("sip:a@x", &[with("sip:a@2", 2)]).unwrap().len(), 2);
+        registrar.set(
+            "sip:a@x",
+            registrar.updated("sip:a@x", &[with("sip:a@1", 1)], BINDINGS_PER_AOR_MAX).unwrap(),
+        );
+        assert_eq!(
+            registrar.updated("sip:a@x", &[with("sip:a@2", 1)], BINDINGS_PER_AOR_MAX).unwrap().len(),
+            1
+        );
+        assert_eq!(
+            registrar.updated("sip:a@x", &[with("sip:a@2", 2)], BINDINGS_PER_AOR_MAX).unwrap().len(),
+            2
+        );
     }
 
     #[test]
@@ -412,9 +442,11 @@ mod tests {
         let aor = "sip:a@x";
         for n in 0..ENDED_BINDINGS_PER_AOR_MAX + 3 {
             let contact = format!("sip:a@h{n}");
-            registrar.set(aor, registrar.updated(aor, &[add(&contact, "c", 1)]).unwrap());
+            registrar
+                .set(aor, registrar.updated(aor, &[add(&contact, "c", 1)], BINDINGS_PER_AOR_MAX).unwrap());
             assert!(!registrar.is_refreshed(aor, &binding(&contact, "c", 1)));
-            registrar.set(aor, registrar.updated(aor, &[add(&contact, "c", 2)]).unwrap());
+            registrar
+                .set(aor, registrar.updated(aor, &[add(&contact, "c", 2)], BINDINGS_PER_AOR_MAX).unwrap());
             assert!(registrar.is_refreshed(aor, &binding(&contact, "c", 2)));
             let gone = registrar.set(aor, Vec::new()).unwrap().gone;
             assert_eq!((gone.len(), gone[0].cseq), (1, 2));
@@ -434,7 +466,10 @@ mod tests {
     fn the_eleventh_binding_is_refused() {
         let registrar = Registrar::new(Maps::new(1), GruuKey([7; 32]));
         let many: Vec<_> = (0..=BINDINGS_PER_AOR_MAX).map(|n| add(&format!("sip:a@h{n}"), "c", 1)).collect();
-        assert_eq!(registrar.updated("sip:a@x", &many), Err(Refusal::TooMany));
-        assert_eq!(registrar.updated("sip:a@x", &many[1..]).unwrap().len(), BINDINGS_PER_AOR_MAX);
+        assert_eq!(registrar.updated("sip:a@x", &many, BINDINGS_PER_AOR_MAX), Err(Refusal::TooMany));
+        assert_eq!(
+            registrar.updated("sip:a@x", &many[1..], BINDINGS_PER_AOR_MAX).unwrap().len(),
+            BINDINGS_PER_AOR_MAX as usize
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! A refused request is `Err(Reject)`, and the `Reject` *is* the response. Challenges (401) are not here but in `authn`:
 //! they are part of a handshake and stateless.
 
+use crate::hits::{Answer, Limit};
 use crate::limits;
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -39,10 +40,6 @@ pub(crate) enum Reject {
     },
     /// 412: the entity-tag is not, or no longer, known (RFC 3903 §6, §11.2.1).
     ConditionalRequestFailed,
-    /// 413: the body is larger than we take (RFC 3261 §21.4.11).
-    BodyTooLarge,
-    /// 414: the Request-URI is longer than we take (RFC 3261 §21.4.12).
-    UriTooLong,
     /// 415 with Accept: a body of a type the package does not know (RFC 3261 §8.2.3, RFC 3903 §6).
     UnsupportedMediaType {
         /// What it knows.
@@ -105,8 +102,19 @@ pub(crate) enum Reject {
     },
     /// 505: not SIP/2.0 (RFC 3261 §21.5.6).
     VersionNotSupported,
-    /// 513: the message is larger than we take (RFC 3261 §21.5.7).
-    MessageTooLarge,
+    /// Over a limit: what [`Limit::answer`] says, 400 with why, 503 with Retry-After.
+    Over {
+        /// Which.
+        limit: Limit,
+        /// What is over it, for a 400.
+        why: List,
+    },
+}
+
+impl From<Limit> for Reject {
+    fn from(limit: Limit) -> Self {
+        Self::Over { limit, why: limit.why().into() }
+    }
 }
 
 impl Reject {
@@ -129,8 +137,6 @@ impl Reject {
             Self::MethodNotAllowed { .. } => (405, "Method Not Allowed"),
             Self::NotAcceptable { .. } => (406, "Not Acceptable"),
             Self::ConditionalRequestFailed => (412, "Conditional Request Failed"),
-            Self::BodyTooLarge => (413, "Request Entity Too Large"),
-            Self::UriTooLong => (414, "Request-URI Too Long"),
             Self::UnsupportedMediaType { .. } | Self::UnsupportedEncoding => (415, "Unsupported Media Type"),
             Self::UnsupportedUriScheme => (416, "Unsupported URI Scheme"),
             Self::BadExtension { .. } => (420, "Bad Extension"),
@@ -149,12 +155,21 @@ impl Reject {
             Self::NotImplemented { .. } => (501, "Not Implemented"),
             Self::ServiceUnavailable { .. } => (503, "Service Unavailable"),
             Self::VersionNotSupported => (505, "Version Not Supported"),
-            Self::MessageTooLarge => (513, "Message Too Large"),
+            Self::Over { limit, .. } => match limit.answer() {
+                Answer::Status(400) => (400, "Bad Request"),
+                Answer::Status(403) => (403, "Forbidden"),
+                Answer::Status(412) => (412, "Conditional Request Failed"),
+                Answer::Status(413) => (413, "Request Entity Too Large"),
+                Answer::Status(414) => (414, "Request-URI Too Long"),
+                Answer::Status(513) => (513, "Message Too Large"),
+                Answer::Status(_) | Answer::None => (503, "Service Unavailable"),
+            },
         }
     }
 
-    /// Gives its own headers, name and value, to `write`, in the order they are to stand.
-    pub(crate) fn headers(&self, write: &mut dyn FnMut(&'static str, &str)) {
+    /// Gives its own headers, name and value, to `write`, in the order they are to stand. `spread` differs from request to
+    /// request, so that who was refused together does not come back together.
+    pub(crate) fn headers(&self, spread: u32, write: &mut dyn FnMut(&'static str, &str)) {
         let mut text = String::new();
         match self {
             Self::MovedTemporarily { contact } => {
@@ -177,11 +192,18 @@ impl Reject {
                 let _ = write!(text, "{seconds}");
                 write("Retry-After", &text);
             }
+            Self::Over { limit, why } => match limit.answer() {
+                Answer::Status(400) => warn(why, write),
+                Answer::Status(503) => {
+                    let seconds = limits::RETRY_AFTER_S + spread % (limits::RETRY_AFTER_SPREAD_S + 1);
+                    let _ = write!(text, "{seconds}");
+                    write("Retry-After", &text);
+                }
+                Answer::Status(_) | Answer::None => {}
+            },
             Self::Forbidden
             | Self::NotFound
             | Self::ConditionalRequestFailed
-            | Self::BodyTooLarge
-            | Self::UriTooLong
             | Self::UnsupportedUriScheme
             | Self::TemporarilyUnavailable
             | Self::NoSuchDialog
@@ -191,8 +213,7 @@ impl Reject {
             | Self::MaxBreadthExceeded
             | Self::Internal
             | Self::VersionNotSupported
-            | Self::FirstHopLacksOutbound
-            | Self::MessageTooLarge => {}
+            | Self::FirstHopLacksOutbound => {}
         }
     }
 }
@@ -237,8 +258,12 @@ mod tests {
             (Reject::MethodNotAllowed { allow: list("A, B") }, 405, &[("Allow", "A, B")]),
             (Reject::NotAcceptable { accept: list("a/b") }, 406, &[("Accept", "a/b")]),
             (Reject::ConditionalRequestFailed, 412, &[]),
-            (Reject::BodyTooLarge, 413, &[]),
-            (Reject::UriTooLong, 414, &[]),
+            (Limit::Body.into(), 413, &[]),
+            (Limit::Uri.into(), 414, &[]),
+            (Limit::Accept.into(), 400, &[("Warning", "399 lampyris \"too many media ranges in Accept\"")]),
+            (Limit::BindingsPerAor.into(), 403, &[]),
+            (Limit::EntityTag.into(), 412, &[]),
+            (Limit::Subscriptions.into(), 503, &[("Retry-After", "8")]),
             (Reject::UnsupportedMediaType { accept: list("a/b") }, 415, &[("Accept", "a/b")]),
             (Reject::UnsupportedEncoding, 415, &[("Accept-Encoding", "identity")]),
             (Reject::UnsupportedUriScheme, 416, &[]),
@@ -259,14 +284,27 @@ mod tests {
             (Reject::NotImplemented { allow: list("A") }, 501, &[("Allow", "A")]),
             (Reject::ServiceUnavailable { retry_after_s: 5 }, 503, &[("Retry-After", "5")]),
             (Reject::VersionNotSupported, 505, &[]),
-            (Reject::MessageTooLarge, 513, &[]),
+            (Limit::Message.into(), 513, &[]),
         ];
         for (reject, status, headers) in rows {
             let mut got = Vec::new();
-            reject.headers(&mut |name, value| got.push((name, value.to_owned())));
+            // A spread of 14 is 3 of 11.
+            reject.headers(14, &mut |name, value| got.push((name, value.to_owned())));
             let want: Vec<_> = headers.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
             assert_eq!((reject.status(), got), (status, want), "{reject:?}");
             assert!(!reject.reason().is_empty() && reject.reason().is_ascii());
+        }
+    }
+
+    #[test]
+    fn every_answer_of_a_limit_is_one_we_can_write() {
+        for limit in Limit::ALL {
+            let status = Reject::from(*limit).status();
+            assert!(
+                limit.answer() == Answer::Status(status) || limit.answer() == Answer::None,
+                "{}: {status}",
+                limit.name()
+            );
         }
     }
 

@@ -8,7 +8,9 @@
 
 use crate::authn::Asks;
 use crate::authn::{Authenticator, Identity};
+use crate::fingerprint::fnv1a;
 use crate::flow::Flow;
+use crate::hits::Limit;
 use crate::limits;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
@@ -82,21 +84,22 @@ impl Node {
         message: &Message,
         parts: &Parts<'_>,
     ) -> Result<(), Reject> {
+        self.refused_by_load(message)?;
         let uri = message.request_uri().unwrap_or("");
         if uri.len() > limits::URI_BYTES_MAX {
-            return Err(Reject::UriTooLong);
+            return Err(Limit::Uri.into());
         }
         let identifiers = [message.call_id(), parts.branch.unwrap_or("")];
         if identifiers.iter().any(|text| text.len() > limits::IDENTIFIER_BYTES_MAX) {
-            return Err(Reject::BadRequest("Call-ID or branch too long".into()));
+            return Err(Limit::Identifier.into());
         }
         let addresses =
             [Name::From, Name::To, Name::Contact].into_iter().flat_map(|name| message.values(name));
         if addresses.into_iter().any(|text| text.len() > limits::ADDRESS_BYTES_MAX) {
-            return Err(Reject::BadRequest("From, To or Contact too long".into()));
+            return Err(Limit::Address.into());
         }
         if message.body().len() > limits::BODY_BYTES_MAX {
-            return Err(Reject::BodyTooLarge);
+            return Err(Limit::Body.into());
         }
         let method = message.method().unwrap_or(Method::Options);
         let known =
@@ -163,7 +166,7 @@ impl Node {
             Who::Challenged => return Ok(None),
         };
         let Some(server) = self.transactions.open(now.mono, flow, parts) else {
-            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+            return Err(Limit::Transactions.into());
         };
         Ok(Some(Request { flow, message, identity, server, body_done: false }))
     }
@@ -190,8 +193,8 @@ impl Node {
             505 => Reject::VersionNotSupported,
             501 => Reject::NotImplemented { allow: ALLOW.into() },
             416 => Reject::UnsupportedUriScheme,
-            413 => Reject::BodyTooLarge,
-            513 => Reject::MessageTooLarge,
+            413 => Limit::Body.into(),
+            513 => Limit::Message.into(),
             _ => Reject::BadRequest(error.reason().into()),
         };
         self.refuse(now, flow, message, &reject);
@@ -225,7 +228,7 @@ impl Node {
 
     /// Refuses an authenticated request, in its transaction.
     pub(crate) fn reject(&mut self, now: Now, request: &Request<'_>, reject: &Reject) {
-        self.counters.rejects += 1;
+        self.count(reject);
         self.tell(Event::Rejected {
             from: request.flow.remote(),
             status: reject.status(),
@@ -245,7 +248,7 @@ impl Node {
     pub(crate) fn reject_bytes(&self, message: &Message, flow: Flow, reject: &Reject) -> Bytes {
         let tag = self.stateless_tag(message);
         let mut writer = self.response(message, flow, StatusCode(reject.status()), Some(&tag));
-        reject.headers(&mut |name, value| {
+        reject.headers(spread(&tag), &mut |name, value| {
             writer.header_str(name, value);
         });
         self.name_us(&mut writer);
@@ -254,14 +257,14 @@ impl Node {
 
     /// Refuses a request of somebody unknown: without a transaction, and not larger than the request over UDP.
     fn refuse(&mut self, now: Now, flow: Flow, message: &Message, reject: &Reject) {
-        self.counters.rejects += 1;
+        self.count(reject);
         if message.method() == Some(Method::Ack) {
             return; // RFC 3261 §17: an ACK is never answered.
         }
         let tag = self.stateless_tag(message);
         let status = StatusCode(reject.status());
         let mut writer = self.response(message, flow, status, Some(&tag));
-        reject.headers(&mut |name, value| {
+        reject.headers(spread(&tag), &mut |name, value| {
             writer.header_str(name, value);
         });
         let mut bytes = writer.finish();
@@ -277,6 +280,15 @@ impl Node {
             || self.authenticator.spare_answer(now.mono, flow.remote().ip())
         {
             self.send(flow, bytes, None);
+        } else {
+            self.hits.add(Limit::ShortAnswers);
+        }
+    }
+
+    fn count(&mut self, reject: &Reject) {
+        self.counters.rejects += 1;
+        if let Reject::Over { limit, .. } = reject {
+            self.hits.add(*limit);
         }
     }
 
@@ -324,4 +336,9 @@ impl Node {
             self.transmit(transmit);
         }
     }
+}
+
+/// A number that differs from request to request, and is the same for a retransmission.
+fn spread(tag: &str) -> u32 {
+    u32::try_from(fnv1a(tag.as_bytes()) >> 32).unwrap_or(0)
 }

@@ -8,6 +8,7 @@ use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
 use crate::hint::Dialplan;
 use crate::people::People;
+use crate::quotas::Quotas;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -55,6 +56,10 @@ pub struct Settings {
     pub routing: RoutingSettings,
     /// How long a binding outlives its closed stream.
     pub flow_grace: Duration,
+    /// How much of everything peers may have.
+    pub quotas: Quotas,
+    /// Where requests of ours may go that a peer named the address of.
+    pub egress: Egress,
     /// What a graceful stop does to subscriptions.
     pub stop: StopPolicy,
     /// `Server` and `User-Agent` of authenticated answers and NOTIFYs.
@@ -101,6 +106,17 @@ pub enum HoldShows {
     Held,
     /// Both sides.
     Both,
+}
+
+/// Where requests of ours may go to addresses that a peer named: in Contact, Record-Route, or by a name in DNS.
+///
+/// Some addresses are never gone to, whatever is written here (`ways`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Egress {
+    /// Only these; where there are none, wherever is no nearer to us than the peer is.
+    pub allow: Vec<IpNet>,
+    /// Not these, not even for peers whose address is configured.
+    pub deny: Vec<IpNet>,
 }
 
 /// A range with a default; `min <= default <= max`.
@@ -238,6 +254,8 @@ impl Settings {
                 group_pickup_code: "*8".to_owned(),
             },
             flow_grace: Duration::from_secs(5),
+            quotas: Quotas::default(),
+            egress: Egress::default(),
             stop: StopPolicy::Keep,
             server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
             watch: WatchPolicy::default(),

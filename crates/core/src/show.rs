@@ -13,6 +13,7 @@ use crate::resource::{Resource, ResourceKey};
 use crate::settings::{Host, OnTimeout, Profile};
 use crate::time::{Now, seconds_until};
 use crate::view;
+use crate::ways::Traveller;
 use std::collections::BTreeSet;
 
 impl Node {
@@ -388,7 +389,7 @@ impl Node {
         sources.sort_by_key(|source| !source.won);
         sources.extend(self.sources_of_calls(now, resource));
         let slots = resource.packages.iter().flat_map(|package| package.watchers.iter());
-        let watchers = slots.filter_map(|slot| self.subscriptions.get(*slot));
+        let watchers = slots.filter_map(|slot| Some((*slot, self.subscriptions.get(*slot)?)));
         view::Why {
             resource: resource.key.to_string(),
             state: resource.lamp.cli_word().to_owned(),
@@ -396,12 +397,13 @@ impl Node {
             sources,
             presence: self.view_composition(now, resource),
             watchers: watchers
-                .map(|s| view::Watcher {
+                .map(|(slot, s)| view::Watcher {
                     watcher: s.text(Text::Watcher).to_owned(),
                     address: s.flow.remote().to_string(),
                     package: s.package.name().to_owned(),
                     told: s.told.map(str::to_owned),
                     fit: s.fit.said().map(str::to_owned),
+                    unsent: self.unsent(slot),
                     cseq: s.local_cseq,
                     answer: s.last_answer,
                     answered_s: s.last_answer.map(|_| now.wall.since(s.answered_at).as_secs()),
@@ -445,6 +447,12 @@ impl Node {
             base: policy.base.name().to_owned(),
             sources: rows,
         })
+    }
+
+    /// Why a subscription's NOTIFY has no way, where that is because nothing may go there.
+    fn unsent(&self, slot: u32) -> Option<String> {
+        let (to, why) = self.ways.barred(Traveller::Subscription(slot))?;
+        Some(format!("not sent to {to}: {why}"))
     }
 
     /// The calls of the peers behind a lamp, one row each.

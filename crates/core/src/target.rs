@@ -308,7 +308,7 @@ fn numeric(host: &str) -> Option<IpAddr> {
 }
 
 /// Whether an address can be one peer's (security row 49): no broadcast, no multicast, not unspecified.
-fn is_somebodys(address: SocketAddr) -> bool {
+pub(crate) fn is_somebodys(address: SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     address.port() != 0 && !broadcast && !ip.is_multicast() && !ip.is_unspecified()

@@ -301,6 +301,21 @@ pub struct Status {
     pub bugs: u64,
 }
 
+/// A limit, and how often it was hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Its name, as in `subscriptions_per_watcher`.
+    pub name: String,
+    /// How much is allowed; `None` for no limit, or where it is no single number.
+    pub most: Option<u64>,
+    /// The SIP status of what is over it; `None` where it is dropped, or its stream closed.
+    pub answer: Option<u16>,
+    /// How often it was hit since the start.
+    pub hits: u64,
+    /// What is over it.
+    pub about: String,
+}
+
 /// Why a lamp shows what it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Why {
@@ -437,6 +452,9 @@ pub struct Watcher {
     pub told: Option<String>,
     /// How the NOTIFY was made to fit its way, where it was too large for a datagram.
     pub fit: Option<String>,
+    /// Where its NOTIFY would have gone and why nothing may go there, where that is so.
+    #[serde(default)]
+    pub unsent: Option<String>,
     /// CSeq of the NOTIFY that told it.
     pub cseq: u32,
     /// Its answer.

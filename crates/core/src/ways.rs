@@ -17,14 +17,17 @@
 
 use crate::connections::Opening;
 use crate::dns::Asker;
+pub(crate) use crate::egress::Reach;
 use crate::flow::{Flow, StreamId, Transport};
+use crate::hits::Limit;
 use crate::input::{DnsAnswer, QueryId};
 use crate::node::Node;
+use crate::output::Event;
 use crate::target::{Hop, Lookup, Next, Target, Wanted, locate};
 use crate::time::Now;
 use lampyris_sip::Uri;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Who waits for a way to a next hop.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -44,16 +47,6 @@ pub(crate) enum WayTo {
     Later,
     /// There is none (any more).
     None,
-}
-
-/// How far a way may lead (security rows 50 and 51). Nowhere does it lead to ourselves, or to addresses that are nobody's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reach {
-    /// Somebody at this address named the hop: into the machine, the link or a private network only where they are there
-    /// themselves; who is behind a NAT names an address that is somebody else's here.
-    Of(IpAddr),
-    /// The configuration named the hop.
-    Anywhere,
 }
 
 /// How far a way is known.
@@ -80,10 +73,20 @@ pub(crate) struct Ways {
     ways: BTreeMap<Traveller, Way>,
     /// Who waits for a stream to open.
     connecting: BTreeSet<(StreamId, Traveller)>,
+    /// Who would have been led where nobody may go, and why not; for people.
+    barred: BTreeMap<Traveller, (SocketAddr, &'static str)>,
 }
 
 impl Ways {
+    /// Where somebody would have been led, and why not.
+    pub(crate) fn barred(&self, traveller: Traveller) -> Option<(SocketAddr, &'static str)> {
+        self.barred.get(&traveller).copied()
+    }
+
     fn set(&mut self, traveller: Traveller, way: Way) {
+        if matches!(way.stage, Stage::Known(_)) {
+            self.barred.remove(&traveller);
+        }
         if let Stage::Connecting(id) = way.stage {
             self.connecting.insert((id, traveller));
         }
@@ -128,7 +131,7 @@ impl Node {
     pub(crate) fn known_way(&mut self, uri: &str, reach: Reach) -> Option<Flow> {
         let wanted = Uri::parse(uri).ok().and_then(|uri| Wanted::of(&uri))?;
         let Target::Immediate(hop) = locate(&wanted, &self.transports()) else { return None };
-        match self.stage_of(hop, reach)? {
+        match self.stage_of(None, hop, reach)? {
             Stage::Known(flow) => Some(flow),
             Stage::Asked(_) | Stage::Connecting(_) => None,
         }
@@ -156,6 +159,7 @@ impl Node {
 
     /// The traveller has arrived or given up.
     pub(crate) fn forget_way(&mut self, traveller: Traveller) {
+        self.ways.barred.remove(&traveller);
         if let Some(Way { stage: Stage::Asked(query), .. }) = self.ways.take(traveller) {
             self.questions.forget(query);
         }
@@ -170,7 +174,7 @@ impl Node {
                     return WayTo::Later;
                 }
                 Next::Try(hop) => {
-                    if let Some(stage) = self.stage_of(hop, reach) {
+                    if let Some(stage) = self.stage_of(Some(traveller), hop, reach) {
                         return self.enter_stage(traveller, Way { stage, reach, rest: Some(lookup) });
                     }
                 }
@@ -180,7 +184,7 @@ impl Node {
     }
 
     fn try_hop(&mut self, traveller: Traveller, hop: Hop, reach: Reach, rest: Option<Lookup>) -> WayTo {
-        match self.stage_of(hop, reach) {
+        match self.stage_of(Some(traveller), hop, reach) {
             Some(stage) => self.enter_stage(traveller, Way { stage, reach, rest }),
             None => WayTo::None,
         }
@@ -196,9 +200,14 @@ impl Node {
     }
 
     /// How far one hop is known; `None` where it may not be gone to.
-    fn stage_of(&mut self, hop: Hop, reach: Reach) -> Option<Stage> {
+    fn stage_of(&mut self, traveller: Option<Traveller>, hop: Hop, reach: Reach) -> Option<Stage> {
         // Why: asked here, because only here a name has become an address.
-        if !self.may_reach(hop.address, reach) {
+        if let Some(why) = self.barred(hop.address, reach) {
+            self.hits.add(Limit::Egress);
+            if let Some(traveller) = traveller {
+                self.ways.barred.insert(traveller, (hop.address, why));
+            }
+            self.tell(Event::Unsent { to: hop.address, why });
             return None;
         }
         let listener = self.listener_for(hop.transport, hop.address.is_ipv6())?.id;
@@ -209,30 +218,6 @@ impl Node {
             Opening::Open(flow) => Stage::Known(flow),
             Opening::Connecting(id) => Stage::Connecting(id),
         })
-    }
-
-    /// Whether a request may be sent to an address that somebody named.
-    pub(crate) fn may_reach(&self, address: SocketAddr, reach: Reach) -> bool {
-        let ip = address.ip().to_canonical();
-        let text = ip.to_string();
-        let is_ours = self.listeners.iter().any(|listener| {
-            let own = [listener.local, listener.advertised];
-            own.iter().any(|own| own.port() == address.port())
-                && (own.iter().any(|own| own.ip().to_canonical() == ip) || listener.names.contains(&text))
-        });
-        let is_near = match reach {
-            Reach::Anywhere => true,
-            Reach::Of(source) => {
-                let source = source.to_canonical();
-                (!ip.is_loopback() || source.is_loopback())
-                    && (!is_link_local(ip) || is_link_local(source))
-                    && (!is_private(ip)
-                        || is_private(source)
-                        || is_link_local(source)
-                        || source.is_loopback())
-            }
-        };
-        !is_ours && is_near
     }
 
     /// DNS answered a traveller's question.
@@ -286,21 +271,6 @@ impl Node {
     }
 }
 
-const fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
-}
-
-/// An address that each network gives out anew (RFC 1918, RFC 6598, RFC 4193).
-const fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 0x40),
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,8 +321,8 @@ mod tests {
             ("sip:a@127.0.0.1:5070", of(machine), true),
             ("sip:a@127.0.0.1:5070", of("::ffff:127.0.0.1"), true),
             ("sip:a@127.0.0.1:5070", Reach::Anywhere, true),
-            ("sip:a@169.254.169.254", of(far), false),
-            ("sip:a@169.254.169.254", of(link), true),
+            ("sip:a@169.254.169.253", of(far), false),
+            ("sip:a@169.254.169.253", of(link), true),
             ("sip:a@[fe80::1]", of(far), false),
             ("sip:a@10.0.0.7", of(far), false),
             ("sip:a@10.0.0.7", of("192.168.1.9"), true),
@@ -360,7 +330,7 @@ mod tests {
             ("sip:a@100.127.0.1", of(far), false),
             ("sip:a@100.128.0.1", of(far), true),
             ("sip:a@10.0.0.7", Reach::Anywhere, true),
-            ("sip:a@169.254.169.254", Reach::Anywhere, true),
+            ("sip:a@169.254.169.254", Reach::Anywhere, false),
             ("sip:a@192.0.2.100", of(far), false),
             ("sip:a@192.0.2.100", Reach::Anywhere, false),
             ("sip:a@198.51.100.1", Reach::Anywhere, false),

@@ -22,7 +22,7 @@ impl Node {
     /// `domain`, the one it asks at, where that is none of ours.
     ///
     /// # Errors
-    /// 403: known, but the From (of a REGISTER the To) is an AOR of somebody else.
+    /// 403: known, but the From (of a REGISTER the To) is an AOR of somebody else. 503: asked or guessed too often.
     pub(crate) fn identify(
         &mut self,
         now: Now,
@@ -41,6 +41,7 @@ impl Node {
         let verdict = self.authenticator.check(now.mono, home, (asks, domain), flow, message, &claim);
         let identity = match verdict {
             Verdict::Accepted(identity) => identity,
+            Verdict::Throttled(limit) => return Err(limit.into()),
             Verdict::Challenge { stale } => {
                 let challenge =
                     self.authenticator.challenge(now.mono, &settings, (asks, domain), flow, message, stale);

@@ -166,6 +166,10 @@ impl Core for Echo {
     fn handle_command(&mut self, _: Now, _: Command) -> Reply {
         Reply::Done { count: 0 }
     }
+    fn knows(&self, _: Flow) -> bool {
+        true
+    }
+
     fn poll_output(&mut self, now: Now) -> Output {
         self.outputs.pop_front().unwrap_or(Output::Timeout(now.mono + Duration::from_secs(60)))
     }

@@ -31,6 +31,7 @@ pub mod xpidf;
 
 use std::fmt;
 
+use crate::hits::Limit;
 use crate::settings::NotifyRinging;
 pub use encoded::{EncodedBody, Hole, HoleValues};
 
@@ -154,6 +155,21 @@ impl BodyError {
         let line = before.split(|byte| *byte == b'\n').count();
         let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;
         Self { reason, offset: before.len(), line, column }
+    }
+
+    /// The limit that was exceeded, where that is what is wrong.
+    pub fn limit(&self) -> Option<Limit> {
+        match self.reason {
+            "elements nested too deep" => Some(Limit::XmlDepth),
+            "too many attributes" => Some(Limit::XmlAttributes),
+            "XML body too large"
+            | "start tag too long"
+            | "too many elements"
+            | "too many namespaces"
+            | "too many attributes in the document"
+            | "namespace name too long" => Some(Limit::XmlSize),
+            _ => None,
+        }
     }
 }
 

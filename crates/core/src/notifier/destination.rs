@@ -78,21 +78,22 @@ impl Node {
             let Flow::Stream { id, .. } = flow else { return None };
             return self.connections.is_open(id).then_some(flow);
         };
+        let back = Some(flow).filter(|_| self.may_return(remote, remote));
         if nat == Nat::Source {
-            return Some(flow);
+            return back;
         }
-        let Ok(uri) = Uri::parse(target) else { return Some(flow) };
+        let Ok(uri) = Uri::parse(target) else { return back };
         let udp = uri.params().get("transport").is_none_or(|t| t.eq_ignore_ascii_case("udp"));
         match uri.host().ip() {
             Some(ip) if nat == Nat::Contact || ip == remote.ip().to_canonical() => {
                 let port = Transport::port_of(&uri);
                 let same_family = ip.is_ipv6() == remote.is_ipv6();
                 let address = SocketAddr::new(ip, port);
-                let may = udp && same_family && self.may_reach(address, Reach::Of(remote.ip()));
+                let may = udp && same_family && self.may_return(remote, address);
                 may.then_some(Flow::Udp { listener, remote: address })
             }
             // Why: behind a NAT the Contact is an address of another network, or a name we would look up in vain.
-            _ if nat == Nat::Auto => Some(flow),
+            _ if nat == Nat::Auto => back,
             _ => None,
         }
     }

@@ -32,6 +32,8 @@ pub(crate) use subscribe::{bad_event, user_agent_of};
 pub(crate) use unsolicited::Unsolicited;
 
 use crate::authz::policy::Standing;
+use crate::bucket::network;
+use crate::counts::Counts;
 use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
 use crate::map::{Map, Maps};
 use crate::node::{Node, Put, Timer};
@@ -48,6 +50,7 @@ use pace::Pace;
 use rates::Rates;
 use size::{Fit, StreamTo};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 use subscription::{Before, EndReason, Subscription, Text, texts_of};
 use suppress::Suppress;
@@ -60,6 +63,10 @@ pub(crate) struct Subscriptions {
     slots: Slots<Subscription>,
     /// By what makes two subscriptions the same one: see [`Subscriptions::identity`].
     by_identity: Map<u64, u32>,
+    /// How many each watcher has.
+    by_watcher: Counts<u64>,
+    /// How many came from each address ([`network`]).
+    by_source: Counts<IpAddr>,
     hasher: foldhash::quality::SeedableRandomState,
     /// Stored marks of resources, by slot.
     marks: Slots<ResourceRecord>,
@@ -72,8 +79,15 @@ impl Subscriptions {
     pub(crate) fn new(maps: Maps) -> Self {
         let by_identity = maps.map();
         let hasher = by_identity.hasher().clone();
-        let last_stored = UnixTime::default();
-        Self { slots: Slots::default(), by_identity, hasher, marks: Slots::default(), last_stored }
+        Self {
+            slots: Slots::default(),
+            by_identity,
+            by_watcher: Counts::new(maps),
+            by_source: Counts::new(maps),
+            hasher,
+            marks: Slots::default(),
+            last_stored: UnixTime::default(),
+        }
     }
 
     /// A hash of what makes two subscriptions the same one: the watcher, the resource, the Event with its id and what else
@@ -95,6 +109,26 @@ impl Subscriptions {
         let event = (subscription.text(Text::EventId), subscription.text(Text::EventParams));
         let (watcher, resource) = (subscription.text(Text::Watcher), subscription.resource);
         self.identity(watcher, resource, subscription.package, event, phone)
+    }
+
+    fn counted(&self, slot: u32) -> Option<(u64, IpAddr)> {
+        let subscription = self.slots.get(slot)?;
+        let watcher = self.by_watcher.key(subscription.text(Text::Watcher));
+        Some((watcher, network(subscription.flow.remote().ip())))
+    }
+
+    fn count(&mut self, slot: u32) {
+        if let Some((watcher, source)) = self.counted(slot) {
+            self.by_watcher.add(watcher);
+            self.by_source.add(source);
+        }
+    }
+
+    fn discount(&mut self, slot: u32) {
+        if let Some((watcher, source)) = self.counted(slot) {
+            self.by_watcher.remove(watcher);
+            self.by_source.remove(source);
+        }
     }
 
     /// A subscription by slot.
@@ -153,6 +187,7 @@ impl Node {
         let Some(state) = self.facts.resources.package_mut(resource, package) else { return };
         let place = u32::try_from(state.watchers.len()).unwrap_or(u32::MAX);
         state.watchers.push(slot);
+        self.subscriptions.count(slot);
         if let Some(subscription) = self.subscriptions.slots.get_mut(slot) {
             subscription.place = place;
             subscription.expiry = Some(expiry);
@@ -172,6 +207,7 @@ impl Node {
             && state.watchers.get(place) == Some(&slot)
         {
             state.watchers.swap_remove(place);
+            self.subscriptions.discount(slot);
             if let Some(moved) = state.watchers.get(place).copied()
                 && let Some(moved) = self.subscriptions.slots.get_mut(moved)
             {

@@ -171,7 +171,8 @@ impl Node {
         notification: &Notification<'_>,
         after: Option<Ticket>,
     ) -> bool {
-        let fitting = self.notify_flow(now, slot).and_then(|flow| self.fitted(now, slot, flow, notification));
+        let flow = self.notify_flow(now, slot).filter(|flow| !self.connections.waits(*flow, slot));
+        let fitting = flow.and_then(|flow| self.fitted(now, slot, flow, notification));
         let Some((flow, shorter)) = fitting else {
             // Why: the way is being looked up or connected; `resume` sends what is newest then.
             if let Some(subscription) = self.subscriptions.get_mut(slot) {

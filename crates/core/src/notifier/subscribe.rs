@@ -9,15 +9,18 @@ use super::rates::Rates;
 use super::size::{Fit, StreamTo};
 use super::subscription::{EndReason, Subscription, TEXTS, Text, Texts, local_tag, slot_of_tag};
 use super::suppress::{Suppress, condition};
-use crate::authn::Identity;
+use crate::authn::{Authenticator, Identity};
 use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
+use crate::bucket::network;
 use crate::features::{Feature, Features};
 use crate::filter::FilterSet;
+use crate::hits::Limit;
 use crate::limits;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
 use crate::packages::{self, PackageId, Tells};
+use crate::quotas::is_full;
 use crate::received_body::{media_type, read};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
@@ -62,9 +65,7 @@ impl Node {
     fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let mut wish = self.wish(now, request)?;
         let known = condition(request.message)?;
-        if self.subscriptions.len() >= limits::SUBSCRIPTIONS_MAX {
-            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
-        }
+        self.has_room(request, &wish)?;
         if self.set_by_body(now, request, &wish.resource, wish.set.take()) {
             return Ok(());
         }
@@ -178,6 +179,42 @@ impl Node {
         Ok(())
     }
 
+    /// Whether there may be one subscription more: of this watcher, to this resource, from this address, at all.
+    fn has_room(&self, request: &Request<'_>, wish: &Wish) -> Result<(), Reject> {
+        let (settings, subscriptions) = (&self.facts.settings, &self.subscriptions);
+        let quotas = &settings.quotas;
+        if is_full(subscriptions.len(), quotas.subscriptions) {
+            return Err(Limit::Subscriptions.into());
+        }
+        let watcher = request.identity.name(settings);
+        let resource = self.facts.resources.find(&wish.resource);
+        // Why: what is replaced, or not kept, takes no room.
+        let replaces = resource.is_some_and(|id| self.same_subscription(&watcher, id, wish).is_some());
+        if replaces || wish.expires_s == 0 {
+            return Ok(());
+        }
+        if is_full(
+            subscriptions.by_watcher.of(subscriptions.by_watcher.key(&watcher)),
+            quotas.subscriptions_per_watcher,
+        ) {
+            return Err(Limit::SubscriptionsPerWatcher.into());
+        }
+        let source = network(request.flow.remote().ip());
+        // Why: a proxy that is trusted to know who asks stands for many.
+        let is_counted = !Authenticator::is_trusted(settings, request.flow);
+        if is_counted && is_full(subscriptions.by_source.of(source), quotas.subscriptions_per_source) {
+            return Err(Limit::SubscriptionsPerSource.into());
+        }
+        let watching = |package| {
+            let state = resource.and_then(|id| self.facts.resources.package(id, package));
+            state.map_or(0, |state| state.watchers.len())
+        };
+        if is_full(PackageId::all().map(watching).sum(), quotas.subscriptions_per_presentity) {
+            return Err(Limit::SubscriptionsPerPresentity.into());
+        }
+        Ok(())
+    }
+
     /// An older subscription of the same phone to the same thing: the new one replaces it.
     fn same_subscription(&self, watcher: &str, resource: u32, wish: &Wish) -> Option<u32> {
         let phone = if wish.instance.is_empty() { &wish.target } else { &wish.instance };
@@ -243,6 +280,8 @@ impl Node {
         if expires_s == 0 {
             let undo = self.undo_to(slot);
             let suppressed = self.suppress_if(slot, known);
+            // Why: it is counted by the address it came from before.
+            self.leave(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.remote_cseq = subscription.remote_cseq.max(cseq);
                 subscription.expires_at = now.wall;
@@ -417,7 +456,7 @@ impl Node {
         let event_params = package.get().event_params(event.params);
         let event_params = event_params.map_err(|why| Reject::BadRequest(why.into()))?;
         if event_params.len() > limits::EVENT_PARAMS_BYTES_MAX {
-            return Err(Reject::BadRequest("parameters of Event too long".into()));
+            return Err(Limit::EventParams.into());
         }
         // RFC 4235 §3.7.2: who may not see identifiers may not subscribe by them.
         if !event_params.is_empty() && self.reveal_to(&watcher, &resource) == Reveal::State {
@@ -467,7 +506,7 @@ impl Node {
         }
         preferred.extend((0..count).filter(|format| !preferred.contains(format)).collect::<Vec<_>>());
         if message.values(Name::Accept).count() > limits::ACCEPT_RANGES_MAX {
-            return Err(Reject::BadRequest("too many media ranges in Accept".into()));
+            return Err(Limit::Accept.into());
         }
         let is_named = |format: usize| {
             let name = package.content_type(format);
@@ -551,7 +590,7 @@ fn contact_of(message: &Message) -> Result<(String, String), Reject> {
         return Err(Reject::BadRequest("malformed Contact".into()));
     };
     if contact.uri().len() > limits::URI_BYTES_MAX {
-        return Err(Reject::BadRequest("Contact too long".into()));
+        return Err(Limit::Contact.into());
     }
     Ok((contact.uri().to_owned(), contact.instance().unwrap_or("").to_owned()))
 }
@@ -560,7 +599,7 @@ fn contact_of(message: &Message) -> Result<(String, String), Reject> {
 fn route_set(message: &Message) -> Result<String, Reject> {
     let routes: Vec<_> = message.values(Name::RecordRoute).collect();
     if routes.len() > limits::ROUTES_MAX {
-        return Err(Reject::BadRequest("too many Record-Route entries".into()));
+        return Err(Limit::Routes.into());
     }
     Ok(routes.join(", "))
 }

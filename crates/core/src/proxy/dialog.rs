@@ -8,6 +8,7 @@ use super::request::Draft;
 use super::routes::Preloaded;
 use crate::calls::Hop;
 use crate::flow::Flow;
+use crate::hits::Limit;
 use crate::limits;
 use crate::node::Node;
 use crate::reject::Reject;
@@ -23,7 +24,7 @@ impl Node {
     /// 503.
     pub(super) fn on_in_dialog(&mut self, now: Now, draft: Draft<'_>, hop: Hop) -> Result<(), Reject> {
         let Some(server) = self.transactions.open(now.mono, draft.flow, draft.parts) else {
-            return Err(Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S });
+            return Err(Limit::Transactions.into());
         };
         self.promise_trying(server, draft.message, draft.flow);
         let target = self.other_side(&hop, &draft.way, draft.flow);

@@ -262,8 +262,8 @@ impl Node {
             let same = nat == Nat::Contact || (nat == Nat::Auto && ip == remote.ip().to_canonical());
             same.then(|| SocketAddr::new(ip, Transport::port_of(&uri)))
         });
-        let remote = address.filter(|address| address.is_ipv6() == remote.is_ipv6()).unwrap_or(remote);
-        Some(Flow::Udp { listener, remote })
+        let to = address.filter(|address| address.is_ipv6() == remote.is_ipv6()).unwrap_or(remote);
+        self.may_return(remote, to).then_some(Flow::Udp { listener, remote: to })
     }
 
     /// A foreign domain: where one of our configured peers is.

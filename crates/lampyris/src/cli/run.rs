@@ -7,6 +7,7 @@ use super::check::{self, ConfigArgs};
 use super::failure::Failure;
 use super::{Context, Verb, text};
 use crate::config::{self, Loaded};
+use crate::privileges;
 use crate::server::{self, Options, Reload, Reloaded, Running};
 use crate::store::Walker;
 use clap::{Args, FromArgMatches};
@@ -54,6 +55,11 @@ fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     }
     log_as(&loaded);
     log_remarks(&loaded);
+    if loaded.shell.account.is_none() && privileges::is_root() {
+        tracing::warn!(
+            "running as root: set `user` in `[server]`, and it gives that up once its sockets are bound"
+        );
+    }
     let data = data_of(context, &loaded);
     loaded.shell.data = Some(data.clone());
     let options = Options {
@@ -87,7 +93,7 @@ fn reload_of(args: ConfigArgs, at_start: config::ShellSettings) -> Reload {
         if loaded.shell != at_start {
             warnings
                 .text
-                .push_str("sockets, store and log are read at the start only; restart to change them\n");
+                .push_str("sockets, store, user, log and limits on streams and memory are read at the start only; restart to change them\n");
         }
         Ok(Reloaded { settings: Arc::new(loaded.settings), door, warnings })
     })

@@ -10,12 +10,13 @@ use lampyris_core::view;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "show",
-    about: "Show hints, subscriptions, publications, registrations, devices, peers, calls, mailboxes or phone profiles",
+    about: "Show hints, subscriptions, publications, registrations, devices, peers, calls, mailboxes, phone profiles or limits",
     examples: &[
         ("show hints", "every lamp and its state"),
         ("show hint 60", "the lamps whose extension starts with 60"),
         ("show subscriptions", "who watches what, and how each answered its last NOTIFY"),
         ("show registrations --json", "for programs"),
+        ("show limits", "which limits were hit, and what that answered"),
         ("show profiles", "how each kind of phone is treated, and why"),
     ],
     args: ShowArgs::augment_args,
@@ -54,6 +55,8 @@ enum What {
     Mailboxes,
     /// Every phone profile in the order they are tried, with its reason
     Profiles,
+    /// Every limit: how much is allowed, what is over it gets, and how often that was
+    Limits,
 }
 
 fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -67,6 +70,7 @@ fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
         What::Peers => context.query(Command::Peers, peers),
         What::Calls => context.query(Command::Calls, calls),
         What::Mailboxes => context.query(Command::Mailboxes, mailboxes),
+        What::Limits => context.query(Command::Limits, limits),
         What::Profiles => context.query(Command::Profiles, profiles),
     }
 }
@@ -86,6 +90,22 @@ pub(super) fn or_dash(value: Option<impl ToString>) -> String {
 
 pub(super) fn left(expires_s: u32) -> String {
     span::show(u64::from(expires_s))
+}
+
+fn limits(rows: &[view::Limit], width: Option<usize>) -> String {
+    let columns = [
+        Column::Text("Limit"),
+        Column::Number("Most"),
+        Column::Text("Answer"),
+        Column::Number("Hits"),
+        Column::Long("About"),
+    ];
+    let row = |limit: &view::Limit| {
+        let answer = limit.answer.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        vec![limit.name.clone(), or_dash(limit.most), answer, limit.hits.to_string(), limit.about.clone()]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    listed("limit", &columns, &rows, width)
 }
 
 fn hints(rows: &[view::Hint], width: Option<usize>) -> String {

@@ -163,6 +163,10 @@ fn watcher(watcher: &view::Watcher) -> Vec<String> {
         None => answered,
         Some(fit) => format!("{answered}; {fit}"),
     };
+    let answered = match &watcher.unsent {
+        None => answered,
+        Some(unsent) => format!("{answered}; {unsent}"),
+    };
     vec![
         watcher.watcher.clone(),
         watcher.address.clone(),
@@ -195,6 +199,7 @@ mod tests {
             package: "dialog".into(),
             told: answer.map(|_| "Busy".into()),
             fit: None,
+            unsent: None,
             cseq: 104,
             answer,
             answered_s,

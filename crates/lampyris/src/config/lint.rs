@@ -5,11 +5,24 @@
 use super::diagnostic::{Report, did_you_mean};
 use super::raw::Raw;
 use lampyris_core::device_state::DeviceName;
-use lampyris_core::settings::Settings;
+use lampyris_core::settings::{Host, Settings};
 use std::collections::BTreeMap;
 
 /// Technologies whose states are set by command, or come from mailboxes, and need no peer.
 const PROVIDED: [&str; 2] = ["Custom", "MWI"];
+
+/// Looks at peers that may not be sent to.
+pub(crate) fn egress(report: &mut Report, settings: &Settings, raw: &Raw) {
+    let Some(deny) = &raw.server.egress_deny else { return };
+    for peer in settings.peers.values() {
+        let Host::Fixed { address, .. } = peer.host else { continue };
+        if let Some(network) = deny.value.iter().find(|network| network.contains(&address.ip())) {
+            let cause =
+                format!("nothing is sent to `{}`, whose host {} is in {network}", peer.name, address.ip());
+            report.warning(deny.span, cause, "take the network out of `egress_deny`, or the peer away");
+        }
+    }
+}
 
 /// Looks at hints, contexts and devices.
 pub(crate) fn dialplan(report: &mut Report, settings: &Settings, raw: &Raw) {

@@ -30,6 +30,7 @@ pub(crate) struct Raw {
     pub(crate) server: Server,
     pub(crate) tls: RawTls,
     pub(crate) bounds: RawBounds,
+    pub(crate) quotas: RawQuotas,
     pub(crate) calls: RawCalls,
     pub(crate) domains: Vec<Domain>,
     pub(crate) peers: Vec<Peer>,
@@ -114,7 +115,11 @@ overlaid!(
         name: String,
         realm: String,
         context: String,
+        user: String,
+        group: String,
         trusted: Vec<IpNet>,
+        egress_allow: Vec<IpNet>,
+        egress_deny: Vec<IpNet>,
         allow_subscribe: bool,
         no_hint: NoHint,
         subscribe_response: u16,
@@ -155,6 +160,25 @@ overlaid!(
         registration_min_s: u32,
         registration_default_s: u32,
         registration_max_s: u32,
+    }
+);
+
+overlaid!(
+    /// How much of everything; 0 is without limit.
+    RawQuotas {
+        subscriptions: u32,
+        subscriptions_per_watcher: u32,
+        subscriptions_per_presentity: u32,
+        subscriptions_per_source: u32,
+        publications: u32,
+        publications_per_presentity: u32,
+        publications_per_publisher: u32,
+        publishes_per_s: u32,
+        bindings: u32,
+        bindings_per_aor: u32,
+        memory_mib: u32,
+        streams: u32,
+        streams_per_address: u32,
     }
 );
 

@@ -8,6 +8,7 @@ use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
 use super::{composition, lint, peers, people, profiles, rules};
+use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
 use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
@@ -26,6 +27,8 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     // chan_sip's default: `notifyhold` has to be asked for.
     settings.notify_hold = !raw.from_sip_conf;
     server(&mut settings, &raw.server);
+    quotas(&mut settings, &raw.quotas);
+    shell.quotas = settings.quotas.clone();
     bounds(report, &mut settings, &raw.bounds);
     calls(&mut settings, &raw.calls);
     settings.profiles = profile_list(std::mem::take(&mut raw.profiles));
@@ -41,6 +44,7 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     }
     peers::resolve(report, &mut settings, &raw);
     people::resolve(report, &mut settings, &raw);
+    lint::egress(report, &settings, &raw);
     routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
     lint::dialplan(report, &settings, &raw);
@@ -87,6 +91,14 @@ fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
     set(&mut shell.backups_kept, &typed.backups_kept);
     set(&mut shell.log, &typed.log);
     set(&mut shell.log_format, &typed.log_format);
+    let group = typed.group.as_ref();
+    shell.account = typed
+        .user
+        .as_ref()
+        .map(|user| Account { user: user.value.clone(), group: group.map(|group| group.value.clone()) });
+    if let (None, Some(group)) = (&shell.account, group) {
+        report.error(group.span, "`group` without `user` does nothing", "add `user`, or remove `group`");
+    }
     shell
 }
 
@@ -138,6 +150,8 @@ fn door(report: &mut Report, raw: &Raw) -> Door {
 
 fn server(settings: &mut Settings, typed: &raw::Server) {
     set(&mut settings.trusted, &typed.trusted);
+    set(&mut settings.egress.allow, &typed.egress_allow);
+    set(&mut settings.egress.deny, &typed.egress_deny);
     set(&mut settings.allow_subscribe, &typed.allow_subscribe);
     set(&mut settings.no_hint, &typed.no_hint);
     set(&mut settings.subscribe_response, &typed.subscribe_response);
@@ -150,6 +164,27 @@ fn server(settings: &mut Settings, typed: &raw::Server) {
     set(&mut settings.server_name, &typed.name);
     if let Some(grace) = &typed.flow_grace_s {
         settings.flow_grace = Duration::from_secs(grace.value);
+    }
+}
+
+fn quotas(settings: &mut Settings, typed: &raw::RawQuotas) {
+    let quotas = &mut settings.quotas;
+    for (most, typed) in [
+        (&mut quotas.subscriptions, &typed.subscriptions),
+        (&mut quotas.subscriptions_per_watcher, &typed.subscriptions_per_watcher),
+        (&mut quotas.subscriptions_per_presentity, &typed.subscriptions_per_presentity),
+        (&mut quotas.subscriptions_per_source, &typed.subscriptions_per_source),
+        (&mut quotas.publications, &typed.publications),
+        (&mut quotas.publications_per_presentity, &typed.publications_per_presentity),
+        (&mut quotas.publications_per_publisher, &typed.publications_per_publisher),
+        (&mut quotas.publishes_per_s, &typed.publishes_per_s),
+        (&mut quotas.bindings, &typed.bindings),
+        (&mut quotas.bindings_per_aor, &typed.bindings_per_aor),
+        (&mut quotas.memory_mib, &typed.memory_mib),
+        (&mut quotas.streams, &typed.streams),
+        (&mut quotas.streams_per_address, &typed.streams_per_address),
+    ] {
+        set(most, typed);
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! In: parsed text. Out: plain values; [`Listen`] and [`Advertised`] say how they are written.
 
+use crate::privileges::Account;
 pub use crate::transport::streams::Door;
 pub(crate) use crate::transport::tls::ClientAuth;
 use ipnet::IpNet;
 use lampyris_core::flow::Transport;
+use lampyris_core::quotas::Quotas;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -31,6 +33,10 @@ pub struct ShellSettings {
     pub backup_every_s: u64,
     /// How many backups are kept in the data directory.
     pub backups_kept: usize,
+    /// Whom to become once the sockets are bound.
+    pub account: Option<Account>,
+    /// Limits that the shell keeps: streams, memory.
+    pub quotas: Quotas,
     /// A `tracing` filter, as in `info` or `lampyris=debug`.
     pub log: String,
     /// How log lines look.
@@ -53,6 +59,8 @@ impl ShellSettings {
             store_bytes_max: 64 << 30,
             backup_every_s: 3600,
             backups_kept: 3,
+            account: None,
+            quotas: Quotas::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
         }

@@ -6,8 +6,10 @@
 
 use bytes::Bytes;
 use lampyris_core::flow::Flow;
+use lampyris_core::hits::{Hits, Limit};
 use lampyris_core::output::Ticket;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Most bytes held; beyond, a message is dropped as if the network had lost it.
 const HELD_BYTES_MAX: usize = 256 << 20;
@@ -26,6 +28,7 @@ pub(crate) struct Hold {
     bytes: usize,
     messages: u64,
     dropped: u64,
+    hits: Arc<Hits>,
 }
 
 struct Held {
@@ -40,6 +43,11 @@ enum Fate {
 }
 
 impl Hold {
+    /// Nothing held; what there is no room for is counted in `hits`.
+    pub(crate) fn new(hits: Arc<Hits>) -> Self {
+        Self { hits, ..Self::default() }
+    }
+
     /// Sends the message through `leave` now, or keeps it until its turn.
     pub(crate) fn offer(
         &mut self,
@@ -57,6 +65,7 @@ impl Hold {
             Fate::Leave | Fate::Wait(_) => {
                 if self.bytes + bytes.len() > HELD_BYTES_MAX {
                     self.dropped += 1;
+                    self.hits.add(Limit::Held);
                     return;
                 }
                 self.bytes += bytes.len();

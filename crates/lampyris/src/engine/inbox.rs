@@ -31,10 +31,14 @@ pub(crate) enum Happening {
         remote: SocketAddr,
         bytes: Bytes,
         message: Box<Result<Message, ParseError>>,
+        /// When it was read.
+        at: std::time::Instant,
         permit: OwnedSemaphorePermit,
     },
     /// A stream is gone, or could not be connected. The last thing said of it.
     Closed { id: StreamId },
+    /// A peer that read slowly has caught up.
+    Unblocked { id: StreamId },
     /// DNS answered.
     Resolved { query: QueryId, answer: DnsAnswer },
     /// The store decided.

@@ -7,6 +7,8 @@
 pub(crate) mod clock;
 pub(crate) mod hold;
 pub(crate) mod inbox;
+mod intake;
+mod memory;
 mod node;
 pub(crate) mod report;
 pub(crate) mod tap;
@@ -23,13 +25,18 @@ use bytes::Bytes;
 use clock::Clock;
 use hold::Hold;
 use inbox::{Happening, Inbox};
+use intake::Intake;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::Flow;
+use lampyris_core::hits::{Hits, Limit};
 use lampyris_core::input::{Input, StoreError};
 use lampyris_core::journal::{Key, Value};
 use lampyris_core::output::{Output, Ticket};
+use lampyris_core::overload::Load;
+use lampyris_core::quotas::Quotas;
 use lampyris_core::time::{Instant, Now};
 use lampyris_sip::Message;
+use memory::Memory;
 use mio::{Events, Poll, Token};
 use report::Report;
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +50,12 @@ use wire::Wire;
 pub(crate) const WAKER: Token = Token(usize::MAX);
 /// Most things taken out of the inbox before the sockets are looked at again.
 const INBOX_BATCH: usize = 256;
+/// Most batches of datagrams read from one socket before some are handled.
+const READ_BATCHES: usize = 16;
+/// Most datagrams handled before the sockets are looked at again.
+const DATAGRAMS_BATCH: usize = 128;
+/// Waits shorter than this are none.
+const WAIT_NOTED: Duration = Duration::from_millis(10);
 /// How long a graceful stop waits for the store and what it holds back.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits for answers to NOTIFYs: those still due after this were lost, and are the restart's business.
@@ -58,6 +71,8 @@ pub trait Core: Send {
     fn handle_input(&mut self, now: Now, input: Input);
     /// An administrator asks.
     fn handle_command(&mut self, now: Now, command: Command) -> Reply;
+    /// Whether the peer of a flow has shown who it is, and comes first where not everything can be done.
+    fn knows(&self, flow: Flow) -> bool;
     /// What to do next; `Output::Timeout` ends a drain.
     fn poll_output(&mut self, now: Now) -> Output;
 }
@@ -95,6 +110,19 @@ pub(crate) struct State {
     keepalives: u64,
     received: u64,
     stop_by: Option<std::time::Instant>,
+    intake: Intake,
+    memory: Memory,
+    /// What the node was told last of how much there is to do.
+    load: Load,
+    hits: Arc<Hits>,
+}
+
+impl State {
+    /// The state at the start, with the shell's own limits.
+    pub(crate) fn new(quotas: &Quotas, hits: Arc<Hits>) -> Self {
+        let memory = Memory::new(quotas.memory_mib);
+        Self { hold: Hold::new(hits.clone()), memory, hits, ..Self::default() }
+    }
 }
 
 impl<C: Core> Engine<C> {
@@ -122,6 +150,7 @@ impl<C: Core> Engine<C> {
                 }
             }
             self.receive_datagrams();
+            self.take_datagrams();
             self.take_inbox();
             if self.clock.now().mono >= self.state.deadline {
                 self.input(Input::Timeout);
@@ -132,7 +161,7 @@ impl<C: Core> Engine<C> {
     }
 
     fn wait(&self) -> Duration {
-        if self.state.inbox_left || self.wire.is_busy() {
+        if self.state.inbox_left || !self.state.intake.is_empty() || self.wire.is_busy() {
             return Duration::ZERO;
         }
         let wait = self.clock.until(self.state.deadline);
@@ -140,25 +169,53 @@ impl<C: Core> Engine<C> {
         if self.state.stop_by.is_some() { wait.min(Duration::from_millis(20)) } else { wait }
     }
 
+    /// Reads what has come into the intake, where it is chosen what is handled first.
     fn receive_datagrams(&mut self) {
+        let now = self.clock.now().mono;
         for at in 0..self.wire.udp.len() {
             let mut batch = std::mem::take(&mut self.wire.batch);
             let listener = &mut self.wire.udp[at];
             let id = listener.id();
             let (received, keepalives) = (&mut self.state.received, &mut self.state.keepalives);
-            listener.receive(&mut self.state.buffers, |remote, bytes| {
-                *received += 1;
-                if udp::is_keepalive(bytes) {
-                    *keepalives += 1;
-                } else {
-                    batch.push((Flow::Udp { listener: id, remote }, Bytes::copy_from_slice(bytes)));
+            for _ in 0..READ_BATCHES {
+                listener.receive(&mut self.state.buffers, |remote, bytes| {
+                    *received += 1;
+                    if udp::is_keepalive(bytes) {
+                        *keepalives += 1;
+                    } else {
+                        batch.push((Flow::Udp { listener: id, remote }, Bytes::copy_from_slice(bytes)));
+                    }
+                });
+                if !listener.is_readable() {
+                    break;
                 }
-            });
+            }
             for (flow, bytes) in batch.drain(..) {
-                self.wire.tap(Direction::Received, flow, &bytes);
-                self.input(Input::Received { flow, message: Message::parse(bytes) });
+                let dropped = self.state.intake.put(flow, bytes, self.core.knows(flow), now);
+                (0..dropped).for_each(|_| self.state.hits.add(Limit::Queue));
             }
             self.wire.batch = batch;
+        }
+    }
+
+    fn take_datagrams(&mut self) {
+        for _ in 0..DATAGRAMS_BATCH {
+            let now = self.clock.now().mono;
+            let Some((flow, bytes, waited)) = self.state.intake.take(now) else { return };
+            self.wire.tap(Direction::Received, flow, &bytes);
+            self.tell_load(waited);
+            self.input(Input::Received { flow, message: Message::parse(bytes) });
+        }
+    }
+
+    /// Tells the node how long what comes next has waited, where that is news.
+    fn tell_load(&mut self, waited: Duration) {
+        let now = self.clock.now();
+        let waited = if waited < WAIT_NOTED { Duration::ZERO } else { waited };
+        let load = Load { waited, memory_full: self.state.memory.is_full(now.mono) };
+        if load != self.state.load {
+            self.state.load = load;
+            self.core.handle_input(now, Input::Load(load));
         }
     }
 
@@ -186,9 +243,10 @@ impl<C: Core> Engine<C> {
                 }
                 self.input(Input::FlowOpened { id, transport, listener, remote });
             }
-            Happening::Received { id, remote, bytes, message, permit } => {
+            Happening::Received { id, remote, bytes, message, at, permit } => {
                 let flow = Flow::Stream { id, remote };
                 self.wire.tap(Direction::Received, flow, &bytes);
+                self.tell_load(at.elapsed());
                 self.input(Input::Received { flow, message: *message });
                 drop(permit);
             }
@@ -202,6 +260,7 @@ impl<C: Core> Engine<C> {
                 }
                 self.input(Input::FlowClosed { id });
             }
+            Happening::Unblocked { id } => self.input(Input::FlowUnblocked { id }),
             Happening::Resolved { query, answer } => self.input(Input::Resolved { query, answer }),
             Happening::Decided(decisions) => {
                 for (ticket, result) in decisions {
@@ -225,7 +284,10 @@ impl<C: Core> Engine<C> {
             }
             Happening::Command(command, answer) => {
                 let before = self.state.submitted;
-                let reply = self.command(command);
+                let mut reply = self.command(command);
+                if let Reply::Limits(rows) = &mut reply {
+                    self.state.hits.add_to(rows);
+                }
                 if let Some(ticket) = self.state.submitted.filter(|_| self.state.submitted != before) {
                     // Why: what an administrator was told is done is still done after a power failure.
                     self.state.replies.push_back((ticket, reply, answer));
@@ -328,6 +390,8 @@ impl<C: Core> Engine<C> {
                 }
                 Output::Timeout(at) => {
                     state.deadline = at;
+                    let blocked = self.wire.blocked.drain(..);
+                    state.consequences.extend(blocked.map(|id| Input::FlowBlocked { id }));
                     return;
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::Core;
 use lampyris_core::command::{Command, Reply};
+use lampyris_core::flow::Flow;
 use lampyris_core::input::Input;
 use lampyris_core::journal::{Key, Value};
 use lampyris_core::node::Node;
@@ -23,6 +24,10 @@ impl Core for Node {
 
     fn handle_command(&mut self, now: Now, command: Command) -> Reply {
         Self::handle_command(self, now, command)
+    }
+
+    fn knows(&self, flow: Flow) -> bool {
+        Self::knows(self, flow)
     }
 
     fn poll_output(&mut self, now: Now) -> Output {

@@ -5,12 +5,14 @@
 use crate::admin::protocol::{Counters, Direction};
 use crate::engine::clock;
 use crate::engine::tap::{self, Taps};
-use crate::transport::streams::{StreamWriter, WriteFault};
+use crate::transport::streams::{Pace, StreamWriter, WriteFault};
 use crate::transport::udp::UdpListener;
 use bytes::Bytes;
 use lampyris_core::flow::{Flow, StreamId, Transport};
+use lampyris_core::hits::{Hits, Limit};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// All transports.
 pub(crate) struct Wire {
@@ -20,11 +22,14 @@ pub(crate) struct Wire {
     pub(crate) batch: Vec<(Flow, Bytes)>,
     /// Who watches.
     pub(crate) taps: Taps,
+    /// Streams whose peers have begun to read slowly; the engine tells the node.
+    pub(crate) blocked: Vec<StreamId>,
     streams: HashMap<StreamId, Stream>,
     streams_opened: u64,
     streams_failed: u64,
     udp_sent: u64,
     udp_failed: u64,
+    hits: Arc<Hits>,
 }
 
 struct Stream {
@@ -36,9 +41,11 @@ struct Stream {
 
 impl Wire {
     /// Transports over these listeners and no streams yet.
-    pub(crate) fn new(udp: Vec<UdpListener>) -> Self {
+    pub(crate) fn new(udp: Vec<UdpListener>, hits: Arc<Hits>) -> Self {
         Self {
             udp,
+            hits,
+            blocked: Vec::new(),
             batch: Vec::new(),
             taps: Taps::default(),
             streams: HashMap::new(),
@@ -73,10 +80,15 @@ impl Wire {
                     writer.establish();
                 }
                 match writer.write(bytes) {
-                    Ok(()) => {}
+                    Ok(Pace::Free) => {}
+                    Ok(Pace::Blocked) => {
+                        self.hits.add(Limit::SlowReaders);
+                        self.blocked.push(id);
+                    }
                     Err(WriteFault::Gone) => self.streams_failed += 1,
                     Err(WriteFault::Full) => {
                         self.streams_failed += 1;
+                        self.hits.add(Limit::WriteBuffer);
                         tracing::info!(remote = %flow.remote(), "a peer reads too slowly; its stream is closed");
                         writer.kill();
                     }

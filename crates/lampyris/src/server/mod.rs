@@ -20,16 +20,18 @@ use crate::engine::clock::{self, Clock};
 use crate::engine::inbox::{Happening, Mailbox, inbox};
 use crate::engine::wire::Wire;
 use crate::engine::{Engine, State, WAKER};
+use crate::privileges::{self, PrivilegeFault};
 use crate::resolver::Resolver;
 use crate::store::Health;
 use crate::store::{self, DataDirectory, Loaded, Opened, Walker};
 use crate::systemd::{self, Notice};
-use crate::transport::limits::Limits;
+use crate::transport::limits::{Limits, Seats};
 use crate::transport::streams::Streams;
 use crate::transport::udp::UdpListener;
 use keeper::Keeper;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Listener, ListenerId, Transport};
+use lampyris_core::hits::Hits;
 use lampyris_core::journal::Kind;
 use lampyris_core::time::Now;
 use mio::{Poll, Token};
@@ -77,6 +79,9 @@ pub enum StartError {
     /// The store or its directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreFault),
+    /// It cannot become the user it is to become.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeFault),
     /// The admin socket cannot be made.
     #[error("cannot make the admin socket {path}: {cause}")]
     Admin {
@@ -115,7 +120,7 @@ pub fn start_with<C: Core + 'static>(
     options: &Options,
     make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
 ) -> Result<Running, StartError> {
-    start_limited(shell, options, Limits::default(), make)
+    start_limited(shell, options, Limits { seats: Seats::of(&shell.quotas), ..Limits::default() }, make)
 }
 
 /// As [`start_with`], with limits on streams other than the usual.
@@ -128,9 +133,18 @@ pub(crate) fn start_limited<C: Core + 'static>(
     let system = |what| move |cause| StartError::System { what, cause };
     let started = clock::wall();
     raise_descriptor_limit();
-    // First of all, since it is what most likely stops a second server by mistake.
-    let directory = shell.data.as_deref().map(DataDirectory::take).transpose()?.map(Arc::new);
-    let Bound { listeners, mut udp, tcp } = bind(shell)?;
+    // First of all where that is possible, since it is what most likely stops a second server by mistake.
+    let take = || shell.data.as_deref().map(DataDirectory::take).transpose();
+    let (directory, Bound { listeners, mut udp, tcp }) = match &shell.account {
+        None => (take()?, bind(shell)?),
+        Some(account) => {
+            let bound = bind(shell)?;
+            privileges::drop_to(account, shell.data.as_deref())?;
+            (take()?, bound)
+        }
+    };
+    let directory = directory.map(Arc::new);
+    let hits = Arc::new(Hits::default());
 
     let poll = Poll::new().map_err(system("epoll"))?;
     for (at, listener) in udp.iter_mut().enumerate() {
@@ -187,7 +201,13 @@ pub(crate) fn start_limited<C: Core + 'static>(
         .map_err(system("threads"))?;
     let _in_runtime = runtime.enter();
     let door = shell.door.clone();
-    let streams = Streams::new(runtime.handle().clone(), mailbox.clone(), limits, started.as_millis(), door);
+    let streams = Streams::new(
+        runtime.handle().clone(),
+        mailbox.clone(),
+        (limits, hits.clone()),
+        started.as_millis(),
+        door,
+    );
     for (id, transport, socket) in tcp {
         streams.listen(id, transport, socket).map_err(system("a socket"))?;
     }
@@ -228,9 +248,9 @@ pub(crate) fn start_limited<C: Core + 'static>(
         signals::listen(mailbox.clone(), reloader).map_err(system("signals"))?;
     }
 
-    let wire = Wire::new(udp);
-    let engine =
-        Engine { core, clock, poll, inbox, journal, streams, resolver, wire, state: State::default() };
+    let wire = Wire::new(udp, hits.clone());
+    let state = State::new(&shell.quotas, hits);
+    let engine = Engine { core, clock, poll, inbox, journal, streams, resolver, wire, state };
     let engine = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || {

@@ -83,7 +83,9 @@ impl Core for Double {
             Input::FlowClosed { id } => self.tell(format!("closed {}", whose(id))),
             Input::Resolved { query, answer } => self.tell(format!("resolved {} {answer:?}", query.0)),
             Input::Timeout => self.tell("timeout".into()),
-            Input::Peer(..) => {}
+            Input::FlowBlocked { .. } => self.tell("blocked".into()),
+            Input::FlowUnblocked { .. } => self.tell("unblocked".into()),
+            Input::Load(_) | Input::Peer(..) => {}
         }
     }
 
@@ -93,6 +95,10 @@ impl Core for Double {
             Command::SetDevice { .. } => Reply::Refused { reason: "a double has no devices".into() },
             _ => Reply::Done { count: 7 },
         }
+    }
+
+    fn knows(&self, _: Flow) -> bool {
+        false
     }
 
     fn poll_output(&mut self, now: Now) -> Output {

@@ -5,6 +5,7 @@
 
 use super::limits::Seats;
 use super::streams::Control;
+use lampyris_core::hits::{Hits, Limit};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The seats taken.
 pub(crate) struct Admission {
     seats: Seats,
+    hits: Arc<Hits>,
     taken: Mutex<Taken>,
 }
 
@@ -39,8 +41,8 @@ pub(crate) struct Seat {
 
 impl Admission {
     /// Nobody yet.
-    pub(crate) fn new(seats: Seats) -> Arc<Self> {
-        Arc::new(Self { seats, taken: Mutex::default() })
+    pub(crate) fn new(seats: Seats, hits: Arc<Hits>) -> Arc<Self> {
+        Arc::new(Self { seats, hits, taken: Mutex::default() })
     }
 
     /// A seat for a stream from `address`, maybe at the cost of the stranger who has waited longest; `None` where there
@@ -50,6 +52,7 @@ impl Admission {
         let of_address = taken.addresses.get(&address);
         let (all, strangers) = of_address.map_or((0, 0), |a| (a.all, a.strangers));
         if all >= self.seats.address_max {
+            self.hits.add(Limit::StreamsPerAddress);
             return None;
         }
         let shed = if strangers >= self.seats.address_strangers_max {
@@ -60,13 +63,11 @@ impl Admission {
             None
         };
         match shed {
-            Some(number) => {
-                if let Some((from, control)) = taken.strangers.remove(&number) {
-                    taken.address(from).strangers -= 1;
-                    control.kill();
-                }
+            Some(number) => self.shed(&mut taken, number),
+            None if taken.all >= self.seats.all_max => {
+                self.hits.add(Limit::Streams);
+                return None;
             }
-            None if taken.all >= self.seats.all_max => return None,
             None => {}
         }
         let number = taken.next;
@@ -77,6 +78,22 @@ impl Admission {
         of_address.strangers += 1;
         taken.strangers.insert(number, (address, control.clone()));
         Some(Seat { number, address, admission: self.clone() })
+    }
+
+    /// Has the stranger leave who has waited longest, if there is one.
+    pub(crate) fn make_room(&self) {
+        let mut taken = self.lock();
+        if let Some(number) = taken.strangers.keys().next().copied() {
+            self.shed(&mut taken, number);
+        }
+    }
+
+    fn shed(&self, taken: &mut Taken, number: u64) {
+        if let Some((from, control)) = taken.strangers.remove(&number) {
+            taken.address(from).strangers -= 1;
+            self.hits.add(Limit::Strangers);
+            control.kill();
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
@@ -127,7 +144,8 @@ mod tests {
     #[test]
     fn the_stranger_who_waited_longest_makes_room() {
         let seats = Seats { all_max: 5, address_max: 4, strangers_max: 3, address_strangers_max: 2 };
-        let admission = Admission::new(seats);
+        let hits = Arc::new(Hits::default());
+        let admission = Admission::new(seats, hits.clone());
         let controls: Vec<_> = (0..9).map(|_| Arc::new(Control::default())).collect();
         let killed = || controls.iter().map(|c| u8::from(c.is_killed())).collect::<Vec<_>>();
         let a = admission.admit(ip(1), &controls[0]).expect("a seat");
@@ -135,6 +153,7 @@ mod tests {
         // A third stranger of the address costs its first; the seat itself is held until the stream is gone.
         let c = admission.admit(ip(1), &controls[2]).expect("a seat");
         assert_eq!(killed(), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(hits.of(Limit::Strangers), 1);
         drop(a);
         // Of other addresses: the third stranger fits, the fourth costs the longest seated of all.
         let d = admission.admit(ip(2), &controls[3]).expect("a seat");
@@ -153,10 +172,12 @@ mod tests {
     #[test]
     fn an_address_has_a_bound_and_gives_its_seats_back() {
         let seats = Seats { all_max: 100, address_max: 2, strangers_max: 100, address_strangers_max: 100 };
-        let admission = Admission::new(seats);
+        let hits = Arc::new(Hits::default());
+        let admission = Admission::new(seats, hits.clone());
         let control = Arc::new(Control::default());
         let held: Vec<_> = (0..2).map(|_| admission.admit(ip(1), &control).expect("a seat")).collect();
         assert!(admission.admit(ip(1), &control).is_none());
+        assert_eq!(hits.of(Limit::StreamsPerAddress), 1);
         assert!(admission.admit(ip(2), &control).is_some());
         drop(held);
         assert!(admission.admit(ip(1), &control).is_some());

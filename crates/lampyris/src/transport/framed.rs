@@ -4,15 +4,14 @@
 //! What was accepted, by whom and when it must end is [`super::streams`]'s.
 
 use super::limits::WRITE_BATCH;
-use super::streams::{Connection, Control, End};
+use super::streams::{Connection, End, Meter};
 use bytes::{Bytes, BytesMut};
+use lampyris_core::hits::Limit;
 use lampyris_core::limits;
 use lampyris_sip::{Frame, Framer, Message};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -29,7 +28,7 @@ pub(super) async fn serve(
     // Pongs come from the reader and must not split a message, so they go through a queue too.
     let (pong, pongs) = mpsc::channel(4);
     let stall = connection.limits().write_stall;
-    let writer = tokio::spawn(write_all(write, written, pongs, connection.control.clone(), stall));
+    let writer = tokio::spawn(write_all(write, written, pongs, connection.meter(), stall));
     let end = tokio::select! {
         end = read_all(connection, read, pong) => end,
         () = connection.control.killed() => End::Broken("closed by us"),
@@ -69,6 +68,7 @@ async fn read_all(connection: &Connection, mut read: impl AsyncRead + Unpin, pon
                 if begun.is_none() && connection.control.is_established() {
                     continue;
                 }
+                connection.hit(Limit::Deadlines);
                 return End::Broken(why);
             }
         }
@@ -114,7 +114,7 @@ async fn write_all(
     mut write: impl AsyncWrite + Unpin,
     mut messages: mpsc::UnboundedReceiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
-    control: Arc<Control>,
+    meter: Meter,
     stall: Duration,
 ) {
     let (mut batch, mut together) = (Vec::with_capacity(WRITE_BATCH), BytesMut::new());
@@ -136,13 +136,18 @@ async fn write_all(
             }
         };
         batch.clear();
-        control.queued_bytes.fetch_sub(queued, Ordering::AcqRel);
-        if !matches!(result, Ok(Ok(()))) {
-            break;
+        meter.wrote(queued);
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => break,
+            Err(_) => {
+                meter.stalled();
+                break;
+            }
         }
     }
     let _ = timeout(stall, write.shutdown()).await;
-    control.kill();
+    meter.kill();
 }
 
 /// Writes bytes, and through what encrypts them.

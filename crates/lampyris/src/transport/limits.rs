@@ -1,5 +1,6 @@
 //! Every bound on streams, named (security rows 36 to 42), and [`Limits`] and [`Seats`], in which tests make them small.
 
+use lampyris_core::quotas::Quotas;
 use std::time::Duration;
 
 /// From accepting a TCP connection to its first byte; over TLS and WebSocket from the end of the handshake.
@@ -18,8 +19,10 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const WS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Between two pings on a WebSocket; who has sent nothing from one to the next is gone.
 const WS_PING_EVERY: Duration = Duration::from_secs(30);
-/// Bytes that may wait for one peer to read them.
+/// Bytes that may wait for one peer to read them; one message more closes its stream.
 const WRITE_BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Bytes from which on NOTIFYs wait in the node, where the newest state replaces older ones.
+const WRITE_BLOCKED_BYTES: usize = 256 * 1024;
 /// Messages read from all streams that the engine has not handled yet.
 const UNHANDLED_MAX: usize = 1024;
 
@@ -34,10 +37,11 @@ pub(crate) const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Between two of those pings.
 pub(crate) const TCP_KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
-/// Streams accepted, all together.
-const STREAMS_MAX: usize = 100_000;
-/// Streams from one address.
-const STREAMS_PER_ADDRESS_MAX: usize = 4096;
+/// The first wait after a stream could not be accepted, doubled each time.
+pub(crate) const ACCEPT_BACK_OFF_MIN: Duration = Duration::from_millis(50);
+/// The longest.
+pub(crate) const ACCEPT_BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
 /// Streams of strangers.
 const STRANGERS_MAX: usize = 4096;
 /// Streams of strangers from one address.
@@ -64,6 +68,8 @@ pub(crate) struct Limits {
     pub(crate) ws_ping_every: Duration,
     /// [`WRITE_BUFFER_BYTES_MAX`].
     pub(crate) write_buffer_bytes: usize,
+    /// [`WRITE_BLOCKED_BYTES`].
+    pub(crate) write_blocked_bytes: usize,
     /// [`UNHANDLED_MAX`].
     pub(crate) unhandled: usize,
     /// How many streams.
@@ -82,6 +88,7 @@ impl Default for Limits {
             ws_handshake: WS_HANDSHAKE,
             ws_ping_every: WS_PING_EVERY,
             write_buffer_bytes: WRITE_BUFFER_BYTES_MAX,
+            write_blocked_bytes: WRITE_BLOCKED_BYTES,
             unhandled: UNHANDLED_MAX,
             seats: Seats::default(),
         }
@@ -91,9 +98,9 @@ impl Default for Limits {
 /// How many streams there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seats {
-    /// [`STREAMS_MAX`].
+    /// Streams accepted, all together (`streams_max`).
     pub(crate) all_max: usize,
-    /// [`STREAMS_PER_ADDRESS_MAX`].
+    /// Streams from one address (`streams_per_address_max`).
     pub(crate) address_max: usize,
     /// [`STRANGERS_MAX`].
     pub(crate) strangers_max: usize,
@@ -103,13 +110,24 @@ pub(crate) struct Seats {
 
 impl Default for Seats {
     fn default() -> Self {
+        Self::of(&Quotas::default())
+    }
+}
+
+impl Seats {
+    /// As many as configured; 0 is without limit.
+    pub(crate) fn of(quotas: &Quotas) -> Self {
+        let most = |count: u32| match usize::try_from(count) {
+            Ok(0) | Err(_) => usize::MAX,
+            Ok(count) => count,
+        };
         Self {
-            all_max: STREAMS_MAX,
-            address_max: STREAMS_PER_ADDRESS_MAX,
+            all_max: most(quotas.streams),
+            address_max: most(quotas.streams_per_address),
             strangers_max: STRANGERS_MAX,
             address_strangers_max: STRANGERS_PER_ADDRESS_MAX,
         }
     }
 }
 
-const _: () = assert!(STRANGERS_PER_ADDRESS_MAX < STREAMS_PER_ADDRESS_MAX && STRANGERS_MAX < STREAMS_MAX);
+const _: () = assert!(WRITE_BLOCKED_BYTES < WRITE_BUFFER_BYTES_MAX);

@@ -8,12 +8,15 @@
 
 use super::admission::{Admission, Seat};
 use super::framed;
-use super::limits::{Limits, TCP_KEEPALIVE_EVERY, TCP_KEEPALIVE_IDLE};
+use super::limits::{
+    ACCEPT_BACK_OFF_MAX, ACCEPT_BACK_OFF_MIN, Limits, TCP_KEEPALIVE_EVERY, TCP_KEEPALIVE_IDLE,
+};
 use super::tls::{KeyFiles, Keys};
 use super::ws;
 use crate::engine::inbox::{Happening, Mailbox};
 use bytes::Bytes;
 use lampyris_core::flow::{ListenerId, StreamId, Transport};
+use lampyris_core::hits::{Hits, Limit};
 use lampyris_sip::{Message, ParseError};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -51,7 +54,9 @@ pub(crate) struct Control {
     kill: Notify,
     killed: AtomicBool,
     established: AtomicBool,
-    pub(super) queued_bytes: AtomicUsize,
+    queued_bytes: AtomicUsize,
+    /// The node was told that the peer reads slowly.
+    blocked: AtomicBool,
     seat: OnceLock<Seat>,
 }
 
@@ -83,6 +88,16 @@ pub(crate) struct StreamWriter {
     queue: mpsc::UnboundedSender<Bytes>,
     control: Arc<Control>,
     bytes_max: usize,
+    blocked_bytes: usize,
+}
+
+/// What one more message does to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// The peer keeps up.
+    Free,
+    /// From now on what need not be said waits, until the stream says [`Happening::Unblocked`].
+    Blocked,
 }
 
 /// Why a message cannot be written.
@@ -96,13 +111,20 @@ pub(crate) enum WriteFault {
 
 impl StreamWriter {
     /// Queues one message, behind all before it.
-    pub(crate) fn write(&self, bytes: Bytes) -> Result<(), WriteFault> {
+    pub(crate) fn write(&self, bytes: Bytes) -> Result<Pace, WriteFault> {
         let len = bytes.len();
         if self.control.queued_bytes.load(Ordering::Acquire).saturating_add(len) > self.bytes_max {
             return Err(WriteFault::Full);
         }
-        self.control.queued_bytes.fetch_add(len, Ordering::AcqRel);
-        self.queue.send(bytes).map_err(|_| WriteFault::Gone)
+        let queued = self.control.queued_bytes.fetch_add(len, Ordering::AcqRel) + len;
+        self.queue.send(bytes).map_err(|_| WriteFault::Gone)?;
+        if queued <= self.blocked_bytes || self.control.blocked.swap(true, Ordering::AcqRel) {
+            return Ok(Pace::Free);
+        }
+        // Why: all may have been written meanwhile, and then nobody would say that it was.
+        let is_read = self.control.queued_bytes.load(Ordering::Acquire) <= self.blocked_bytes / 2;
+        let is_free = is_read && self.control.blocked.swap(false, Ordering::AcqRel);
+        Ok(if is_free { Pace::Free } else { Pace::Blocked })
     }
 
     /// The peer is served: it may be silent from now on, and is not shed.
@@ -125,6 +147,7 @@ pub(crate) struct Streams {
     runtime: Handle,
     mailbox: Mailbox,
     limits: Limits,
+    hits: Arc<Hits>,
     admission: Arc<Admission>,
     unhandled: Arc<Semaphore>,
     next: AtomicU64,
@@ -137,7 +160,7 @@ impl Streams {
     pub(crate) fn new(
         runtime: Handle,
         mailbox: Mailbox,
-        limits: Limits,
+        (limits, hits): (Limits, Arc<Hits>),
         started_ms: u64,
         door: Door,
     ) -> Arc<Self> {
@@ -146,7 +169,8 @@ impl Streams {
         Arc::new(Self {
             runtime,
             mailbox,
-            admission: Admission::new(limits.seats),
+            admission: Admission::new(limits.seats, hits.clone()),
+            hits,
             unhandled: Arc::new(Semaphore::new(limits.unhandled)),
             limits,
             next: AtomicU64::new(first),
@@ -174,13 +198,24 @@ impl Streams {
         let socket = TcpListener::from_std(socket)?;
         let streams = self.clone();
         self.runtime.spawn(async move {
+            let mut back_off = ACCEPT_BACK_OFF_MIN;
             loop {
                 match socket.accept().await {
-                    Ok((stream, remote)) => streams.accepted(listener, transport, stream, remote),
+                    Ok((stream, remote)) => {
+                        back_off = ACCEPT_BACK_OFF_MIN;
+                        streams.accepted(listener, transport, stream, remote);
+                    }
                     Err(error) => {
-                        // Why: without a pause, running out of descriptors would make this a busy loop.
-                        tracing::warn!(%error, "a stream cannot be accepted");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        if back_off == ACCEPT_BACK_OFF_MIN {
+                            tracing::warn!(%error, "streams cannot be accepted");
+                        }
+                        if is_out_of_descriptors(&error) {
+                            streams.hits.add(Limit::Descriptors);
+                            streams.admission.make_room();
+                        }
+                        // Why: the socket stays readable, so without a pause this would be a busy loop.
+                        tokio::time::sleep(back_off).await;
+                        back_off = (back_off * 2).min(ACCEPT_BACK_OFF_MAX);
                     }
                 }
             }
@@ -320,6 +355,9 @@ impl Connection {
                     None
                 }
                 Err(_) => {
+                    if self.accepted {
+                        self.hit(Limit::Deadlines);
+                    }
                     tracing::debug!(%remote, %transport, "no connection in time");
                     None
                 }
@@ -330,8 +368,8 @@ impl Connection {
 
     fn writer(&self) -> (StreamWriter, mpsc::UnboundedReceiver<Bytes>) {
         let (queue, written) = mpsc::unbounded_channel();
-        let bytes_max = self.limits().write_buffer_bytes;
-        (StreamWriter { queue, control: self.control.clone(), bytes_max }, written)
+        let Limits { write_buffer_bytes: bytes_max, write_blocked_bytes: blocked_bytes, .. } = *self.limits();
+        (StreamWriter { queue, control: self.control.clone(), bytes_max, blocked_bytes }, written)
     }
 
     /// Tells the engine of a stream that the peer opened; what it writes. `None` where the engine is gone.
@@ -343,6 +381,18 @@ impl Connection {
     fn tell_opened(&self, writer: Option<StreamWriter>) -> bool {
         let Self { id, transport, listener, remote, .. } = *self;
         self.streams.mailbox.put(Happening::Opened { id, transport, listener, remote, writer })
+    }
+
+    /// Counts what the stream writes.
+    pub(super) fn meter(&self) -> Meter {
+        let (id, control, mailbox) = (self.id, self.control.clone(), self.streams.mailbox.clone());
+        let hits = self.streams.hits.clone();
+        Meter { id, control, mailbox, hits, free_bytes: self.limits().write_blocked_bytes / 2 }
+    }
+
+    /// A limit of the stream was hit.
+    pub(super) fn hit(&self, limit: Limit) {
+        self.streams.hits.add(limit);
     }
 
     /// Tells the engine that the stream has ended.
@@ -379,11 +429,45 @@ impl Connection {
 
     /// Gives a message to the engine, when it is not behind; `false` where it is gone.
     pub(super) async fn hand_over(&self, bytes: Bytes, message: Result<Message, ParseError>) -> bool {
-        let message = Box::new(message);
+        let (message, at) = (Box::new(message), std::time::Instant::now());
         let Ok(permit) = self.streams.unhandled.clone().acquire_owned().await else { return false };
         let Self { id, remote, .. } = *self;
-        self.streams.mailbox.put(Happening::Received { id, remote, bytes, message, permit })
+        self.streams.mailbox.put(Happening::Received { id, remote, bytes, message, at, permit })
     }
+}
+
+/// Counts what one stream has written, and tells the engine when a slow peer has caught up.
+pub(super) struct Meter {
+    id: StreamId,
+    control: Arc<Control>,
+    mailbox: Mailbox,
+    hits: Arc<Hits>,
+    free_bytes: usize,
+}
+
+impl Meter {
+    /// So many bytes were written.
+    pub(super) fn wrote(&self, bytes: usize) {
+        let queued = self.control.queued_bytes.fetch_sub(bytes, Ordering::AcqRel).saturating_sub(bytes);
+        if queued <= self.free_bytes && self.control.blocked.swap(false, Ordering::AcqRel) {
+            self.mailbox.put(Happening::Unblocked { id: self.id });
+        }
+    }
+
+    /// The peer did not read for too long.
+    pub(super) fn stalled(&self) {
+        self.hits.add(Limit::WriteBuffer);
+    }
+
+    /// Ends the stream now.
+    pub(super) fn kill(&self) {
+        self.control.kill();
+    }
+}
+
+/// Whether an error says that there are no descriptors left.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    [nix::libc::EMFILE, nix::libc::ENFILE].into_iter().any(|code| error.raw_os_error() == Some(code))
 }
 
 /// Sets what every connection has.

@@ -75,6 +75,11 @@ impl UdpListener {
         self.writable |= event.is_writable();
     }
 
+    /// Whether there may be more to read without waiting.
+    pub(crate) const fn is_readable(&self) -> bool {
+        self.readable
+    }
+
     /// Whether there may be more to read or to write without waiting.
     pub(crate) fn is_busy(&self) -> bool {
         self.readable || (self.writable && !self.waiting.is_empty())

@@ -10,10 +10,10 @@ use super::streams::{Connection, End, lapse};
 use super::upgrade::{self, Refusal};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use lampyris_core::hits::Limit;
 use lampyris_core::limits::MESSAGE_BYTES_MAX;
 use lampyris_sip::Message as Sip;
 use std::io;
-use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, timeout};
@@ -92,6 +92,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut written: mpsc::UnboundedReceiver<Bytes>,
 ) -> (End, Option<CloseCode>) {
     let patience = *connection.limits();
+    let meter = connection.meter();
     let opened = Instant::now();
     let mut last_message = None;
     let mut heard = true;
@@ -132,8 +133,9 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
                         Err(_) => Message::Binary(bytes),
                     };
                     let done = sent(socket, message, patience.write_stall).await;
-                    connection.control.queued_bytes.fetch_sub(len, Ordering::AcqRel);
+                    meter.wrote(len);
                     if !done {
+                        meter.stalled();
                         return (End::Broken("does not read"), None);
                     }
                 }
@@ -149,6 +151,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
             why = lapse(deadline) => {
                 // Why: served meanwhile, so the stranger's deadline no longer holds.
                 if !connection.control.is_established() {
+                    connection.hit(Limit::Deadlines);
                     return (End::Broken(why), Some(CloseCode::Policy));
                 }
             }

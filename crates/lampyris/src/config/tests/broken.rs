@@ -25,6 +25,8 @@ fn broken_toml_is_told() {
         ("flow_grace_s = \"5\"", "1:16", "whole number", ""),
         ("subscribe_response = 201", "1:22", "200 or 202", ""),
         ("trusted = [\"lan\"]", "1:12", "`lan` is no network", "10.0.0.0/8"),
+        ("egress_deny = \"metadata\"", "1:15", "`metadata` is no network", "10.0.0.0/8"),
+        ("[server]\ngroup = \"voip\"", "2:9", "does nothing", "add `user`"),
         ("listen = []", "1:1", "unknown key `listen`", "it belongs in `[server]`"),
         ("[server]\nstop = \"end\"", "2:1", "unknown key `stop`", "top of the file"),
         ("server = 1", "1:10", "`server` is a table", "[server]"),

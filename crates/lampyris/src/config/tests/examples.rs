@@ -166,6 +166,7 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             "secret" | "secret_file" | "ha1" => continue,
             "retry_after_s" => "60\non_timeout = \"retry\"".to_owned(),
             "qualify_every_s" => "30\nqualify = true".to_owned(),
+            "group" => "\"lampyris\"\nuser = \"lampyris\"".to_owned(),
             "default_route" => "\"alice\"".to_owned(),
             "client_auth" => "\"require\"\nclient_ca = \"phones-ca.pem\"".to_owned(),
             "any_port" => "true\nhost = \"192.0.2.7\"".to_owned(),

@@ -135,9 +135,13 @@ impl Reader<'_> {
 
     fn top(&mut self, top: &Values) {
         let trusted = self.networks(top, "trusted");
+        let egress_allow = self.networks(top, "egress_allow");
+        let egress_deny = self.networks(top, "egress_deny");
         let server = &mut self.raw.server;
         let mut own = super::raw::Server {
             trusted,
+            egress_allow,
+            egress_deny,
             allow_subscribe: top.boolean("allow_subscribe"),
             no_hint: top.choice("nohint", &[("404", NoHint::NotFound), ("open", NoHint::Open)]),
             subscribe_response: top.number("subscribe_response"),
@@ -259,6 +263,8 @@ impl Reader<'_> {
             store_bytes_max: values.number("store_bytes_max"),
             backup_every_s: values.number("backup_every_s"),
             backups_kept: values.number("backups_kept"),
+            user: values.text("user"),
+            group: values.text("group"),
             log: values.text("log"),
             log_format: values.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             name: values.text("name"),
@@ -316,6 +322,21 @@ impl Reader<'_> {
             registration_min_s: values.number("registration_min_s"),
             registration_default_s: values.number("registration_default_s"),
             registration_max_s: values.number("registration_max_s"),
+        });
+        self.raw.quotas.overlay(super::raw::RawQuotas {
+            subscriptions: values.number("subscriptions_max"),
+            subscriptions_per_watcher: values.number("subscriptions_per_watcher_max"),
+            subscriptions_per_presentity: values.number("subscriptions_per_presentity_max"),
+            subscriptions_per_source: values.number("subscriptions_per_source_max"),
+            publications: values.number("publications_max"),
+            publications_per_presentity: values.number("publications_per_presentity_max"),
+            publications_per_publisher: values.number("publications_per_publisher_max"),
+            publishes_per_s: values.number("publishes_per_s"),
+            bindings: values.number("bindings_max"),
+            bindings_per_aor: values.number("bindings_per_aor_max"),
+            memory_mib: values.number("memory_max_mib"),
+            streams: values.number("streams_max"),
+            streams_per_address: values.number("streams_per_address_max"),
         });
     }
 
