@@ -51,9 +51,10 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 /// Most things taken out of the inbox before the sockets are looked at again.
 const INBOX_BATCH: usize = 256;
 /// Most batches of datagrams read from one socket before some are handled.
-const READ_BATCHES: usize = 16;
-/// Most datagrams handled before the sockets are looked at again.
-const DATAGRAMS_BATCH: usize = 128;
+const READ_BATCHES: usize = 128;
+/// Most datagrams handled before the sockets are looked at again: few, since what the kernel drops meanwhile it does not
+/// choose.
+const DATAGRAMS_BATCH: usize = 32;
 /// Waits shorter than this are none.
 const WAIT_NOTED: Duration = Duration::from_millis(10);
 /// How long a graceful stop waits for the store and what it holds back.

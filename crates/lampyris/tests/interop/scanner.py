@@ -51,9 +51,10 @@ def sipvicious_finds_nobody_and_locks_nobody_out(run):
         users.write_text("\n".join(USERS) + "\n")
         found = run_program("svwar", directory / "svwar.log", "--force", "-d", users, "--domain", office.DOMAIN,
                             "-p", server.udp, "127.0.0.1")
-        told = {user: [line for line in found.splitlines() if user in line] for user in ("Alice", "nobody1")}
-        if bool(told["Alice"]) != bool(told["nobody1"]):
-            raise Failure(f"svwar tells users from others: {told}")
+        # Its report is a table; what it prints besides shows single answers.
+        told = set(re.findall(r"^\|\s*([\w-]+)\s*\|", found, re.MULTILINE)) & set(USERS)
+        if told and told != set(USERS):
+            raise Failure(f"svwar tells users from others: it names {sorted(told)}")
 
         # Two honest phones: one behind the guesser's own address that has shown who it is, one elsewhere.
         near, far = Phone(server.udp, "carol", "127.0.0.1"), Phone(server.udp, "dave", "127.0.0.2")
