@@ -61,6 +61,12 @@ impl Node {
             Command::Why(what) => self.why(now, &what),
             Command::Reload(settings) => self.reload(now, settings),
             Command::Stop => self.stop(now),
+            Command::Leave => {
+                self.mark_unanswered(now);
+                Reply::Done { count: 0 }
+            }
+            Command::Drain(drain) => self.drain(now, drain),
+            Command::EndDrain => self.end_drain(),
         };
         self.flush(now);
         reply
@@ -343,16 +349,16 @@ impl Node {
         }
     }
 
-    /// Before a graceful stop: subscriptions end, or are stored with their exact numbers.
+    /// Before a graceful stop: subscriptions end, where that is configured.
+    ///
+    /// Why nothing is stored of the others: a restart jumps ahead of whatever CSeq and version there can have been, so
+    /// that it need not be known how the process before ended.
     fn stop(&mut self, now: Now) -> Reply {
         let slots: Vec<_> =
             self.subscriptions.iter().filter(|(_, s)| s.ending.is_none()).map(|(slot, _)| slot).collect();
         for slot in &slots {
-            match self.facts.settings.stop {
-                StopPolicy::End => self.end(now, *slot, EndReason::Probation, None),
-                StopPolicy::Keep => {
-                    self.store_subscription(*slot, Undo::No);
-                }
+            if self.facts.settings.stop == StopPolicy::End {
+                self.end(now, *slot, EndReason::Probation, None);
             }
         }
         Reply::Done { count: slots.len() }

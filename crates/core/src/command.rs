@@ -120,8 +120,25 @@ pub enum Command {
     /// Use these settings from now on.
     #[serde(skip)]
     Reload(Arc<Settings>),
-    /// Prepare to stop: end subscriptions if configured, store exact CSeq numbers and versions.
+    /// Prepare to stop: end subscriptions if configured.
     Stop,
+    /// The last one: what is unanswered now is told again after the restart.
+    Leave,
+    /// End all subscriptions, spread over a time, and refuse new ones.
+    Drain(Drain),
+    /// Take new subscriptions again.
+    EndDrain,
+}
+
+/// How a server is emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// Over how many seconds subscriptions end.
+    pub within_s: u32,
+    /// Watchers come back after so many seconds, up to twice as many.
+    pub retry_after_s: u32,
+    /// Another server is ready: watchers are told `deactivated`, to subscribe again at once.
+    pub elsewhere: bool,
 }
 
 /// Which subscriptions are meant; all given parts must match.

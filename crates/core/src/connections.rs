@@ -101,6 +101,24 @@ impl Node {
         Opening::Connecting(id)
     }
 
+    /// A stream of the process before is ours now, and open. To be called before any record is restored.
+    pub fn inherit(
+        &mut self,
+        now: Now,
+        id: StreamId,
+        transport: Transport,
+        listener: ListenerId,
+        remote: SocketAddr,
+    ) {
+        if id.0 & OURS != 0 {
+            // Why: ids are counted on, and the next request to the same place finds it. A name was proved to the process
+            // before; plain streams have none.
+            self.connections.opened = self.connections.opened.max(id.0 & !OURS);
+            self.connections.by_remote.insert((transport, remote, Arc::from("")), id);
+        }
+        self.on_flow_opened(now, id, transport, listener, remote);
+    }
+
     /// A stream is open.
     pub(crate) fn on_flow_opened(
         &mut self,

@@ -8,6 +8,7 @@ use crate::filter::FilterSet;
 use crate::flow::Flow;
 use crate::time::UnixTime;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The kinds of record, one database each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,11 +33,13 @@ pub enum Kind {
     Status,
     /// [`RulesRecord`].
     Rules,
+    /// [`AnswerRecord`].
+    Answer,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Rules,
         Self::Device,
         Self::Mailbox,
@@ -47,6 +50,7 @@ impl Kind {
         Self::Publication,
         Self::Resource,
         Self::Subscription,
+        Self::Answer,
     ];
 }
 
@@ -100,6 +104,8 @@ pub enum Value {
     Status(StatusRecord),
     /// Who may watch a user.
     Rules(RulesRecord),
+    /// The answer to a request that removed something.
+    Answer(Box<AnswerRecord>),
 }
 
 impl Value {
@@ -111,6 +117,7 @@ impl Value {
             Self::Bindings(b) => b.bindings.iter().map(|b| b.expires_at).max(),
             Self::Device(d) => d.until,
             Self::Status(s) => s.until,
+            Self::Answer(a) => Some(a.until),
             Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) | Self::Rules(_) => None,
         }
     }
@@ -128,6 +135,7 @@ impl Value {
             Self::Features(_) => Kind::Features,
             Self::Status(_) => Kind::Status,
             Self::Rules(_) => Kind::Rules,
+            Self::Answer(_) => Kind::Answer,
         }
     }
 }
@@ -139,6 +147,23 @@ pub struct Origin {
     pub cseq: u32,
     /// Its Via branch.
     pub branch: String,
+}
+
+/// The answer to a request that removed what would have known it, for when the request comes again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerRecord {
+    /// The request's method.
+    pub method: String,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// Its CSeq and branch.
+    pub origin: Origin,
+    /// Where it came from.
+    pub source: IpAddr,
+    /// The whole response.
+    pub response: Vec<u8>,
+    /// When the request does not come again any more.
+    pub until: UnixTime,
 }
 
 /// A subscription, as much as is needed to send the next NOTIFY in the same dialog.

@@ -18,6 +18,9 @@ use crate::settings::{Host, Peer};
 use crate::tickets::Undo;
 use crate::time::Now;
 
+/// The hash in a mark that says nothing of what watchers were shown.
+pub(crate) const MARK_UNTOLD: u64 = 0;
+
 /// What moved a peer's device: for `why`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PeerSources {
@@ -367,6 +370,7 @@ impl Node {
                 let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
                 state.dirty = false;
                 let watchers = state.watchers.clone();
+                self.subscriptions.owe_no_more(id, package);
                 self.mark_shown(now, id, package);
                 for slot in watchers {
                     if let Some(subscription) = self.subscriptions.get_mut(slot) {
@@ -383,11 +387,27 @@ impl Node {
 
     /// Stores what watchers are shown from now on, so that a restart knows who has seen it.
     pub(crate) fn mark_shown(&mut self, now: Now, id: ResourceId, package: PackageId) {
+        if self.subscriptions.is_owed(id, package) {
+            return; // Why: some of them have not been told yet what the mark would say they were.
+        }
         let Some(hash) = self.shown_hash(id, package) else { return };
         let Some(state) = self.facts.resources.package_mut(id, package) else { return };
         if state.mark.is_some_and(|(_, marked)| marked == hash) {
             return;
         }
+        self.set_mark(now, id, package, hash);
+    }
+
+    /// Not all watchers have been told what there is to tell: a restart tells them again, whatever it finds.
+    pub(crate) fn mark_untold(&mut self, now: Now, id: ResourceId, package: PackageId) {
+        let mark = self.facts.resources.package(id, package).and_then(|state| state.mark);
+        if mark.is_some_and(|(_, marked)| marked != MARK_UNTOLD) {
+            self.set_mark(now, id, package, MARK_UNTOLD);
+        }
+    }
+
+    fn set_mark(&mut self, now: Now, id: ResourceId, package: PackageId, hash: u64) {
+        let Some(state) = self.facts.resources.package_mut(id, package) else { return };
         let slot = state.mark.map_or_else(|| self.subscriptions.new_mark(), |(slot, _)| slot);
         state.mark = Some((slot, hash));
         let Some(resource) = self.facts.resources.get(id) else { return };

@@ -247,6 +247,21 @@ pub const CSEQ_JUMP_UNDO: u32 = 16;
 /// A subscription's record is rewritten before this many NOTIFYs went out since it was last stored.
 pub const CSEQ_STORED_EVERY: u32 = 1 << 15;
 
+/// How long after its answer a request may come again: 64*T1 (RFC 3261 §17.1.2).
+pub const REPEATS_LAST: Duration = Duration::from_secs(32);
+/// Most answers kept of requests that removed something; beyond it the oldest are forgotten.
+pub const ANSWERS_KEPT_MAX: usize = 65_536;
+/// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
+pub const RESTART_UNSURE: Duration = Duration::from_secs(32);
+/// In how many steps per second a server is drained.
+pub const DRAIN_STEPS_PER_S: u32 = 10;
+/// Over how many seconds those come back whom a stop has sent away, after [`RETRY_AFTER_S`].
+pub const STOP_RETRY_SPREAD_S: u32 = 30;
+/// How many of them are looked at for each that is told; those whose phone is not connected are passed over.
+pub const RESTART_LOOKS_PER_NOTIFY: u32 = 32;
+/// In how many steps per second those are told whom a restart owes a NOTIFY.
+pub const RESTART_TICKS_PER_S: u32 = 50;
+
 /// How long a call rings whose user wants unanswered calls forwarded and did not say after how long.
 pub const NO_ANSWER: Duration = Duration::from_secs(20);
 /// How long a branch may ring (RFC 3261 §16.6 step 11: more than three minutes).
@@ -261,6 +276,7 @@ pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);
+const _: () = assert!(DRAIN_STEPS_PER_S > 0);
 const _: () = assert!(CSEQ_STORED_EVERY < CSEQ_JUMP);
 const _: () = assert!(CALL_UNANSWERED_MAX.as_secs() > 180);
 const _: () = assert!(BINDINGS_PER_AOR_MAX as usize <= CONTACTS_PER_REQUEST_MAX);

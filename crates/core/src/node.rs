@@ -25,12 +25,14 @@ use crate::connections::Connections;
 use crate::device_state::DeviceState;
 use crate::devices::Devices;
 use crate::dns::Questions;
+use crate::drain::Draining;
 use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use crate::gruu::GruuKey;
 use crate::hits::Hits;
 use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
+use crate::limits;
 use crate::mailbox::Mailboxes;
 use crate::manual_status::ManualStatuses;
 use crate::map::Maps;
@@ -43,6 +45,7 @@ use crate::proxy::{BranchId, Proxy};
 use crate::publication::Publications;
 use crate::qualify::Qualifier;
 use crate::registrar::Registrar;
+use crate::repeats::Repeats;
 use crate::resource::{ResourceId, Resources};
 use crate::rng::Rng;
 use crate::settings::Settings;
@@ -101,6 +104,12 @@ pub(crate) enum Timer {
     RulesDue,
     /// A watcher has waited long enough for a decision.
     WaitingEnds(u64),
+    /// The next of those that a restart owes a NOTIFY.
+    Backlog,
+    /// The next subscriptions of a server that is being drained end.
+    Drain,
+    /// Nothing of before the start comes again.
+    RepeatsOver,
 }
 
 /// Who waits for the answer to a request of ours.
@@ -164,6 +173,8 @@ pub struct Node {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) dirty: Vec<(ResourceId, PackageId)>,
     pub(crate) due: VecDeque<u32>,
+    pub(crate) draining: Option<Draining>,
+    pub(crate) repeats: Repeats,
     /// Rows of device and presence states set by command: the names as typed.
     pub(crate) device_rows: Slots<String>,
     pub(crate) counters: Counters,
@@ -223,6 +234,8 @@ impl Node {
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             due: VecDeque::new(),
+            draining: None,
+            repeats: Repeats::new(maps),
             device_rows: Slots::default(),
             counters: Counters::default(),
             hits: Hits::default(),
@@ -247,7 +260,9 @@ impl Node {
     }
 
     /// After the last [`Self::restore`]: lamps are computed, and watchers told what may have changed while we were gone.
-    pub fn restored(&mut self, now: Now) {
+    ///
+    /// `clean`: the process before ended by itself, after [`crate::command::Command::Leave`], and all of its records are here.
+    pub fn restored(&mut self, now: Now, clean: bool) {
         self.facts.registrar.restored();
         // Why: all streams closed with the process before.
         self.grant_grace(now, StreamId::GONE);
@@ -259,13 +274,15 @@ impl Node {
         self.device_rows.rebuild_free();
         self.calls_restored();
         self.subscriptions.restored();
+        self.repeats.restored();
+        self.timers.insert(now.mono + limits::REPEATS_LAST, Timer::RepeatsOver);
         self.build_lamps(now);
         self.unsolicited.restored();
         self.outputs.retain(
             |output| !matches!(output, Output::Event(event) if !matches!(event, Event::Rules { .. })),
         );
         self.authorize_restored(now);
-        self.notify_all_restored(now);
+        self.notify_restored(now, clean);
         self.flush(now);
     }
 
@@ -322,7 +339,11 @@ impl Node {
         let via = message.top_via();
         let cseq = message.cseq();
         let parts = ResponseParts { branch: via.branch(), method: cseq.method.as_str(), status: status.0 };
-        let passed_on = matches!(self.transactions.waiting(&parts), Some(Requester::Branch(_)));
+        let waiting = self.transactions.waiting(&parts);
+        if waiting.is_none() && message.vias().nth(1).is_some() {
+            return self.on_stray(now, message, flow);
+        }
+        let passed_on = matches!(waiting, Some(Requester::Branch(_)));
         // RFC 3261 §8.1.3.3, §16.7 step 3: what we asked for ourselves has our Via alone, what we passed on has more.
         if passed_on != message.vias().nth(1).is_some() {
             return;
@@ -387,6 +408,9 @@ impl Node {
                 Timer::Call(call) => self.on_call_due(now, call),
                 Timer::RulesDue => self.on_rules_due(now),
                 Timer::WaitingEnds(id) => self.on_waiting_ends(id),
+                Timer::Backlog => self.on_backlog_due(now),
+                Timer::Drain => self.on_drain_due(now),
+                Timer::RepeatsOver => self.repeats.forget(),
             }
         }
     }
@@ -449,6 +473,9 @@ impl Node {
 
     /// A stored flow in this process: streams are gone, and a listener's number may mean another one since.
     pub(crate) fn restarted(&self, flow: Flow) -> Flow {
+        if matches!(flow, Flow::Stream { id, .. } if self.connections.is_open(id)) {
+            return flow; // Why: inherited from the process before.
+        }
         let Flow::Udp { listener, remote } = flow.restarted() else { return flow.restarted() };
         let fits = |l: &Listener| l.transport == Transport::Udp && l.local.is_ipv6() == remote.is_ipv6();
         if self.listener(listener).is_some_and(fits) {
@@ -519,6 +546,9 @@ impl Node {
             (Kind::Rules, None) => self.put_rules(now, slot, None, put),
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
             (Kind::Resource, None) => self.subscriptions.forget(slot),
+            (Kind::Answer, Some(Value::Answer(record))) => self.repeats.knows_answer(slot, *record),
+            // Why: an answer that could not be stored is one fewer; nothing stands on it.
+            (Kind::Answer, None) => {}
             _ => self.never("a row of another kind"),
         }
     }

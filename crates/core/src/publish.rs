@@ -81,6 +81,8 @@ impl Node {
             (Some(slot), _) if expires_s == 0 => {
                 let Some(old) = self.facts.publications.get(slot) else { return Err(Reject::Internal) };
                 let (etag, previous) = (old.etag, self.publication_value(slot));
+                let answer = self.publish_answer(request, etag, 0);
+                self.keep_answer(now, request, &answer);
                 self.drop_publication(now, slot, "removed");
                 let ticket = self.persist(Record::Delete(publication_key(slot)), Undo::To(previous));
                 self.answer_publish(now, request, etag, 0, ticket);
@@ -332,6 +334,14 @@ impl Node {
         self.respond(now, request.server, 200, bytes, Some(after));
     }
 
+    /// The answer that the PUBLISH of a publication had, once more.
+    pub(crate) fn publish_answered_again(&mut self, now: Now, request: &Request<'_>, slot: u32) {
+        let Some(publication) = self.facts.publications.get(slot) else { return };
+        let left = publication.expires_at.since(now.wall).as_millis().div_ceil(1000);
+        let (etag, left) = (publication.etag, u32::try_from(left).unwrap_or(u32::MAX));
+        self.answer_publish_now(now, request, etag, left);
+    }
+
     fn answer_publish_now(&mut self, now: Now, request: &Request<'_>, etag: u128, expires_s: u32) {
         let bytes = self.publish_answer(request, etag, expires_s);
         self.respond(now, request.server, 200, bytes, None);
@@ -479,6 +489,7 @@ impl Node {
             stale: false,
         };
         if put == Put::Restart {
+            self.repeats.knows_publication(slot, &publication.call_id, &publication.origin);
             self.facts.publications.restore(slot, publication);
         } else {
             self.facts.publications.put(slot, publication);

@@ -19,6 +19,7 @@ use crate::resource::ResourceKey;
 use crate::router::Request;
 use crate::tickets::Undo;
 use crate::time::Now;
+use bytes::Bytes;
 use lampyris_sip::headers::{Contact, expires};
 use lampyris_sip::{Message, Name, NameAddr, StatusCode};
 use std::time::Duration;
@@ -36,18 +37,30 @@ impl Node {
             return Err(Limit::Contacts.into());
         }
         if contacts.is_empty() {
-            self.answer_register(now, request, &aor, None, false);
+            self.answer_register(now, request, &aor, false);
             return Ok(());
         }
         let outbound = outbound::applies(message, request.flow)?;
         let series = self.rng.next_u64();
-        let bindings = self.wanted_bindings(now, request, &aor, &contacts, series)?;
+        let (bindings, removes) = self.wanted_bindings(now, request, &aor, &contacts, series)?;
+        if removes {
+            let answer = self.register_answer(now, request, &aor, &bindings, outbound);
+            self.keep_answer(now, request, &answer);
+        }
         let ticket = self.set_bindings(now, &aor, bindings, ContactEvent::Unregistered);
         if let Some(ticket) = ticket {
             self.answerable(ticket, request.petitioner());
         }
-        self.answer_register(now, request, &aor, ticket, outbound);
+        // Why only now: the first temporary GRUU of an AOR is made of the slot it has been given.
+        let answer = self.register_answer(now, request, &aor, self.facts.registrar.bindings(&aor), outbound);
+        self.respond(now, request.server, 200, answer, ticket);
         Ok(())
+    }
+
+    /// The answer that the REGISTER of a binding had, once more.
+    pub(crate) fn register_answered_again(&mut self, now: Now, request: &Request<'_>, aor: &str) {
+        let outbound = outbound::applies(request.message, request.flow).unwrap_or(false);
+        self.answer_register(now, request, aor, outbound);
     }
 
     /// The AOR in To, which must be a user of ours (RFC 3261 §10.3 steps 4 and 5).
@@ -67,7 +80,7 @@ impl Node {
         Ok(format!("sip:{}@{}", address.user, domain.name))
     }
 
-    /// The bindings the AOR is to have after this request.
+    /// The bindings the AOR is to have after this request, and whether it asks for any to be removed.
     fn wanted_bindings(
         &self,
         now: Now,
@@ -75,7 +88,7 @@ impl Node {
         aor: &str,
         contacts: &[&str],
         series: u64,
-    ) -> Result<Vec<BindingRecord>, Reject> {
+    ) -> Result<(Vec<BindingRecord>, bool), Reject> {
         let message = request.message;
         let bounds = self.facts.settings.registration_expires_s;
         let default = match message.header(Name::Expires).map(expires::delta_seconds) {
@@ -92,7 +105,7 @@ impl Node {
                     if contacts.len() == 1 && default == 0 && message.header(Name::Expires).is_some() =>
                 {
                     let cleared = self.facts.registrar.cleared(aor, message.call_id(), message.cseq().seq);
-                    return cleared.map_err(refusal);
+                    return cleared.map(|bindings| (bindings, true)).map_err(refusal);
                 }
                 Ok(Contact::Star) => {
                     return Err(Reject::BadRequest("Contact: * not alone or without Expires: 0".into()));
@@ -141,28 +154,34 @@ impl Node {
         }
         let quotas = &self.facts.settings.quotas;
         let registrar = &self.facts.registrar;
+        let removes = updates.iter().any(|update| update.remove);
         let wanted = registrar.updated(aor, &updates, quotas.bindings_per_aor).map_err(refusal)?;
         let grows = wanted.len() > registrar.bindings(aor).len();
         if grows && is_full(registrar.binding_count(), quotas.bindings) {
             return Err(Limit::Bindings.into());
         }
-        Ok(wanted)
+        Ok((wanted, removes))
     }
 
     /// 200 with every binding and its time left (RFC 3261 §10.3 step 8).
-    fn answer_register(
-        &mut self,
+    fn answer_register(&mut self, now: Now, request: &Request<'_>, aor: &str, outbound: bool) {
+        let bytes = self.register_answer(now, request, aor, self.facts.registrar.bindings(aor), outbound);
+        self.respond(now, request.server, 200, bytes, None);
+    }
+
+    fn register_answer(
+        &self,
         now: Now,
         request: &Request<'_>,
         aor: &str,
-        after: Option<Ticket>,
+        bindings: &[BindingRecord],
         outbound: bool,
-    ) {
+    ) -> Bytes {
         let message = request.message;
         let tag = self.stateless_tag(message);
         let mut writer = self.response(message, request.flow, StatusCode(200), Some(&tag));
         let wants_gruus = message.has_token(Name::Supported, gruu::OPTION);
-        for binding in self.facts.registrar.bindings(aor) {
+        for binding in bindings {
             let left = binding.expires_at.since(now.wall).as_millis().div_ceil(1000);
             let gruus = if wants_gruus { self.gruu_params(aor, binding) } else { String::new() };
             writer.header_fmt(
@@ -180,8 +199,7 @@ impl Node {
             outbound::promise(&mut writer, message);
         }
         self.name_us(&mut writer);
-        let bytes = writer.finish();
-        self.respond(now, request.server, 200, bytes, after);
+        writer.finish()
     }
 
     /// The GRUUs of a binding as Contact parameters (RFC 5627 §5.2); empty where it has none.

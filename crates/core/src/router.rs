@@ -126,6 +126,9 @@ impl Node {
             self.on_options(now, flow, message);
             return Ok(());
         }
+        if self.answer_repeated(now, flow, message, parts) {
+            return Ok(());
+        }
         let domain = match &ours {
             Some(address) => address.domain,
             // Why: REGISTER's Request-URI names a domain only; the To is looked at after authentication.
@@ -134,6 +137,7 @@ impl Node {
         let Some(request) = self.admit(now, flow, message, parts, (Asks::Server, domain))? else {
             return Ok(());
         };
+        self.phone_is_back(now, flow, &request.identity, message);
         let outcome = if ours.is_none() {
             Err(Reject::NotFound)
         } else {

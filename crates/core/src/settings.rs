@@ -62,6 +62,8 @@ pub struct Settings {
     pub egress: Egress,
     /// What a graceful stop does to subscriptions.
     pub stop: StopPolicy,
+    /// NOTIFYs per second that a restart sends of its own account, at most; at least 1.
+    pub restart_notify_rate: u32,
     /// `Server` and `User-Agent` of authenticated answers and NOTIFYs.
     pub server_name: String,
     /// Who may watch whom until rules say otherwise, per package.
@@ -257,6 +259,7 @@ impl Settings {
             quotas: Quotas::default(),
             egress: Egress::default(),
             stop: StopPolicy::Keep,
+            restart_notify_rate: 2000,
             server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
             watch: WatchPolicy::default(),
             profiles: vec![Profile::rfc()],

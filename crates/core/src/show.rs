@@ -260,6 +260,9 @@ impl Node {
         view::Status {
             up_s: now.mono.since(self.started).as_secs(),
             subscriptions: self.subscriptions.iter().filter(|(_, s)| s.ending.is_none()).count(),
+            parked: self.subscriptions.parked(),
+            owed: self.subscriptions.owed(),
+            draining: self.draining.is_some(),
             publications: self.facts.publications.len(),
             bindings: self.facts.registrar.binding_count(),
             hints: self.facts.resources.iter().filter(|(_, resource)| resource.configured).count(),

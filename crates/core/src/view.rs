@@ -269,6 +269,12 @@ pub struct Status {
     pub up_s: u64,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// Of them those whose phone has not come back since its stream was lost.
+    pub parked: usize,
+    /// Of them those whom the last restart still owes a NOTIFY.
+    pub owed: usize,
+    /// Whether it is being drained: no new subscription is taken.
+    pub draining: bool,
     /// Publications.
     pub publications: usize,
     /// Bindings.

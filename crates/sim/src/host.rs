@@ -165,7 +165,7 @@ impl Host {
         for (key, value) in self.store.restore(now.wall) {
             node.restore(now, key, value);
         }
-        node.restored(now);
+        node.restored(now, false);
         self.node = Some(node);
         self.drain(now);
     }

@@ -203,6 +203,7 @@ impl World {
         self.crash(Duration::ZERO);
         self.play(self.now.mono + Duration::from_secs(90));
         self.compare("after a restart");
+        self.nothing_is_doubled();
         self.note("---- end");
         for phone in &mut self.phones {
             phone.is_off = true;
@@ -253,6 +254,22 @@ impl World {
         }
         self.checks.violations.extend(wrong);
         compared
+    }
+
+    /// A restart makes no second subscription of one: there are as many as phones know of, and nobody is owed anything.
+    fn nothing_is_doubled(&mut self) {
+        let Some(Reply::Status(status)) = self.host.command(self.now, Command::Status) else { return };
+        let watches = self.phones.iter().flat_map(|phone| &phone.watches);
+        let known = watches.filter(|watch| watch.active).count();
+        if status.subscriptions > known {
+            let held = status.subscriptions;
+            self.checks
+                .violations
+                .push(format!("{held} subscriptions after a restart, phones know of {known}"));
+        }
+        if status.owed > 0 {
+            self.checks.violations.push(format!("{} are still owed a NOTIFY after a restart", status.owed));
+        }
     }
 
     /// Leaks: nothing is left of what has expired, in memory or in the store.

@@ -44,6 +44,7 @@ impl Node {
             timer: None,
             stored: false,
             dirty: false,
+            restored: false,
         });
         self.call_changed(now, id);
         id

@@ -224,6 +224,7 @@ impl Node {
             timer: None,
             stored: true,
             dirty: false,
+            restored: true,
         };
         self.facts.calls.restore(slot, call);
     }

@@ -3,6 +3,7 @@
 use super::table::{Calls, Dialog};
 use super::{CallId, DialogId, LegId, Party, Side};
 use crate::body::dialog_info::DialogState;
+use lampyris_sip::Message;
 
 impl LegId {
     /// The call it is a fork of.
@@ -22,6 +23,30 @@ impl Calls {
     /// The dialog of these tags, and the side whose tag the first one is: it receives the INVITE that replaces it.
     pub(crate) fn replaced(&self, call_id: &str, to_tag: &str, from_tag: &str) -> Option<(DialogId, Side)> {
         self.find(call_id, to_tag, from_tag)
+    }
+
+    /// The dialog that this answer to an INVITE of the process before belongs to; none where the caller has another final
+    /// answer already.
+    pub(crate) fn answering_restored(&self, response: &Message) -> Option<DialogId> {
+        let (to_tag, from_tag) = response.to_tag().zip(response.from_tag())?;
+        let status = response.status()?.0;
+        let (id, side) = self.find(response.call_id(), to_tag, from_tag)?;
+        let call = self.get(id.leg.call)?;
+        let is_open = match (call.outcome, status) {
+            (Some((_, given)), _) => given == status,
+            (None, 200..300) => true,
+            (None, _) => call.pending,
+        };
+        let is_its = side == Side::Callee && call.restored && call.cseq == response.cseq().seq;
+        (is_its && is_open).then_some(id)
+    }
+
+    /// Whether a call still rings somewhere.
+    pub(crate) fn is_ringing(&self, id: CallId) -> bool {
+        let call = self.get(id);
+        call.is_some_and(|call| {
+            call.dialogs().any(|(.., dialog)| dialog.machine.state() == DialogState::Early)
+        })
     }
 
     /// How far a dialog is.

@@ -50,6 +50,8 @@ pub(crate) struct Call {
     pub(super) stored: bool,
     /// It is not in the store as it is here.
     pub(super) dirty: bool,
+    /// The process before forwarded its INVITE.
+    pub(super) restored: bool,
 }
 
 /// One fork.

@@ -135,7 +135,7 @@ impl Stage {
             }
         }
         self.rows = rows;
-        self.node.restored(self.now);
+        self.node.restored(self.now, false);
         self.drain();
     }
 

@@ -180,6 +180,8 @@ impl Node {
         if let Some(token) = subscription.retry.take() {
             self.timers.cancel(token);
         }
+        let unit = (subscription.resource, subscription.package);
+        self.mark_untold(now, unit.0, unit.1);
         let token = self.timers.insert(now.mono + wait, Timer::NotifyAgain(slot));
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.pending = true;

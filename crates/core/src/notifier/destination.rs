@@ -3,6 +3,7 @@
 //! Most NOTIFYs go back where the SUBSCRIBE came from, or to a numeric Contact: no state. A route set, a named Contact or
 //! another transport need a way first ([`crate::ways`]).
 
+use super::parked::Without;
 use super::subscription::Text;
 use crate::flow::{Flow, Transport};
 use crate::node::Node;
@@ -16,7 +17,7 @@ impl Node {
     /// Where the next NOTIFY of a subscription goes; `None` while that is being found out, and where there is no way.
     ///
     /// A route set decides (RFC 3261 §12.2.1.1). Without one: on streams the flow the SUBSCRIBE came on, while it is
-    /// open; on UDP the Contact, except where its address is not the one the SUBSCRIBE came from: then the source.
+    /// open, then the one the phone has since ([`super::parked`]), then the Contact; on UDP the Contact, except where its address is not the one the SUBSCRIBE came from: then the source.
     pub(super) fn notify_flow(&mut self, now: Now, slot: u32) -> Option<Flow> {
         let subscription = self.subscriptions.get(slot)?;
         let routes = subscription.text(Text::Routes);
@@ -32,7 +33,11 @@ impl Node {
             if let Some(flow) = self.gruu_flow(target, subscription.text(Text::Watcher)) {
                 return Some(flow);
             }
-            target.to_owned()
+            match self.without_stream(now, slot) {
+                Without::Over(flow) => return Some(flow),
+                Without::Wait => return None,
+                Without::Search => self.subscriptions.get(slot)?.text(Text::Target).to_owned(),
+            }
         } else {
             let first = lampyris_sip::headers::route::split(routes).next()?;
             NameAddr::parse(first).map_or_else(|_| target.to_owned(), |name| name.uri().to_owned())

@@ -12,14 +12,17 @@
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
 //! answer; [`suppress`] knows what they have already, [`pace`] how often they want to be told, [`filtering`] what; [`size`]
-//! makes large ones fit their way; [`unsolicited`] is for phones that never ask. One NOTIFY is in flight per subscription; the
-//! newest state wins; identical documents are dropped.
+//! makes large ones fit their way; [`unsolicited`] is for phones that never ask. After a restart [`restart`] decides who is
+//! told again and when, and [`parked`] keeps those whose stream has to come back first. One NOTIFY is in flight per
+//! subscription; the newest state wins; identical documents are dropped.
 
 mod answer;
 mod destination;
 mod filtering;
 pub(crate) mod pace;
+mod parked;
 mod rates;
+mod restart;
 mod send;
 mod size;
 mod subscribe;
@@ -34,6 +37,7 @@ pub(crate) use unsolicited::Unsolicited;
 use crate::authz::policy::Standing;
 use crate::bucket::network;
 use crate::counts::Counts;
+use crate::flow::Flow;
 use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
 use crate::map::{Map, Maps};
 use crate::node::{Node, Put, Timer};
@@ -47,16 +51,13 @@ use crate::ways::Traveller;
 use filtering::Filtering;
 use lampyris_sip::Params;
 use pace::Pace;
+use parked::Parked;
 use rates::Rates;
+use restart::Backlog;
 use size::{Fit, StreamTo};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 use subscription::{Before, EndReason, Subscription, Text, texts_of};
 use suppress::Suppress;
-
-/// Changes younger than this before the last stored moment may not have reached every watcher: 64*T1 (RFC 3261 §17.1.2).
-const UNSURE: Duration = Duration::from_secs(32);
 
 /// All subscriptions of a node.
 pub(crate) struct Subscriptions {
@@ -72,6 +73,10 @@ pub(crate) struct Subscriptions {
     marks: Slots<ResourceRecord>,
     /// The newest moment any restored row knows.
     last_stored: UnixTime,
+    /// Those whose stream is gone.
+    parked: Parked,
+    /// Those that a restart owes a NOTIFY.
+    backlog: Backlog,
 }
 
 impl Subscriptions {
@@ -87,6 +92,8 @@ impl Subscriptions {
             hasher,
             marks: Slots::default(),
             last_stored: UnixTime::default(),
+            parked: Parked::default(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -299,6 +306,7 @@ impl Node {
     /// Frees the slot of a subscription that has left.
     fn remove_subscription(&mut self, slot: u32) {
         self.forget_way(Traveller::Subscription(slot));
+        self.subscriptions.unpark(slot);
         if let Some(subscription) = self.subscriptions.slots.remove(slot) {
             self.release_resource(subscription.resource);
         }
@@ -428,97 +436,19 @@ impl Node {
         }
         self.enter(now, slot);
         self.arm_again_restored(now, slot);
+        if put == Put::Restart {
+            let flow = self.subscriptions.get(slot).map(|subscription| subscription.flow);
+            if matches!(flow, Some(Flow::Stream { id, .. }) if !self.connections.is_open(id)) {
+                self.subscriptions.park(slot);
+            }
+            if let Some(subscription) = self.subscriptions.get(slot) {
+                self.repeats.knows_subscription(now, slot, subscription);
+            }
+        }
         if undone {
             self.adopt_standing(now, slot);
             // Why: the NOTIFY that told what changed meanwhile may have gone with the change that is undone.
             self.due.push_back(slot);
-        }
-    }
-
-    /// After a restart: a watcher is told again where its resource looks different from what was shown last, or where
-    /// the last change, or the subscription, is so young that its NOTIFY may not have been answered.
-    pub(crate) fn notify_all_restored(&mut self, now: Now) {
-        let unsure = UnixTime::from_millis(
-            self.subscriptions
-                .last_stored
-                .as_millis()
-                .saturating_sub(u64::try_from(UNSURE.as_millis()).unwrap_or(0)),
-        );
-        let mut marks = BTreeMap::new();
-        for (slot, record) in self.subscriptions.marks.iter() {
-            marks.insert(
-                (record.resource.clone(), record.package.clone()),
-                (slot, record.hash, record.changed_at),
-            );
-        }
-        self.dirty.clear();
-        let ids: Vec<_> = self.facts.resources.iter().map(|(id, r)| (id, r.key.to_string())).collect();
-        for (id, key) in ids {
-            for package in PackageId::all() {
-                let mark = marks.remove(&(key.clone(), package.name().to_owned()));
-                let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
-                state.dirty = false;
-                state.mark = mark.map(|(slot, hash, _)| (slot, hash));
-                if state.watchers.is_empty() {
-                    continue;
-                }
-                let moved = self.rules_may_have_moved(id);
-                let fresh = self.shown_hash(id, package);
-                let same = !moved && mark.is_some_and(|(_, hash, at)| Some(hash) == fresh && at < unsure);
-                if let Some(state) = self.facts.resources.package_mut(id, package)
-                    && !same
-                {
-                    state.dirty = true;
-                    self.dirty.push((id, package));
-                }
-            }
-        }
-        // Rows of resources that are gone.
-        for (slot, _, _) in marks.into_values() {
-            self.subscriptions.forget(slot);
-            self.persist(Record::Delete(Key { kind: Kind::Resource, slot: u64::from(slot) }), Undo::No);
-        }
-        self.end_orphans(now);
-        // Why: a change of long ago says nothing about whether somebody who came since then got the first NOTIFY.
-        // And one that is told seldom may have been waiting for a change of long ago.
-        let may_wait = |s: &Subscription| s.rates().max.is_some_and(|max| max.interval() >= UNSURE);
-        let young = |s: &Subscription| (s.created_at >= unsure || may_wait(s)) && s.ending.is_none();
-        let slots: Vec<_> =
-            self.subscriptions.iter().filter(|(_, s)| young(s)).map(|(slot, _)| slot).collect();
-        for slot in slots {
-            if let Some(subscription) = self.subscriptions.get_mut(slot) {
-                subscription.pending = true;
-                self.due.push_back(slot);
-            }
-        }
-        self.baseline_restored();
-    }
-
-    /// Ends restored subscriptions whose resource the configuration no longer has.
-    fn end_orphans(&mut self, now: Now) {
-        let gone: Vec<_> = self
-            .facts
-            .resources
-            .iter()
-            .filter(|(_, resource)| !self.exists(&resource.key))
-            .map(|(id, _)| id)
-            .collect();
-        for id in gone {
-            self.end_all(now, id, EndReason::NoResource);
-        }
-    }
-
-    fn exists(&self, key: &ResourceKey) -> bool {
-        let settings = &self.facts.settings;
-        match key {
-            ResourceKey::Extension { context, extension } => {
-                settings.dialplan.lookup(context, extension).is_some()
-            }
-            ResourceKey::User { domain, .. } => {
-                self.facts.peer_of(key).is_some()
-                    || settings.domains.iter().any(|d| d.any_user && d.name == *domain)
-            }
-            ResourceKey::Mailbox(_) => true,
         }
     }
 

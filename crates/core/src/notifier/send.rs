@@ -115,7 +115,8 @@ impl Node {
         }
         let state = match reason {
             EndReason::Probation => {
-                format!("terminated;reason={};retry-after={}", reason.as_str(), limits::RETRY_AFTER_S)
+                let retry_after_s = self.probation_retry_after();
+                format!("terminated;reason={};retry-after={retry_after_s}", reason.as_str())
             }
             _ => format!("terminated;reason={}", reason.as_str()),
         };

@@ -28,6 +28,7 @@ use crate::router::Request;
 use crate::tickets::{Petitioner, Resume, Undo};
 use crate::time::{Instant, Now};
 use crate::ways::Traveller;
+use bytes::Bytes;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
 use std::time::Duration;
@@ -65,6 +66,9 @@ impl Node {
     fn on_new_subscribe(&mut self, now: Now, request: &Request<'_>) -> Result<(), Reject> {
         let mut wish = self.wish(now, request)?;
         let known = condition(request.message)?;
+        if let Some(retry_after_s) = self.drain_retry_after() {
+            return Err(Reject::ServiceUnavailable { retry_after_s });
+        }
         self.has_room(request, &wish)?;
         if self.set_by_body(now, request, &wish.resource, wish.set.take()) {
             return Ok(());
@@ -172,9 +176,7 @@ impl Node {
         self.tell(event);
         self.watcher_came(slot);
         // Why: what changed while nobody watched is not in the mark, and this watcher is shown it.
-        if self.facts.resources.package(resource, wish.package).is_some_and(|state| state.mark.is_some()) {
-            self.mark_shown(now, resource, wish.package);
-        }
+        self.mark_shown(now, resource, wish.package);
         self.notify(now, slot, ticket);
         Ok(())
     }
@@ -288,15 +290,18 @@ impl Node {
                 subscription.granted_s = 0;
                 subscription.flow = request.flow;
             }
+            let status = if suppressed { StatusCode::NO_NOTIFICATION } else { self.accepted() };
+            if let Some(answer) = self.subscribe_answer(request, slot, status) {
+                self.keep_answer(now, request, &answer);
+            }
             let ticket = self.persist_end(slot, undo);
             self.answerable(ticket, request.petitioner());
+            self.answer_subscribe(now, request, slot, status, Some(ticket));
             if suppressed {
-                self.answer_subscribe(now, request, slot, StatusCode::NO_NOTIFICATION, Some(ticket));
                 self.finish_silently(now, slot);
-                return Ok(());
+            } else {
+                self.finish(now, slot, EndReason::Timeout, Some(ticket));
             }
-            self.answer_subscribe(now, request, slot, self.accepted(), Some(ticket));
-            self.finish(now, slot, EndReason::Timeout, Some(ticket));
             return Ok(());
         }
         let undo = self.undo_to(slot);
@@ -422,7 +427,25 @@ impl Node {
         status: StatusCode,
         after: Option<Ticket>,
     ) {
-        let Some(subscription) = self.subscriptions.get(slot) else { return };
+        if let Some(bytes) = self.subscribe_answer(request, slot, status) {
+            self.respond(now, request.server, status.0, bytes, after);
+        }
+    }
+
+    /// The answer that the SUBSCRIBE which wrote a subscription had, once more, and a NOTIFY, as it may be lost as well.
+    pub(crate) fn subscribe_answered_again(&mut self, now: Now, request: &Request<'_>, slot: u32) {
+        if let Some(subscription) = self.subscriptions.get_mut(slot) {
+            subscription.granted_s = subscription.expires_s(now.wall);
+            subscription.flow = request.flow;
+            subscription.pending = true;
+            subscription.forced = true;
+        }
+        self.answer_subscribe(now, request, slot, self.accepted(), None);
+        self.notify_if_due(now, slot);
+    }
+
+    fn subscribe_answer(&self, request: &Request<'_>, slot: u32, status: StatusCode) -> Option<Bytes> {
+        let subscription = self.subscriptions.get(slot)?;
         let tag = subscription.text(Text::LocalTag);
         let contact =
             self.our_contact(request.flow, subscription.text(Text::Asked), subscription.text(Text::Target));
@@ -433,8 +456,7 @@ impl Node {
         writer.header(Name::Contact, &contact);
         writer.header_fmt(Name::Expires, format_args!("{}", subscription.granted_s));
         self.name_us(&mut writer);
-        let bytes = writer.finish();
-        self.respond(now, request.server, status.0, bytes, after);
+        Some(writer.finish())
     }
 
     fn wish(&self, now: Now, request: &Request<'_>) -> Result<Wish, Reject> {

@@ -9,6 +9,8 @@
 //! requests have one branch, whose target the tracked call knows (`calls`). What passes is told to `calls`, which turns
 //! it into dialogs and lamps. Nothing here waits for the disk.
 //!
+//! Answers to what the process before passed on have no context; [`stray`] passes those to INVITEs on, statelessly.
+//!
 //! What it does not do: change bodies, invent dialogs, relay for strangers or to strangers.
 
 mod cancel;
@@ -20,6 +22,7 @@ mod pickup;
 mod request;
 mod response;
 mod routes;
+mod stray;
 mod targets;
 
 pub(crate) use context::{BranchId, Proxy};

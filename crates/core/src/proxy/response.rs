@@ -278,7 +278,7 @@ fn beats(status: u16, best: Option<u16>) -> bool {
 }
 
 /// Why a dialog ended that was refused with this status (RFC 4235 §3.7.1).
-fn refusal_event(status: u16) -> DialogEvent {
+pub(super) fn refusal_event(status: u16) -> DialogEvent {
     match status {
         487 => DialogEvent::Cancelled,
         408 => DialogEvent::Timeout,

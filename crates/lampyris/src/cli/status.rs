@@ -41,7 +41,16 @@ fn render(status: &view::Status, server: &Server) -> String {
         ("Version", format!("{}, process {}", text::line(&server.version), server.pid)),
         ("Up", span::show(status.up_s)),
         ("Listens on", text::line(&server.listeners.join(" "))),
-        ("Subscriptions", status.subscriptions.to_string()),
+        (
+            "Subscriptions",
+            format!(
+                "{}, {} wait for their phone to connect, {} to be told after the restart{}",
+                status.subscriptions,
+                status.parked,
+                status.owed,
+                if status.draining { "; draining: new ones are refused" } else { "" }
+            ),
+        ),
         ("Publications", status.publications.to_string()),
         ("Bindings", status.bindings.to_string()),
         ("Hints", status.hints.to_string()),
@@ -150,6 +159,9 @@ mod tests {
         let status = view::Status {
             up_s: 90061,
             subscriptions: 1,
+            parked: 17,
+            owed: 18,
+            draining: true,
             publications: 2,
             bindings: 3,
             hints: 4,
@@ -195,7 +207,8 @@ mod tests {
             "Version        0.1.0, process 42\n\
              Up             1d01h\n\
              Listens on     udp:127.0.0.1:5060 tcp:127.0.0.1:5060\n\
-             Subscriptions  1\n\
+             Subscriptions  1, 17 wait for their phone to connect, 18 to be told after the restart; \
+             draining: new ones are refused\n\
              Publications   2\n\
              Bindings       3\n\
              Hints          4\n\

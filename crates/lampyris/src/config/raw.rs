@@ -130,6 +130,7 @@ overlaid!(
         dialog_offline: DialogOffline,
         flow_grace_s: u64,
         stop: StopPolicy,
+        restart_notify_rate: u32,
         watch: WatchScope,
         watch_dialog: WatchScope,
         rules: PathBuf,

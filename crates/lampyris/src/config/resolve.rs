@@ -161,6 +161,7 @@ fn server(settings: &mut Settings, typed: &raw::Server) {
     set(&mut settings.watch.dialog_reveal, &typed.dialog_reveal);
     set(&mut settings.watch.dialog_offline, &typed.dialog_offline);
     set(&mut settings.stop, &typed.stop);
+    set(&mut settings.restart_notify_rate, &typed.restart_notify_rate);
     set(&mut settings.server_name, &typed.name);
     if let Some(grace) = &typed.flow_grace_s {
         settings.flow_grace = Duration::from_secs(grace.value);

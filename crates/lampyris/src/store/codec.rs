@@ -47,6 +47,7 @@ pub(crate) fn encode(key: Key, value: &Value) -> Result<Vec<u8>, postcard::Error
         Value::Features(record) => postcard::to_extend(record, row),
         Value::Status(record) => postcard::to_extend(record, row),
         Value::Rules(record) => postcard::to_extend(record, row),
+        Value::Answer(record) => postcard::to_extend(record, row),
     }?;
     let crc = checksum(key, &row).to_le_bytes();
     row[CRC].copy_from_slice(&crc);
@@ -119,6 +120,7 @@ fn current(kind: Kind, body: &[u8]) -> Option<Value> {
         Kind::Features => older::whole(body).map(Value::Features),
         Kind::Status => older::whole(body).map(Value::Status),
         Kind::Rules => older::whole(body).map(Value::Rules),
+        Kind::Answer => older::whole(body).map(Value::Answer),
     }
 }
 

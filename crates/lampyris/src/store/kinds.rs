@@ -15,6 +15,7 @@ pub(crate) const fn number(kind: Kind) -> u8 {
         Kind::Call => 8,
         Kind::Status => 9,
         Kind::Rules => 10,
+        Kind::Answer => 11,
     }
 }
 
@@ -31,6 +32,7 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
         Kind::Features => "features",
         Kind::Status => "status",
         Kind::Rules => "rules",
+        Kind::Answer => "answer",
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",

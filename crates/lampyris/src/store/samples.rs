@@ -3,9 +3,10 @@
 use lampyris_core::features::{Feature, Features};
 use lampyris_core::flow::{Flow, ListenerId, StreamId};
 use lampyris_core::journal::{
-    BindingRecord, BindingsRecord, CallDialogRecord, CallEndRecord, CallRecord, CallReplacesRecord, Counts,
-    DeviceRecord, FeatureOrigin, FeaturesRecord, GruuRecord, IdentityRecord, MailboxRecord, Origin,
-    PublicationRecord, ResourceRecord, RulesRecord, StatusRecord, SubscriptionRecord, Value,
+    AnswerRecord, BindingRecord, BindingsRecord, CallDialogRecord, CallEndRecord, CallRecord,
+    CallReplacesRecord, Counts, DeviceRecord, FeatureOrigin, FeaturesRecord, GruuRecord, IdentityRecord,
+    MailboxRecord, Origin, PublicationRecord, ResourceRecord, RulesRecord, StatusRecord, SubscriptionRecord,
+    Value,
 };
 use lampyris_core::time::UnixTime;
 
@@ -172,5 +173,13 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
             document: "<ruleset/>".into(),
             modified_at: BEGAN,
         }),
+        Value::Answer(Box::new(AnswerRecord {
+            method: "PUBLISH".into(),
+            call_id: "pub-1".into(),
+            origin: origin(),
+            source: [192, 0, 2, 17].into(),
+            response: b"SIP/2.0 200 OK\r\n\r\n".to_vec(),
+            until: ENDS,
+        })),
     ]
 }

@@ -6,7 +6,7 @@ use super::zone::Zone;
 use crate::host::{Effect, Host};
 use bytes::Bytes;
 use lampyris_core::authz::Handling;
-use lampyris_core::command::{Command, Reply, Selector};
+use lampyris_core::command::{Command, Drain, Reply, Selector};
 use lampyris_core::features::Feature;
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
 use lampyris_core::input::Input;
@@ -291,6 +291,17 @@ fn command(words: &str) -> Option<Command> {
         ["drop", rest @ ..] => Command::Drop(selector(rest)?),
         ["why", what] => Command::Why(own(what)),
         ["stop"] => Command::Stop,
+        ["drain", "--within", within, "--retry-after", retry_after, rest @ ..] => {
+            let seconds = |text: &str| text.strip_suffix('s')?.parse().ok();
+            let (within_s, retry_after_s) = (seconds(within)?, seconds(retry_after)?);
+            let elsewhere = match rest {
+                ["--to-another"] => true,
+                [] => false,
+                _ => return None,
+            };
+            Command::Drain(Drain { within_s, retry_after_s, elsewhere })
+        }
+        ["drain", "--cancel"] => Command::EndDrain,
         _ => return None,
     })
 }

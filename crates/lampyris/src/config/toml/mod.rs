@@ -169,6 +169,7 @@ impl Reader<'_> {
             ),
             flow_grace_s: top.number("flow_grace_s"),
             stop: top.choice("stop", &[("keep", StopPolicy::Keep), ("end", StopPolicy::End)]),
+            restart_notify_rate: top.number("restart_notify_rate"),
             watch: top.choice("watch", &SCOPES),
             watch_dialog: top.choice("watch_dialog", &SCOPES),
             rules: top.text("rules").map(|path| path.map(|path| self.directory.join(path))),
