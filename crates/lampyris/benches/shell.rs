@@ -6,7 +6,7 @@
 
 use lampyris::config::{Durability, Listen, ShellSettings};
 use lampyris::server::{self, Core, Options};
-use lampyris::store::{self, DataDirectory};
+use lampyris::store::{self, DataDirectory, health::Shown};
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Flow, ListenerId, Transport};
 use lampyris_core::input::Input;
@@ -54,7 +54,9 @@ fn store(dir: &Path, durability: Durability, words: &str, batch: u64) {
     let deliver = Arc::new(move |batch: Vec<store::Decision>| {
         let _ = sender.send(batch);
     });
-    let mut journal = store::open(&directory, durability, 4 << 30, None, deliver).expect("a store").journal;
+    let mut journal = store::open(&directory, durability, 4 << 30, None, deliver, Shown::default())
+        .expect("a store")
+        .journal;
     let mut ticket = 0;
     for round in ["create", "refresh"] {
         // Records are made before the clock starts: the engine has them anyway.
@@ -89,7 +91,8 @@ fn store(dir: &Path, durability: Durability, words: &str, batch: u64) {
     }
     let bytes = store_bytes();
     journal.close().expect("closed");
-    let opened = store::open(&directory, durability, 4 << 30, None, Arc::new(drop)).expect("a store");
+    let opened = store::open(&directory, durability, 4 << 30, None, Arc::new(drop), Shown::default())
+        .expect("a store");
     let mut journal = opened.journal;
     let begun = Instant::now();
     let loaded = journal.load(Kind::Subscription, UnixTime::from_millis(0), &mut |_, _| {}).expect("loads");
@@ -156,7 +159,17 @@ struct Echo {
 
 impl Core for Echo {
     fn restore(&mut self, _: Now, _: Key, _: Value) {}
-    fn restored(&mut self, _: Now) {}
+    fn inherit(
+        &mut self,
+        _: Now,
+        _: lampyris_core::flow::StreamId,
+        _: lampyris_core::flow::Transport,
+        _: lampyris_core::flow::ListenerId,
+        _: std::net::SocketAddr,
+    ) {
+    }
+
+    fn restored(&mut self, _: Now, _: bool) {}
     fn handle_input(&mut self, _: Now, input: Input) {
         if let Input::Received { flow, message: Ok(_) } = input {
             let bytes = bytes::Bytes::from_static(&[b'x'; 500]);

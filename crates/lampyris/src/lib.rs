@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub(crate) mod engine;
+pub mod handover;
 pub mod privileges;
 pub(crate) mod resolver;
 pub mod server;

@@ -15,6 +15,8 @@ pub(crate) enum Notice {
     Reloading,
     /// A graceful stop has begun.
     Stopping,
+    /// This process is the service from now on, and we end.
+    MainProcess(u32),
 }
 
 /// Tells systemd, if it listens.
@@ -34,6 +36,7 @@ fn send(path: &[u8], notice: Notice) -> std::io::Result<()> {
         Notice::Ready => "READY=1\n".to_owned(),
         Notice::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_us()?),
         Notice::Stopping => "STOPPING=1\n".to_owned(),
+        Notice::MainProcess(pid) => format!("MAINPID={pid}\nREADY=1\n"),
     };
     UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address)?;
     Ok(())
@@ -69,6 +72,7 @@ mod tests {
                 (Notice::Ready, "READY=1\n"),
                 (Notice::Reloading, "RELOADING=1\nMONOTONIC_USEC="),
                 (Notice::Stopping, "STOPPING=1\n"),
+                (Notice::MainProcess(42), "MAINPID=42\nREADY=1\n"),
             ] {
                 send(path, notice).expect("sent");
                 let mut buffer = [0; 256];

@@ -92,6 +92,12 @@ impl Framer {
         self.buffer.len()
     }
 
+    /// What a framer of the same kind has to be pushed first to go on where this one stands.
+    pub fn pending(&self) -> Vec<u8> {
+        let crlf = if matches!(self.state, State::OneCrlf) { &b"\r\n"[..] } else { b"" };
+        [crlf, &self.buffer].concat()
+    }
+
     /// The next frame, if it is complete. After an error there is none any more.
     pub fn next_frame(&mut self) -> Option<Result<Frame, FrameError>> {
         loop {
@@ -243,6 +249,21 @@ mod tests {
         }
         let mut opened = Framer::for_opened_flow(1000, 1000);
         assert_eq!(frames(&mut opened, &[b"\r\n"]), vec![Ok(Frame::Pong)]);
+    }
+
+    #[test]
+    fn another_framer_goes_on_where_one_stands() {
+        let stream =
+            b"\r\n\r\nOPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nContent-Length: 4\r\n\r\nbody\r\n\r\n";
+        let whole = frames(&mut Framer::new(1000, 1000), &[stream]);
+        for cut in 0..=stream.len() {
+            let mut first = Framer::new(1000, 1000);
+            let mut found = frames(&mut first, &[&stream[..cut]]);
+            let begun = first.pending();
+            let mut second = Framer::new(1000, 1000);
+            found.extend(frames(&mut second, &[&begun, &stream[cut..]]));
+            assert_eq!(found, whole, "cut at {cut}");
+        }
     }
 
     #[test]

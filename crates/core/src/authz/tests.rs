@@ -517,7 +517,7 @@ fn a_stored_document_that_cannot_be_read_lets_nobody_in_until_it_is_cleared() {
     let (user, document) = ("sip:bob@example.com".to_owned(), "<ruleset".to_owned());
     let record = RulesRecord { user: user.clone(), document, modified_at: now.wall };
     node.restore(now, Key { kind: Kind::Rules, slot: 3 }, Value::Rules(record));
-    node.restored(now);
+    node.restored(now, true);
     let package = PackageId::all().find(|p| matches!(p.get().audience(), Audience::Colleagues(_))).unwrap();
     let key = ResourceKey::parse(&user).unwrap();
     let decided = |node: &Node| node.facts.decide(now.wall, "carol", &key, package).handling;

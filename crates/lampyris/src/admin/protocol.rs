@@ -44,6 +44,11 @@ pub enum Request {
     Reload,
     /// Stop gracefully; answered by `Done` before the server goes.
     Stop,
+    /// Hand over to a new process; answered by `Upgraded` before the old one goes.
+    Upgrade {
+        /// Another program than the one the server was started from.
+        program: Option<PathBuf>,
+    },
     /// Who is there; answered by [`Response::Server`].
     Server,
     /// Make a backup of the store; answered by any number of `Progress`, then `BackedUp`.
@@ -90,6 +95,8 @@ pub enum Response<R, E = serde_json::Value> {
     Reloaded(Remarks),
     /// The configuration has errors; nothing was changed.
     Misconfigured(Remarks),
+    /// Another process serves now.
+    Upgraded(Upgraded),
     /// A SIP message went by.
     Message(SipMessage),
     /// Something happened in the node.
@@ -122,6 +129,23 @@ pub struct BackedUp {
     pub damaged: u64,
     /// When it was made, in milliseconds since the Unix epoch.
     pub made_ms: u64,
+}
+
+/// How a handover to a new process went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// Version before.
+    pub from: String,
+    /// Version now.
+    pub to: String,
+    /// The new process.
+    pub pid: u32,
+    /// Records it took from the store.
+    pub restored: u64,
+    /// TCP connections it goes on with.
+    pub connections: u64,
+    /// For how long nothing was answered, in milliseconds.
+    pub gap_ms: u64,
 }
 
 /// What is to be said of a configuration.
@@ -235,6 +259,7 @@ mod tests {
             (r#"{"events":{"on":true}}"#, Request::Events { on: true }),
             (r#""reload""#, Request::Reload),
             (r#""stop""#, Request::Stop),
+            (r#"{"upgrade":{"program":null}}"#, Request::Upgrade { program: None }),
             (r#""server""#, Request::Server),
             (r#"{"backup":{"take_away":true}}"#, Request::Backup { take_away: true }),
             (r#""store_check""#, Request::StoreCheck),

@@ -6,6 +6,7 @@
 use super::protocol::{BackedUp, REQUEST_BYTES_MAX, Request, Response, Server};
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{Filter, Seen, Tap};
+use crate::handover::give::{Giver, Leaving};
 use crate::server::keeper::Keeper;
 use crate::server::reload::{NotReloaded, Reloader};
 use crate::store::health::Shown;
@@ -33,6 +34,9 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 pub(crate) struct Admin {
     pub(crate) mailbox: Mailbox,
     pub(crate) reloader: Reloader,
+    pub(crate) giver: Arc<Giver>,
+    /// The socket's.
+    pub(crate) path: PathBuf,
     /// `counters` and `store` are filled in per request.
     pub(crate) server: Server,
     pub(crate) health: Shown,
@@ -69,8 +73,13 @@ pub(crate) fn listen(path: &Path, admin: Arc<Admin>) -> io::Result<SocketFile> {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let connection =
-                        Connection { admin: admin.clone(), stream, messages: None, events: None };
+                    let connection = Connection {
+                        admin: admin.clone(),
+                        stream,
+                        messages: None,
+                        events: None,
+                        leaving: None,
+                    };
                     tokio::spawn(async move {
                         if let Err(error) = connection.serve().await {
                             tracing::debug!(%error, "an admin connection ends");
@@ -87,11 +96,27 @@ pub(crate) fn listen(path: &Path, admin: Arc<Admin>) -> io::Result<SocketFile> {
     Ok(SocketFile(path.to_owned()))
 }
 
+impl Admin {
+    /// After a handover that failed: the other process may have taken the socket's name already.
+    async fn stand_at_the_door(self: &Arc<Self>) {
+        if UnixStream::connect(&self.path).await.is_ok() {
+            return;
+        }
+        match listen(&self.path, self.clone()) {
+            // Why: the file is removed by who made it first.
+            Ok(file) => std::mem::forget(file),
+            Err(error) => tracing::error!(%error, "the admin socket cannot be made again"),
+        }
+    }
+}
+
 struct Connection {
     admin: Arc<Admin>,
     stream: UnixStream,
     messages: Option<mpsc::Receiver<Seen>>,
     events: Option<mpsc::Receiver<Seen>>,
+    /// Ends this process when the client knows.
+    leaving: Option<Leaving>,
 }
 
 type Answer = Response<Reply, Event>;
@@ -108,7 +133,10 @@ impl Connection {
                         Ok(request) => self.answer(request).await,
                         Err(error) => Answer::Error { text: format!("not understood: {error}") },
                     };
-                    self.write(&answer).await?;
+                    let written = self.write(&answer).await;
+                    // Another process serves by now, whether or not this client has heard it.
+                    drop(self.leaving.take());
+                    written?;
                 }
                 continue;
             }
@@ -165,6 +193,21 @@ impl Connection {
             Request::Stop => {
                 self.admin.mailbox.put(Happening::Stop);
                 done("stopping")
+            }
+            Request::Upgrade { program } => {
+                let giver = self.admin.giver.clone();
+                let handed = tokio::task::spawn_blocking(move || giver.hand_over(program.as_deref())).await;
+                match handed {
+                    Ok(Ok((upgraded, leaving))) => {
+                        self.leaving = Some(leaving);
+                        Answer::Upgraded(upgraded)
+                    }
+                    Ok(Err(text)) => {
+                        self.admin.stand_at_the_door().await;
+                        Answer::Error { text }
+                    }
+                    Err(_) => Answer::Error { text: "the upgrade failed in an unforeseen way".to_owned() },
+                }
             }
             Request::Server => {
                 let (answer, counters) = oneshot::channel();

@@ -11,6 +11,7 @@ mod client;
 mod data_dir;
 mod demo;
 mod devstate;
+mod drain;
 mod drop;
 mod failure;
 mod feature;
@@ -34,6 +35,7 @@ mod stop;
 mod store;
 mod table;
 mod text;
+mod upgrade;
 mod why;
 
 use client::Client;
@@ -82,6 +84,8 @@ pub(crate) static VERBS: &[Verb] = &[
     nudge::VERB,
     drop::VERB,
     reload::VERB,
+    drain::VERB,
+    upgrade::VERB,
     stop::VERB,
     backup::VERB,
     restore::VERB,

@@ -7,8 +7,9 @@ use super::check::{self, ConfigArgs};
 use super::failure::Failure;
 use super::{Context, Verb, text};
 use crate::config::{self, Loaded};
+use crate::handover;
 use crate::privileges;
-use crate::server::{self, Options, Reload, Reloaded, Running};
+use crate::server::{self, Options, Program, Reload, Reloaded, Running};
 use crate::store::Walker;
 use clap::{Args, FromArgMatches};
 use lampyris_core::node::Node;
@@ -45,6 +46,9 @@ struct RunArgs {
     /// given several times
     #[arg(long, value_name = "TRANSPORT:ADDR:PORT", value_parser = config::Listen::parse)]
     listen: Vec<config::Listen>,
+    /// Take over from the process at the other end of standard input; `lampyris upgrade` types this
+    #[arg(long, hide = true)]
+    take_over: bool,
 }
 
 fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -66,14 +70,30 @@ fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
         reload: Some(reload_of(args.config, configured)),
         signals: true,
         walker: Some(Walker::own()),
+        program: program(),
     };
     let settings = Arc::new(loaded.settings);
-    let running = server::start_with(&loaded.shell, &options, |listeners, seed, now| {
-        Node::new(settings, listeners, seed, now)
-    })
-    .map_err(|error| Failure::Refused(error.to_string()))?;
-    announce(context, &running, &data)?;
+    let make = |listeners, seed, now| Node::new(settings, listeners, seed, now);
+    let started = if args.take_over {
+        let taken = handover::take::take().map_err(|error| {
+            Failure::Refused(format!("nobody hands over on standard input ({error}); use `lampyris upgrade`"))
+        })?;
+        server::take_over(&loaded.shell, &options, taken, make)
+    } else {
+        server::start_with(&loaded.shell, &options, make)
+    };
+    let running = started.map_err(|error| Failure::Refused(error.to_string()))?;
+    let announced = announce(context, &running, &data);
+    if !args.take_over {
+        announced?; // Why not else: whoever read what the old process printed may be gone, and the service goes on.
+    }
     running.wait().map_err(|error| Failure::Refused(format!("the server did not stop well: {error:#}")))
+}
+
+/// What an upgrade starts: the file this process was started from, with the same arguments.
+fn program() -> Option<Program> {
+    let args = std::env::args_os().skip(1).filter(|arg| arg != "--take-over").collect();
+    Some(Program { path: std::env::current_exe().ok()?, args })
 }
 
 /// The directory typed, else the one in the environment, else the configured one, else the default.

@@ -19,17 +19,22 @@ pub(crate) const VERB: Verb = Verb {
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Failure> {
     let mut client = Client::connect(&context.data)?;
     client.done(&Request::Stop)?;
-    loop {
-        match client.next() {
-            Ok(_) => {}
-            Err(Failure::NoServer { .. }) => break,
-            Err(other) => return Err(other),
-        }
-    }
+    wait(&mut client)?;
     if context.json {
         return context.print_json(&json!({ "done": true }));
     }
     context.print("stopped\n")
+}
+
+/// Waits for the end of a server that was asked to stop.
+pub(crate) fn wait(client: &mut Client) -> Result<(), Failure> {
+    loop {
+        match client.next() {
+            Ok(_) => {}
+            Err(Failure::NoServer { .. }) => return Ok(()),
+            Err(other) => return Err(other),
+        }
+    }
 }
 
 #[cfg(test)]

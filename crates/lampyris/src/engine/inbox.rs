@@ -1,6 +1,7 @@
 //! What the other threads tell the engine: one channel, and a waker that is rung once however much was put in.
 
 use crate::admin::protocol::Counters;
+use crate::engine::relief::Relief;
 use crate::engine::tap::Tap;
 use crate::store::Decision;
 use crate::transport::streams::StreamWriter;
@@ -53,6 +54,8 @@ pub(crate) enum Happening {
     Counters(oneshot::Sender<Counters>),
     /// Stop gracefully.
     Stop,
+    /// Close the store for another process.
+    Relieve(Relief),
 }
 
 /// The sending end; any thread may have one.

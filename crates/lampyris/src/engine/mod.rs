@@ -10,6 +10,7 @@ pub(crate) mod inbox;
 mod intake;
 mod memory;
 mod node;
+pub(crate) mod relief;
 pub(crate) mod report;
 pub(crate) mod tap;
 pub(crate) mod wire;
@@ -27,7 +28,7 @@ use hold::Hold;
 use inbox::{Happening, Inbox};
 use intake::Intake;
 use lampyris_core::command::{Command, Reply};
-use lampyris_core::flow::Flow;
+use lampyris_core::flow::{Flow, ListenerId, StreamId, Transport};
 use lampyris_core::hits::{Hits, Limit};
 use lampyris_core::input::{Input, StoreError};
 use lampyris_core::journal::{Key, Value};
@@ -38,9 +39,11 @@ use lampyris_core::time::{Instant, Now};
 use lampyris_sip::Message;
 use memory::Memory;
 use mio::{Events, Poll, Token};
+use relief::{Relief, StorePlace};
 use report::Report;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -62,12 +65,30 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits for answers to NOTIFYs: those still due after this were lost, and are the restart's business.
 const STOP_ANSWERS_WAIT: Duration = Duration::from_secs(1);
 
+/// How an engine came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was asked to.
+    Stopped,
+    /// Another process goes on with its sockets.
+    HandedOver,
+}
+
 /// What the engine drives: `lampyris_core::node::Node`, or a double in tests. The methods are the node's.
 pub trait Core: Send {
     /// Takes back a stored record, before the first input.
     fn restore(&mut self, now: Now, key: Key, value: Value);
-    /// Says that all records were given back.
-    fn restored(&mut self, now: Now);
+    /// A stream of the process before is ours now, and open; before any record.
+    fn inherit(
+        &mut self,
+        now: Now,
+        id: StreamId,
+        transport: Transport,
+        listener: ListenerId,
+        remote: SocketAddr,
+    );
+    /// Says that all records were given back, and whether the process before ended by itself.
+    fn restored(&mut self, now: Now, clean: bool);
     /// Something happened.
     fn handle_input(&mut self, now: Now, input: Input);
     /// An administrator asks.
@@ -88,6 +109,8 @@ pub(crate) struct Engine<C> {
     pub(crate) streams: Arc<Streams>,
     pub(crate) resolver: Resolver,
     pub(crate) wire: Wire,
+    /// Where the store is; without one, nobody can take over.
+    pub(crate) place: Option<StorePlace>,
     pub(crate) state: State,
 }
 
@@ -116,6 +139,10 @@ pub(crate) struct State {
     /// What the node was told last of how much there is to do.
     load: Load,
     hits: Arc<Hits>,
+    /// The handover that is asked for.
+    relief: Option<Relief>,
+    /// What came while it was not known who has the store.
+    deferred: VecDeque<Happening>,
 }
 
 impl State {
@@ -127,11 +154,11 @@ impl State {
 }
 
 impl<C: Core> Engine<C> {
-    /// Runs until a graceful stop is over; then closes the store.
+    /// Runs until a graceful stop is over, and closes the store; or until another process has taken over.
     ///
     /// # Errors
     /// Waiting for events failed, or the store could not be synced at the end.
-    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+    pub(crate) fn run(mut self) -> anyhow::Result<End> {
         let mut events = Events::with_capacity(64);
         self.drain(self.clock.now());
         loop {
@@ -140,16 +167,18 @@ impl<C: Core> Engine<C> {
             if self.is_stopped() {
                 break;
             }
+            if let Some(relief) = self.state.relief.take()
+                && self.be_relieved(relief)?
+            {
+                // Why: closing would tell the peers, and the connections go on elsewhere. The process is about to end.
+                std::mem::forget(self);
+                return Ok(End::HandedOver);
+            }
             match self.poll.poll(&mut events, Some(self.wait())) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
-            for event in &events {
-                match event.token() {
-                    WAKER => self.state.inbox_left = true,
-                    Token(at) => self.wire.on_udp_event(at, event),
-                }
-            }
+            self.note(&events);
             self.receive_datagrams();
             self.take_datagrams();
             self.take_inbox();
@@ -157,8 +186,19 @@ impl<C: Core> Engine<C> {
                 self.input(Input::Timeout);
             }
         }
+        self.command(Command::Leave);
         self.journal.close()?;
-        Ok(())
+        Ok(End::Stopped)
+    }
+
+    /// Takes note of what epoll says; it says each thing once.
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                WAKER => self.state.inbox_left = true,
+                Token(at) => self.wire.on_udp_event(at, event),
+            }
+        }
     }
 
     fn wait(&self) -> Duration {
@@ -304,6 +344,7 @@ impl<C: Core> Engine<C> {
             Happening::Counters(answer) => {
                 let _ = answer.send(self.counters());
             }
+            Happening::Relieve(relief) => self.state.relief = Some(relief),
             Happening::Stop => {
                 if self.state.stop_by.is_none() {
                     self.state.stop_by = Some(std::time::Instant::now() + STOP_WAIT);

@@ -2,20 +2,32 @@
 
 use super::Core;
 use lampyris_core::command::{Command, Reply};
-use lampyris_core::flow::Flow;
+use lampyris_core::flow::{Flow, ListenerId, StreamId, Transport};
 use lampyris_core::input::Input;
 use lampyris_core::journal::{Key, Value};
 use lampyris_core::node::Node;
 use lampyris_core::output::Output;
 use lampyris_core::time::Now;
+use std::net::SocketAddr;
 
 impl Core for Node {
     fn restore(&mut self, now: Now, key: Key, value: Value) {
         Self::restore(self, now, key, value);
     }
 
-    fn restored(&mut self, now: Now) {
-        Self::restored(self, now);
+    fn inherit(
+        &mut self,
+        now: Now,
+        id: StreamId,
+        transport: Transport,
+        listener: ListenerId,
+        remote: SocketAddr,
+    ) {
+        Self::inherit(self, now, id, transport, listener, remote);
+    }
+
+    fn restored(&mut self, now: Now, clean: bool) {
+        Self::restored(self, now, clean);
     }
 
     fn handle_input(&mut self, now: Now, input: Input) {

@@ -11,7 +11,7 @@ use crate::store::structure::{FileSource, Flaw};
 use crate::store::tables::{DATA_FILE, Shared};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, mpsc};
 
@@ -25,7 +25,7 @@ const SNAPSHOT_TRIES: usize = 100;
 /// What makes backups and checks.
 pub(crate) struct Keeper {
     /// Weak: the store is closed, and its directory free, when the engine is done with it.
-    shared: Weak<Shared>,
+    shared: std::sync::Mutex<Weak<Shared>>,
     data: PathBuf,
     kept: usize,
     health: Shown,
@@ -41,7 +41,7 @@ impl Keeper {
         if let Some(at) = newest(&data) {
             health.set(|health| health.backup_ms = u64::try_from(at.as_millis()).ok());
         }
-        let shared = Arc::downgrade(shared);
+        let shared = std::sync::Mutex::new(Arc::downgrade(shared));
         Arc::new(Self { shared, data, kept, health, last: AtomicUsize::new(0), turn: Mutex::default() })
     }
 
@@ -74,7 +74,8 @@ impl Keeper {
                             );
                             every
                         }
-                        Err(_) if keeper.shared.strong_count() == 0 => return,
+                        // Why not an error: it is closed, and opened again only where a handover failed.
+                        Err(_) if keeper.opened().is_none() => every.min(RETRY),
                         Err(reason) => {
                             tracing::error!(reason, "the store cannot be backed up");
                             every.min(RETRY)
@@ -85,10 +86,19 @@ impl Keeper {
         });
     }
 
+    /// The store was closed, and is open again.
+    pub(crate) fn goes_on_with(&self, shared: &Arc<Shared>) {
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
+    }
+
+    fn opened(&self) -> Option<Arc<Shared>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
     /// Whether nothing has changed since the last backup of this process.
     fn is_backed_up(&self) -> bool {
         let last = self.last.load(Ordering::Relaxed);
-        let now = self.shared.upgrade().and_then(|shared| shared.tables().ok());
+        let now = self.opened().and_then(|shared| shared.tables().ok());
         last != 0 && now.is_some_and(|tables| tables.env.info().last_txn_id == last)
     }
 
@@ -153,7 +163,7 @@ impl Keeper {
     }
 
     fn store(&self) -> Result<Arc<Shared>, String> {
-        self.shared.upgrade().filter(|shared| !shared.is_closing()).ok_or_else(stopping)
+        self.opened().filter(|shared| !shared.is_closing()).ok_or_else(stopping)
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod signals;
 mod tests;
 
 pub use crate::engine::Core;
+pub use crate::handover::give::Program;
 pub use crate::store::StoreFault;
 pub use reload::{Reload, Reloaded};
 
@@ -18,11 +19,16 @@ use crate::admin::server::{Admin, SocketFile};
 use crate::config::{Advertised, Durability, Listen, ShellSettings};
 use crate::engine::clock::{self, Clock};
 use crate::engine::inbox::{Happening, Mailbox, inbox};
+use crate::engine::relief::StorePlace;
 use crate::engine::wire::Wire;
-use crate::engine::{Engine, State, WAKER};
+use crate::engine::{End, Engine, State, WAKER};
+use crate::handover::give::Giver;
+use crate::handover::take::Taken;
+use crate::handover::{GivenListener, GivenStream};
 use crate::privileges::{self, PrivilegeFault};
 use crate::resolver::Resolver;
 use crate::store::Health;
+use crate::store::health::Shown;
 use crate::store::{self, DataDirectory, Loaded, Opened, Walker};
 use crate::systemd::{self, Notice};
 use crate::transport::limits::{Limits, Seats};
@@ -38,6 +44,7 @@ use mio::{Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -54,6 +61,8 @@ pub struct Options {
     pub reload: Option<Reload>,
     /// Whether SIGTERM, SIGINT and SIGHUP are for this server.
     pub signals: bool,
+    /// What an upgrade starts; without it upgrades are refused.
+    pub program: Option<Program>,
 }
 
 /// Why a server does not start; each is for people and says what to do.
@@ -105,10 +114,10 @@ pub struct Running {
     mailbox: Mailbox,
     listeners: Vec<Listen>,
     restored: Loaded,
-    engine: Option<JoinHandle<anyhow::Result<()>>>,
+    engine: Option<JoinHandle<anyhow::Result<End>>>,
     /// Declared last but one: its threads end after the engine's.
     runtime: Option<Runtime>,
-    _socket: Option<SocketFile>,
+    socket: Option<SocketFile>,
 }
 
 /// Binds, restores and starts a server around the core that `make` makes of the listeners, a secret seed and the time.
@@ -120,7 +129,42 @@ pub fn start_with<C: Core + 'static>(
     options: &Options,
     make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
 ) -> Result<Running, StartError> {
-    start_limited(shell, options, Limits { seats: Seats::of(&shell.quotas), ..Limits::default() }, make)
+    start_limited(shell, options, limits_of(shell), Inherited::default(), make)
+}
+
+/// As [`start_with`], with the sockets of a process that hands over, which is told how it went.
+///
+/// # Errors
+/// As [`start_with`]; the other process goes on.
+pub fn take_over<C: Core + 'static>(
+    shell: &ShellSettings,
+    options: &Options,
+    taken: Taken,
+    make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
+) -> Result<Running, StartError> {
+    let (listeners, streams, verdict) = taken.split();
+    let inherited = Inherited { listeners, streams };
+    match start_limited(shell, options, limits_of(shell), inherited, make) {
+        Ok(running) => {
+            verdict.serving(running.restored());
+            Ok(running)
+        }
+        Err(error) => {
+            verdict.failed(&error.to_string());
+            Err(error)
+        }
+    }
+}
+
+fn limits_of(shell: &ShellSettings) -> Limits {
+    Limits { seats: Seats::of(&shell.quotas), ..Limits::default() }
+}
+
+/// What there is of a process that hands over.
+#[derive(Default)]
+pub(crate) struct Inherited {
+    listeners: Vec<GivenListener>,
+    streams: Vec<GivenStream>,
 }
 
 /// As [`start_with`], with limits on streams other than the usual.
@@ -128,17 +172,19 @@ pub(crate) fn start_limited<C: Core + 'static>(
     shell: &ShellSettings,
     options: &Options,
     limits: Limits,
+    mut inherited: Inherited,
     make: impl FnOnce(Vec<Listener>, [u8; 32], Now) -> C,
 ) -> Result<Running, StartError> {
     let system = |what| move |cause| StartError::System { what, cause };
     let started = clock::wall();
     raise_descriptor_limit();
+    let given: Vec<_> = inherited.listeners.iter().map(|given| (given.id, given.configured)).collect();
     // First of all where that is possible, since it is what most likely stops a second server by mistake.
     let take = || shell.data.as_deref().map(DataDirectory::take).transpose();
     let (directory, Bound { listeners, mut udp, tcp }) = match &shell.account {
-        None => (take()?, bind(shell)?),
+        None => (take()?, bind(shell, &mut inherited.listeners)?),
         Some(account) => {
-            let bound = bind(shell)?;
+            let bound = bind(shell, &mut inherited.listeners)?;
             privileges::drop_to(account, shell.data.as_deref())?;
             (take()?, bound)
         }
@@ -160,27 +206,39 @@ pub(crate) fn start_limited<C: Core + 'static>(
         })
     };
     let durability = if directory.is_some() { shell.durability } else { Durability::Memory };
+    let health = Shown::default();
     let opened = match &directory {
         Some(directory) => {
-            let walker = options.walker.as_ref();
-            store::open(directory, durability, shell.store_bytes_max, walker, deliver)?
+            let (walker, bytes_max) = (options.walker.as_ref(), shell.store_bytes_max);
+            store::open(directory, durability, bytes_max, walker, deliver.clone(), health.clone())?
         }
-        None => store::nowhere(deliver),
+        None => store::nowhere(deliver.clone()),
     };
-    let Opened { mut journal, previous, health, shared } = opened;
+    let Opened { mut journal, previous, shared } = opened;
 
     let clock = Clock::start();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| StartError::System { what: "randomness", cause: error.into() })?;
     let mut core = make(listeners.clone(), seed, clock.now());
+    // A stream belongs to the listener of the same description; where that is gone, it cannot move.
+    let number_of = |old: ListenerId| {
+        let configured = given.iter().find(|(id, _)| *id == old)?.1;
+        let at = shell.listen.iter().position(|listen| *listen == configured)?;
+        listeners.get(at).map(|listener| listener.id)
+    };
+    let streams_given: Vec<_> =
+        inherited.streams.into_iter().filter_map(|s| number_of(s.listener).map(|id| (id, s))).collect();
+    for (listener, stream) in &streams_given {
+        core.inherit(clock.now(), stream.id, stream.transport, *listener, stream.remote);
+    }
     let mut restored = Loaded::default();
     for kind in Kind::ALL {
         let now = clock.now();
         let loaded = journal.load(kind, now.wall, &mut |key, value| core.restore(now, key, value))?;
         restored = restored.plus(loaded);
     }
-    core.restored(clock.now());
+    core.restored(clock.now(), previous.clean);
     tracing::info!(
         durability = durability.name(),
         live = restored.live,
@@ -208,6 +266,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
         started.as_millis(),
         door,
     );
+    let given = give_away(shell, &listeners, &udp, &tcp).map_err(system("descriptors"))?;
     for (id, transport, socket) in tcp {
         streams.listen(id, transport, socket).map_err(system("a socket"))?;
     }
@@ -225,6 +284,15 @@ pub(crate) fn start_limited<C: Core + 'static>(
         _ => None,
     };
     drop(shared);
+    let giver = Arc::new(Giver {
+        program: options.program.clone(),
+        durable: durability != Durability::Memory,
+        mailbox: mailbox.clone(),
+        streams: streams.clone(),
+        runtime: runtime.handle().clone(),
+        listeners: given,
+        turn: std::sync::Mutex::default(),
+    });
     let reloader = reload::Reloader::new(mailbox.clone(), streams.clone(), options.reload.clone());
     let socket = directory
         .as_ref()
@@ -238,9 +306,10 @@ pub(crate) fn start_limited<C: Core + 'static>(
                 counters: Counters::default(),
                 store: Health::default(),
             };
-            let (mailbox, reloader) = (mailbox.clone(), reloader.clone());
-            let admin = Arc::new(Admin { mailbox, reloader, server, health, keeper });
             let path = directory.path().join(SOCKET_NAME);
+            let (mailbox, reloader, giver) = (mailbox.clone(), reloader.clone(), giver.clone());
+            let (health, keeper, socket) = (health.clone(), keeper.clone(), path.clone());
+            let admin = Arc::new(Admin { mailbox, reloader, giver, path: socket, server, health, keeper });
             crate::admin::server::listen(&path, admin).map_err(|cause| StartError::Admin { path, cause })
         })
         .transpose()?;
@@ -248,30 +317,39 @@ pub(crate) fn start_limited<C: Core + 'static>(
         signals::listen(mailbox.clone(), reloader).map_err(system("signals"))?;
     }
 
-    let wire = Wire::new(udp, hits.clone());
+    let mut wire = Wire::new(udp, hits.clone());
+    for (listener, stream) in streams_given {
+        let (id, transport, remote) = (stream.id, stream.transport, stream.remote);
+        match streams.go_on_with(listener, stream) {
+            Ok(writer) => wire.add_stream(id, transport, remote, writer),
+            Err(_) => {
+                mailbox.put(Happening::Closed { id });
+            }
+        }
+    }
+    let place = directory.map(|directory| StorePlace {
+        path: directory.path().to_owned(),
+        durability,
+        bytes_max: shell.store_bytes_max,
+        walker: options.walker.clone(),
+        deliver,
+        health,
+        keeper,
+        directory: Some(directory),
+    });
     let state = State::new(&shell.quotas, hits);
-    let engine = Engine { core, clock, poll, inbox, journal, streams, resolver, wire, state };
+    let engine = Engine { core, clock, poll, inbox, journal, streams, resolver, wire, place, state };
     let engine = std::thread::Builder::new()
         .name("engine".into())
-        .spawn(move || {
-            // Why: the directory's lock is given back when the store is closed, not before.
-            let _directory = directory;
-            engine.run()
-        })
+        // The directory's lock is the engine's: it is given back when the store is closed, not before.
+        .spawn(move || engine.run())
         .map_err(system("threads"))?;
     for listen in &bound {
         tracing::info!(%listen, "listening");
     }
     systemd::notify(Notice::Ready);
     drop(_in_runtime);
-    Ok(Running {
-        mailbox,
-        listeners: bound,
-        restored,
-        engine: Some(engine),
-        runtime: Some(runtime),
-        _socket: socket,
-    })
+    Ok(Running { mailbox, listeners: bound, restored, engine: Some(engine), runtime: Some(runtime), socket })
 }
 
 impl Running {
@@ -330,11 +408,15 @@ impl Running {
         let Some(engine) = self.engine.take() else { return Ok(()) };
         let outcome =
             engine.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the engine ended by a bug (panic)")));
+        if matches!(outcome, Ok(End::HandedOver)) {
+            // Why: connections and the admin socket are another process's now; this one ends without a word to them.
+            std::mem::forget((self.runtime.take(), self.socket.take()));
+        }
         if let Some(runtime) = self.runtime.take() {
             // Streams that were closed get this long to take what was written to them.
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
-        outcome
+        outcome.map(|_| ())
     }
 }
 
@@ -356,16 +438,41 @@ struct Bound {
     tcp: Vec<(ListenerId, Transport, std::net::TcpListener)>,
 }
 
-fn bind(shell: &ShellSettings) -> Result<Bound, StartError> {
+/// Copies of all listening sockets, for a process that may take over.
+fn give_away(
+    shell: &ShellSettings,
+    listeners: &[Listener],
+    udp: &[UdpListener],
+    tcp: &[(ListenerId, Transport, std::net::TcpListener)],
+) -> io::Result<Vec<GivenListener>> {
+    let given = listeners.iter().zip(&shell.listen).filter_map(|(listener, configured)| {
+        let id = listener.id;
+        let of_udp = udp.iter().find(|udp| udp.id() == id).map(UdpListener::duplicate);
+        let of_tcp = || tcp.iter().find(|(tcp, ..)| *tcp == id).map(|(.., socket)| socket.as_fd());
+        let socket = of_udp.or_else(|| of_tcp().map(|socket| socket.try_clone_to_owned()))?;
+        let (configured, local) = (*configured, listener.local);
+        Some(socket.map(|socket| GivenListener { id, configured, local, socket }))
+    });
+    given.collect()
+}
+
+/// Binds what is configured; what another process gives is taken as it is, each once.
+fn bind(shell: &ShellSettings, given: &mut Vec<GivenListener>) -> Result<Bound, StartError> {
     if shell.listen.is_empty() {
         return Err(StartError::Nowhere);
     }
     let mut bound = Bound { listeners: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
     for (id, listen) in (0..).map(ListenerId).zip(&shell.listen) {
         let fault = |cause| StartError::Bind { listen: *listen, cause };
+        let given =
+            given.iter().position(|given| given.configured == *listen).map(|at| given.swap_remove(at));
+        let given = given.map(|given| given.socket);
         let local = match listen.transport {
             Transport::Udp => {
-                let listener = UdpListener::bind(id, listen.address).map_err(fault)?;
+                let listener = match given {
+                    Some(socket) => UdpListener::from_socket(id, socket.into()),
+                    None => UdpListener::bind(id, listen.address).map_err(fault)?,
+                };
                 let local = listener.local_addr().map_err(fault)?;
                 bound.udp.push(listener);
                 local
@@ -374,7 +481,8 @@ fn bind(shell: &ShellSettings) -> Result<Bound, StartError> {
                 return Err(StartError::NoCertificate { listen: *listen });
             }
             transport => {
-                let socket = bind_tcp(listen.address).map_err(fault)?;
+                let socket = given.map_or_else(|| bind_tcp(listen.address), |socket| Ok(socket.into()));
+                let socket = socket.map_err(fault)?;
                 let local = socket.local_addr().map_err(fault)?;
                 bound.tcp.push((id, transport, socket));
                 local

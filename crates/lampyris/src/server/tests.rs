@@ -53,7 +53,9 @@ impl Core for Double {
         self.tell(format!("restore {} {}", key.slot, device.device.len()));
     }
 
-    fn restored(&mut self, _: Now) {
+    fn inherit(&mut self, _: Now, _: StreamId, _: Transport, _: ListenerId, _: SocketAddr) {}
+
+    fn restored(&mut self, _: Now, _: bool) {
         self.tell("restored".into());
         self.outputs.extend(std::mem::take(&mut self.wants));
     }
@@ -150,18 +152,24 @@ impl Default for Setup {
 impl Setup {
     fn start(self) -> Result<Lab, StartError> {
         let (sender, met) = mpsc::channel();
-        let running = start_limited(&self.shell, &self.options, self.limits, |listeners, _, _| {
-            assert!(listeners.iter().all(|l| l.local.port() != 0));
-            Double {
-                outputs: VecDeque::new(),
-                met: sender,
-                ticket: 0,
-                waiting: Vec::new(),
-                record_bytes: self.record_bytes,
-                answer_bytes: self.answer_bytes,
-                wants: self.wants,
-            }
-        })?;
+        let running = start_limited(
+            &self.shell,
+            &self.options,
+            self.limits,
+            super::Inherited::default(),
+            |listeners, _, _| {
+                assert!(listeners.iter().all(|l| l.local.port() != 0));
+                Double {
+                    outputs: VecDeque::new(),
+                    met: sender,
+                    ticket: 0,
+                    waiting: Vec::new(),
+                    record_bytes: self.record_bytes,
+                    answer_bytes: self.answer_bytes,
+                    wants: self.wants,
+                }
+            },
+        )?;
         Ok(Lab { running, met })
     }
 }

@@ -50,6 +50,7 @@ impl Lmdb {
         how: How,
         walker: Option<&Walker>,
         deliver: Deliver,
+        health: Shown,
     ) -> Result<Self, StoreFault> {
         let data = directory.path().to_owned();
         let path = data.join(super::STORE);
@@ -65,7 +66,6 @@ impl Lmdb {
         let last_commit = tables.check_program()?;
         let clean = prepared.clean && prepared.rescue.is_none();
         let previous = Previous { clean, last_commit };
-        let health = Shown::default();
         health.set(|health| health.rescue = prepared.rescue);
         let shared = Shared::new(tables, how, directory);
         let counters = Arc::default();
@@ -93,6 +93,7 @@ impl Lmdb {
     }
 
     /// How it is, for whom it is shown to.
+    #[cfg(test)]
     pub(crate) fn health(&self) -> Shown {
         self.health.clone()
     }

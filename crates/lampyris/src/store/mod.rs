@@ -89,14 +89,12 @@ pub struct Opened {
     pub journal: Box<dyn Journal>,
     /// How the process before left it.
     pub previous: Previous,
-    /// How it is.
-    pub health: health::Shown,
     /// The environment, for backups and checks while it is in use; `None`: there is none.
     pub(crate) shared: Option<Arc<tables::Shared>>,
 }
 
 /// Opens the store that `durability` asks for. `bytes_max` is the most it may grow to; `walker` starts the process that
-/// looks at it first after an unclean stop (without one, this process does).
+/// looks at it first after an unclean stop (without one, this process does); `health` is told how it is.
 ///
 /// # Errors
 /// The store in `directory` cannot be opened; each fault says why and what to do.
@@ -106,13 +104,14 @@ pub fn open(
     bytes_max: u64,
     walker: Option<&Walker>,
     deliver: Deliver,
+    health: health::Shown,
 ) -> Result<Opened, StoreFault> {
     if durability == Durability::Memory {
         return Ok(nowhere(deliver));
     }
-    let store = lmdb::Lmdb::open(directory.clone(), How { durability, bytes_max }, walker, deliver)?;
-    let (previous, health, shared) = (store.previous(), store.health(), Some(store.shared()));
-    Ok(Opened { journal: Box::new(store), previous, health, shared })
+    let store = lmdb::Lmdb::open(directory.clone(), How { durability, bytes_max }, walker, deliver, health)?;
+    let (previous, shared) = (store.previous(), Some(store.shared()));
+    Ok(Opened { journal: Box::new(store), previous, shared })
 }
 
 /// A store for a server without a data directory.
@@ -120,7 +119,6 @@ pub fn nowhere(deliver: Deliver) -> Opened {
     Opened {
         journal: Box::new(memory::Memory::new(deliver)),
         previous: Previous { clean: true, last_commit: None },
-        health: health::Shown::default(),
         shared: None,
     }
 }

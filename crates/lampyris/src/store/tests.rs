@@ -1,6 +1,7 @@
 //! The battery every backend passes, and what only the embedded one promises.
 
 use super::directory::DataDirectory;
+use super::health::Shown;
 use super::lmdb::Lmdb;
 use super::memory::Memory;
 use super::tables::How;
@@ -92,7 +93,7 @@ pub(super) fn open(
     deliver: Deliver,
 ) -> Result<Lmdb, StoreFault> {
     let how = How { durability, bytes_max };
-    Lmdb::open(Arc::new(DataDirectory::take(path)?), how, Some(&walker()), deliver)
+    Lmdb::open(Arc::new(DataDirectory::take(path)?), how, Some(&walker()), deliver, Shown::default())
 }
 
 /// The process that walks a store first is this test program, by `walk_child`.

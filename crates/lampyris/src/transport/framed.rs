@@ -4,6 +4,7 @@
 //! What was accepted, by whom and when it must end is [`super::streams`]'s.
 
 use super::limits::WRITE_BATCH;
+use super::still::Portable;
 use super::streams::{Connection, End, Meter};
 use bytes::{Bytes, BytesMut};
 use lampyris_core::hits::Limit;
@@ -21,7 +22,7 @@ use tokio::time::{Instant, timeout};
 /// Serves a stream until it ends.
 pub(super) async fn serve(
     connection: &Connection,
-    read: impl AsyncRead + Unpin,
+    read: impl AsyncRead + Unpin + Portable,
     write: impl AsyncWrite + Unpin + Send + 'static,
     written: mpsc::UnboundedReceiver<Bytes>,
 ) {
@@ -39,7 +40,12 @@ pub(super) async fn serve(
     }
 }
 
-async fn read_all(connection: &Connection, mut read: impl AsyncRead + Unpin, pong: mpsc::Sender<()>) -> End {
+async fn read_all(
+    connection: &Connection,
+    mut read: impl AsyncRead + Unpin + Portable,
+    pong: mpsc::Sender<()>,
+) -> End {
+    let mut still = connection.stillness(&read);
     let patience = connection.limits();
     let (head_max, body_max) = (limits::MESSAGE_BYTES_MAX, limits::BODY_BYTES_MAX);
     let mut framer = if connection.accepted {
@@ -47,6 +53,7 @@ async fn read_all(connection: &Connection, mut read: impl AsyncRead + Unpin, pon
     } else {
         Framer::for_opened_flow(head_max, body_max)
     };
+    framer.push(&connection.begun);
     let mut last_message = None;
     let mut begun: Option<Instant> = None;
     let opened = Instant::now();
@@ -63,6 +70,10 @@ async fn read_all(connection: &Connection, mut read: impl AsyncRead + Unpin, pon
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return End::ByPeer,
                 Err(_) => return End::Broken("reset"),
             },
+            collector = still.wanted() => {
+                still.hold(connection, &read, framer.pending(), collector).await;
+                continue;
+            }
             why = super::streams::lapse(deadline) => {
                 // Why: served meanwhile, so the stranger's deadline no longer holds.
                 if begun.is_none() && connection.control.is_established() {

@@ -2,12 +2,13 @@
 //!
 //! UDP belongs to the engine's thread ([`udp`], [`mmsg`]); streams live on the tokio runtime ([`streams`]), as SIP on bytes
 //! ([`framed`]) or WebSocket messages ([`upgrade`], [`ws`]), maybe inside TLS ([`tls`]), and talk with the engine over its
-//! inbox.
+//! inbox. [`still`] holds them still while another process takes them over.
 
 pub(crate) mod admission;
 pub(crate) mod framed;
 pub(crate) mod limits;
 pub(crate) mod mmsg;
+pub(crate) mod still;
 pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod udp;

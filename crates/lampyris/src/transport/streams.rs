@@ -11,9 +11,11 @@ use super::framed;
 use super::limits::{
     ACCEPT_BACK_OFF_MAX, ACCEPT_BACK_OFF_MIN, Limits, TCP_KEEPALIVE_EVERY, TCP_KEEPALIVE_IDLE,
 };
+use super::still::{OfStream, Portable, Stillness};
 use super::tls::{KeyFiles, Keys};
 use super::ws;
 use crate::engine::inbox::{Happening, Mailbox};
+use crate::handover::GivenStream;
 use bytes::Bytes;
 use lampyris_core::flow::{ListenerId, StreamId, Transport};
 use lampyris_core::hits::{Hits, Limit};
@@ -21,6 +23,7 @@ use lampyris_sip::{Message, ParseError};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -70,6 +73,11 @@ impl Control {
     /// Waits for [`Self::kill`]; for one waiter.
     pub(super) async fn killed(&self) {
         self.kill.notified().await;
+    }
+
+    /// Bytes that were written and have not left yet.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Acquire)
     }
 
     /// Whether the peer is served.
@@ -152,6 +160,7 @@ pub(crate) struct Streams {
     unhandled: Arc<Semaphore>,
     next: AtomicU64,
     door: RwLock<Door>,
+    pub(crate) stillness: Stillness,
 }
 
 impl Streams {
@@ -175,6 +184,7 @@ impl Streams {
             limits,
             next: AtomicU64::new(first),
             door: RwLock::new(door),
+            stillness: Stillness::default(),
         })
     }
 
@@ -200,7 +210,11 @@ impl Streams {
         self.runtime.spawn(async move {
             let mut back_off = ACCEPT_BACK_OFF_MIN;
             loop {
-                match socket.accept().await {
+                let accepted = tokio::select! {
+                    accepted = socket.accept() => accepted,
+                    () = streams.stillness.pass() => continue,
+                };
+                match accepted {
                     Ok((stream, remote)) => {
                         back_off = ACCEPT_BACK_OFF_MIN;
                         streams.accepted(listener, transport, stream, remote);
@@ -238,7 +252,9 @@ impl Streams {
         let _ = control.seat.set(seat);
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
         let streams = self.clone();
-        let connection = Connection { id, transport, listener, remote, control, accepted: true, streams };
+        let begun = Vec::new();
+        let connection =
+            Connection { id, transport, listener, remote, control, accepted: true, begun, streams };
         self.runtime.spawn(connection.welcome(stream));
     }
 
@@ -255,10 +271,45 @@ impl Streams {
         // Why: we chose this peer, so it is no stranger.
         control.established.store(true, Ordering::Release);
         let streams = self.clone();
-        let connection = Connection { id, transport, listener, remote, control, accepted: false, streams };
+        let begun = Vec::new();
+        let connection =
+            Connection { id, transport, listener, remote, control, accepted: false, begun, streams };
         let (writer, written) = connection.writer();
         self.runtime.spawn(connection.reach(name.to_owned(), written));
         writer
+    }
+}
+
+impl Streams {
+    /// Goes on with a stream of the process before, known by the same id; the way to write to it.
+    pub(crate) fn go_on_with(
+        self: &Arc<Self>,
+        listener: ListenerId,
+        given: GivenStream,
+    ) -> io::Result<StreamWriter> {
+        let GivenStream { id, transport, remote, accepted, established, begun, socket, .. } = given;
+        if accepted {
+            // Why: ids are counted on from where the process before was, even if the clock was set back since.
+            self.next.fetch_max(id.0.saturating_add(1), Ordering::Relaxed);
+        }
+        let socket = std::net::TcpStream::from(socket);
+        socket.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(socket)?;
+        let control = Arc::new(Control::default());
+        if accepted && let Some(seat) = self.admission.admit(remote.ip(), &control) {
+            let _ = control.seat.set(seat);
+        }
+        let streams = self.clone();
+        let connection = Connection { id, transport, listener, remote, control, accepted, begun, streams };
+        let (writer, written) = connection.writer();
+        if established {
+            writer.establish();
+        }
+        self.runtime.spawn(async move {
+            let (read, write) = stream.into_split();
+            framed::serve(&connection, read, write, written).await;
+        });
+        Ok(writer)
     }
 }
 
@@ -271,6 +322,8 @@ pub(super) struct Connection {
     pub(super) control: Arc<Control>,
     /// The peer opened it.
     pub(super) accepted: bool,
+    /// The beginning of a message that the process before has read.
+    pub(super) begun: Vec<u8>,
     streams: Arc<Streams>,
 }
 
@@ -364,6 +417,18 @@ impl Connection {
             },
             () = self.control.killed() => None,
         }
+    }
+
+    /// Its part in holding still.
+    pub(super) fn stillness(&self, read: &impl Portable) -> OfStream {
+        self.streams.stillness.of_stream(read)
+    }
+
+    /// What another process needs of it, with its socket; the listener's address is the caller's to say.
+    pub(super) fn given(&self, begun: Vec<u8>, socket: OwnedFd) -> GivenStream {
+        let Self { id, transport, listener, remote, accepted, .. } = *self;
+        let established = self.control.is_established();
+        GivenStream { id, transport, listener, remote, accepted, established, begun, socket }
     }
 
     fn writer(&self) -> (StreamWriter, mpsc::UnboundedReceiver<Bytes>) {

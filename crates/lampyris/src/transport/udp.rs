@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// Wanted receive and send buffer of the kernel, in bytes.
 const KERNEL_BUFFER_BYTES: usize = 4 << 20;
@@ -50,8 +50,18 @@ impl UdpListener {
         enlarge(&socket, address);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let socket = mio::net::UdpSocket::from_std(socket.into());
-        Ok(Self { id, socket, readable: true, writable: true, waiting: VecDeque::new() })
+        Ok(Self::from_socket(id, socket.into()))
+    }
+
+    /// A socket that is bound already and does not block.
+    pub(crate) fn from_socket(id: ListenerId, socket: std::net::UdpSocket) -> Self {
+        let socket = mio::net::UdpSocket::from_std(socket);
+        Self { id, socket, readable: true, writable: true, waiting: VecDeque::new() }
+    }
+
+    /// The same socket once more, for another process.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
     }
 
     /// Its id in flows.

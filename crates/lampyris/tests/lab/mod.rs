@@ -115,6 +115,18 @@ impl Lab {
         );
     }
 
+    /// kill -9, and a start on the same store and ports.
+    pub(crate) fn kill_and_start(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        for line in self.listening.clone() {
+            let (transport, at) = line.strip_prefix("listening ").unwrap().split_once(':').unwrap();
+            let host = at.rsplit_once(':').unwrap().0;
+            self.edit(&format!("{transport}:{host}:0"), &format!("{transport}:{at}"));
+        }
+        self.run();
+    }
+
     /// Where it listens by this transport.
     pub(crate) fn address(&self, transport: &str) -> SocketAddr {
         let lines = self.listening.iter();
