@@ -290,11 +290,9 @@ impl Node {
     ) {
         let previous = self.publication_value(slot);
         let modified = said.is_some();
-        // Why: a new tag for new content, so that a late retransmission of an older modify cannot match (RFC 3903 §6).
-        if modified {
-            let etag = self.rng.next_u128();
-            self.facts.publications.retag(slot, etag);
-        }
+        // RFC 3903 §6 step 6: a new tag for each that succeeds, a refresh too.
+        let etag = self.rng.next_u128();
+        self.facts.publications.retag(slot, etag);
         let Some(publication) = self.facts.publications.get_mut(slot) else { return };
         if let Some(said) = said {
             publication.content_type = said.content_type;
@@ -307,7 +305,7 @@ impl Node {
         publication.call_id = request.message.call_id().to_owned();
         publication.origin = origin_of(request);
         publication.flow = request.flow;
-        let (etag, resource) = (publication.etag, publication.resource);
+        let resource = publication.resource;
         if let Some(timer) = publication.timer.take() {
             self.timers.cancel(timer);
         }
