@@ -23,6 +23,7 @@ const PRESENCE_TECH: &str = "CustomPresence";
 impl Node {
     /// Does what an administrator asks, and answers.
     pub fn handle_command(&mut self, now: Now, command: Command) -> Reply {
+        self.follow_wall_clock(now);
         let reply = match command {
             Command::Hints => Reply::Hints(self.view_hints("")),
             Command::Hint(prefix) => Reply::Hints(self.view_hints(&prefix)),
@@ -167,7 +168,7 @@ impl Node {
         let set = id.is_some_and(|id| self.facts.devices.get(id).is_some_and(|d| d.manual.is_some()));
         match id {
             Some(id) if set => {
-                self.end_manual(now, id);
+                self.end_manual(now, id, false);
                 Reply::Done { count: 1 }
             }
             _ => refused(format!(
@@ -184,7 +185,7 @@ impl Node {
         self.refresh_device(now, id);
     }
 
-    fn end_manual(&mut self, now: Now, id: DeviceId) {
+    fn end_manual(&mut self, now: Now, id: DeviceId, is_over: bool) {
         let Some(device) = self.facts.devices.get_mut(id) else { return };
         let Some(manual) = device.manual.take() else { return };
         let previous = Value::Device(device_record(&device.name, &manual));
@@ -192,6 +193,11 @@ impl Node {
             self.timers.cancel(timer);
         }
         self.device_rows.remove(manual.slot);
+        if is_over {
+            // It has happened, whatever the disk says.
+            self.persist(Record::Delete(device_key(manual.slot)), Undo::No);
+            return self.refresh_device(now, id);
+        }
         let ticket = self.persist(Record::Delete(device_key(manual.slot)), Undo::To(Some(previous)));
         self.told_after(ticket, |node| node.refresh_device(now, id));
     }
@@ -202,7 +208,7 @@ impl Node {
             return;
         };
         manual.timer = None;
-        self.end_manual(now, id);
+        self.end_manual(now, id, true);
     }
 
     /// A device state set by command, from the store or before a change that could not be stored.

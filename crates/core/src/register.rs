@@ -238,7 +238,10 @@ impl Node {
         };
         self.arm_bindings(now, slot);
         self.bindings_changed(now, aor);
-        let ticket = self.persist(record, Undo::To(previous));
+        // Why: what is over is over, whatever the disk says; undone it would end again at once, for as long as the disk is
+        // full.
+        let is_over = matches!(event, ContactEvent::Expired | ContactEvent::Deactivated);
+        let ticket = self.persist(record, if is_over { Undo::No } else { Undo::To(previous) });
         if let Some(old) = old {
             self.calls_follow_registration(now, aor, &old);
         }
