@@ -69,6 +69,7 @@ pub(crate) mod tombstones;
 pub(crate) mod transaction;
 pub mod view;
 mod view_of;
+mod wall_clock;
 mod ways;
 mod who;
 

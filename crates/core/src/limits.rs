@@ -273,6 +273,9 @@ pub const PEER_LOOKUP_EVERY: Duration = Duration::from_secs(300);
 /// The first wait after such a lookup failed, doubled each time, up to [`PEER_LOOKUP_EVERY`].
 pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
+/// By so much the wall clock must leave the monotonic one at once for it to have been set; less is drift.
+pub const WALL_JUMP_MIN: Duration = Duration::from_secs(2);
+
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);

@@ -185,6 +185,8 @@ pub struct Node {
     pub(crate) started: Instant,
     /// The next [`Timer::RulesDue`].
     pub(crate) rules_timer: Option<TimerToken>,
+    /// Both clocks when they were last looked at.
+    pub(crate) clocks: Now,
 }
 
 impl Node {
@@ -242,6 +244,7 @@ impl Node {
             load: Load::default(),
             started: now.mono,
             rules_timer: None,
+            clocks: now,
         };
         node.authenticator.configure(&node.facts.settings);
         node.facts.publications.configure(node.facts.settings.quotas.publishes_per_s);
@@ -256,6 +259,7 @@ impl Node {
     /// Puts one stored row back, before the first input; kinds in the order of [`Kind::ALL`], nothing expired.
     pub fn restore(&mut self, now: Now, key: Key, value: Value) {
         let Ok(slot) = u32::try_from(key.slot) else { return };
+        let value = self.within_what_is_granted(now, value);
         self.put_row(now, key.kind, slot, Some(value), Put::Restart);
     }
 
@@ -288,6 +292,7 @@ impl Node {
 
     /// Takes one input. Drain [`Self::poll_output`] before the next.
     pub fn handle_input(&mut self, now: Now, input: Input) {
+        self.follow_wall_clock(now);
         match input {
             Input::Received { flow, message: Ok(message) } => self.on_message(now, flow, &message),
             Input::Received { flow, message: Err(error) } => self.on_malformed(now, flow, &error),
