@@ -2,15 +2,18 @@
 //!
 //! - *responses*: all final answers to one request have one status and one To tag, and an ACK gets none;
 //! - *CSeq* and document *versions* rise with each new NOTIFY of a dialog, across restarts too;
-//! - nothing is sent that a SIP parser refuses.
+//! - nothing is sent that a SIP parser refuses;
+//! - what was acknowledged holds (`promises`).
 //!
 //! In: every message as its sender sends it. Out: violations, in words.
 
 use crate::calls::wire::{Wire, end_to_end};
+use crate::promises::Promises;
 use bytes::Bytes;
 use lampyris_core::time::Instant;
 use lampyris_sip::{Message, Method, Name};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Timer F, and a little.
@@ -27,6 +30,8 @@ pub struct Checks {
     settled: BTreeSet<(String, String)>,
     /// What is said about calls.
     pub(crate) wire: Wire,
+    /// What was acknowledged.
+    pub(crate) promises: Promises,
     /// Last CSeq and document version by dialog.
     dialogs: BTreeMap<(String, String), (u32, Option<u64>)>,
     /// What was wrong.
@@ -50,10 +55,12 @@ impl Checks {
     }
 
     /// The server sends something.
-    pub fn server_sends(&mut self, bytes: &Bytes) {
+    pub fn server_sends(&mut self, now: Instant, to: SocketAddr, bytes: &Bytes) {
         self.sent += 1;
         let message = match Message::parse(bytes.clone()) {
             Ok(message) => message,
+            // RFC 3261 §8.2.6: the answer to a request that is no SIP repeats what was wrong with it.
+            Err(_) if bytes.starts_with(b"SIP/2.0 400 ") => return,
             Err(error) => {
                 return self.violations.push(format!(
                     "not SIP: {}: {}",
@@ -65,6 +72,7 @@ impl Checks {
         if message.is_request() {
             self.wire.passed_on(&message);
         }
+        self.promises.sent(now, to, &message);
         match message.method() {
             None => self.on_answer(&message),
             // Why: one with a second Via is another's, passed on.
@@ -128,16 +136,26 @@ impl Checks {
     }
 
     /// The server was killed: a request that it meets again in its next life may be answered otherwise.
-    pub fn server_crashes(&mut self) {
+    pub fn server_crashes(&mut self, now: Instant) {
+        self.promises.crashed(now);
         self.answers.clear();
         self.wire.crashed();
         self.settled.extend(std::mem::take(&mut self.unanswered).into_keys());
     }
 
+    /// The disk or the clock broke what was promised; where the disk did, CSeq and versions may be old ones too.
+    pub(crate) fn promises_broken(&mut self, by_disk: bool) {
+        self.promises.broken();
+        if by_disk {
+            self.dialogs.clear();
+        }
+    }
+
     /// The server hears something.
-    pub(crate) fn server_hears(&mut self, bytes: &Bytes) {
+    pub(crate) fn server_hears(&mut self, now: Instant, bytes: &Bytes) {
         if let Ok(message) = Message::parse(bytes.clone()) {
             self.wire.heard(&message);
+            self.promises.heard(now, &message);
         }
     }
 
@@ -165,6 +183,7 @@ impl Checks {
             }
         }
         self.violations.append(&mut self.wire.violations);
+        self.violations.append(&mut self.promises.violations);
     }
 }
 
@@ -245,7 +264,8 @@ mod tests {
         ];
         for (sent, violations) in rows {
             let mut checks = Checks::default();
-            sent.iter().for_each(|bytes| checks.server_sends(bytes));
+            let (now, to) = (Instant::from_micros(0), SocketAddr::from(([192, 0, 2, 1], 5060)));
+            sent.iter().for_each(|bytes| checks.server_sends(now, to, bytes));
             assert_eq!(checks.violations.len(), violations, "{:?}", checks.violations);
         }
     }

@@ -3,13 +3,14 @@
 //! In: inputs and commands at an instant. Out: [`Effect`]s, in order. It keeps the contract of `Output`: order per flow, a
 //! message leaves after its ticket, a stream of an earlier life is told closed. It has no network: whoever owns it has.
 
-use crate::store::Store;
+use crate::store::{Aftermath, Store};
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use lampyris_core::input::{DnsQuestion, Input, QueryId, StoreError};
 use lampyris_core::node::Node;
 use lampyris_core::output::{Event, Output, Ticket};
+use lampyris_core::rng::Rng;
 use lampyris_core::settings::Settings;
 use lampyris_core::time::{Instant, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -144,10 +145,10 @@ impl Host {
         self.node.is_some()
     }
 
-    /// kill -9: memory, streams and whatever was not durable are gone.
-    pub fn crash(&mut self) {
+    /// kill -9, or no power: memory, streams and whatever was not durable are gone.
+    pub fn crash(&mut self, aftermath: Aftermath, rng: &mut Rng) {
         self.node = None;
-        self.store.crash();
+        self.store.crash(aftermath, rng);
         self.held.clear();
         self.effects.clear();
         self.streams.clear();

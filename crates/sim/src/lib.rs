@@ -5,9 +5,11 @@
 mod authorize;
 mod calls;
 pub mod check;
+pub mod faults;
 pub mod host;
 pub mod network;
 pub mod phone;
+mod promises;
 pub mod scenario;
 pub mod store;
 pub mod topology;

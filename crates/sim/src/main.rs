@@ -1,6 +1,7 @@
 //! Runs simulated worlds: `lampyris-sim --seeds N [--from S] [--loss P] [--calls N] [--seed X --trace]`.
 //!
-//! Each seed is a world of its own; one that fails prints what was wrong and the command that shows it again.
+//! Each seed is a world of its own, with faults of every kind mixed; one that fails prints what was wrong and the command
+//! that shows it again.
 
 #![allow(clippy::print_stdout, reason = "this is a command line program")]
 

@@ -61,6 +61,8 @@ pub struct Connection {
 pub struct Network {
     /// How it behaves now.
     pub weather: Weather,
+    /// Who reads its streams so much later than they arrive.
+    pub slow: BTreeMap<SocketAddr, Duration>,
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     connections: BTreeMap<StreamId, Connection>,
     sequence: u64,
@@ -72,7 +74,7 @@ impl Network {
     /// An empty network.
     pub fn new(weather: Weather, rng: Rng) -> Self {
         let (arrivals, connections) = (BTreeMap::new(), BTreeMap::new());
-        Self { weather, arrivals, connections, sequence: 0, opened: 0, rng }
+        Self { weather, slow: BTreeMap::new(), arrivals, connections, sequence: 0, opened: 0, rng }
     }
 
     /// When the next thing arrives.
@@ -141,6 +143,8 @@ impl Network {
     pub fn stream(&mut self, now: Instant, id: StreamId, bytes: Bytes, to_server: bool) {
         let wanted = now + self.delay();
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let slow = self.slow.get(&connection.remote).filter(|_| !to_server);
+        let wanted = wanted + slow.copied().unwrap_or_default();
         let last = if to_server { &mut connection.last_to_server } else { &mut connection.last_to_phone };
         *last = wanted.max(*last);
         let at = *last;

@@ -35,6 +35,10 @@ pub enum Quirk {
     RefreshesTwice,
     /// It answers NOTIFYs after this time.
     Slow(Duration),
+    /// The CSeq of its requests in a dialog jumps.
+    CSeqJumps,
+    /// It reads its stream so much later; over UDP nothing.
+    SlowReader(Duration),
 }
 
 /// What a phone is about.
@@ -48,6 +52,8 @@ pub struct Account {
     pub address: SocketAddr,
     /// Whether it speaks over streams.
     pub is_stream: bool,
+    /// Whether its password is wrong, so that it must get nothing.
+    pub is_stranger: bool,
 }
 
 /// A subscription as the phone sees it.
@@ -92,6 +98,7 @@ enum Wish {
     Watch(usize),
     Fetch(usize),
     Publish,
+    Bindings,
 }
 
 struct Client {
@@ -116,6 +123,10 @@ pub struct Phone {
     pub watches: Vec<Watch>,
     /// What the last PUBLISH that was answered 2xx said.
     pub acknowledged: Option<String>,
+    /// Until when the last REGISTER that was answered 2xx binds its Contact.
+    pub registered_until: Option<Instant>,
+    /// The Contacts that the last question for bindings gave.
+    pub bindings: Option<String>,
     /// Whether its user switched it off: it sends nothing more.
     pub is_off: bool,
     /// Its calls.
@@ -149,6 +160,8 @@ impl Phone {
             quirk,
             watches: Vec::new(),
             acknowledged: None,
+            registered_until: None,
+            bindings: None,
             is_off: false,
             calls,
             started_at: None,
@@ -234,13 +247,20 @@ impl Phone {
         self.send(now, Wish::Fetch(index), 0, None, 0);
     }
 
+    /// Asks which Contacts are bound to its name.
+    pub(crate) fn ask_bindings(&mut self, now: Instant) {
+        self.bindings = None;
+        self.send(now, Wish::Bindings, 0, None, 0);
+    }
+
     /// Its connection broke: it will come back and refresh everything, in a moment.
     pub fn reconnect(&mut self, now: Instant) {
         let wait = Duration::from_millis(500 + self.rng.below(2000));
         self.reconnect_at.get_or_insert(now + wait);
     }
 
-    fn refresh(&mut self, now: Instant) {
+    /// Refreshes everything now.
+    pub(crate) fn refresh(&mut self, now: Instant) {
         for index in 0..self.watches.len() {
             if self.watches[index].active && self.watches[index].wanted {
                 self.subscribe(now, index, self.expires_s);
@@ -254,6 +274,7 @@ impl Phone {
     /// Registers, or takes its registration back.
     pub fn register(&mut self, now: Instant, on: bool) {
         self.registers = on;
+        self.registered_until = self.registered_until.filter(|_| on);
         self.register_at = None;
         self.send(now, Wish::Register, if on { self.expires_s } else { 0 }, None, 0);
     }
@@ -317,6 +338,14 @@ impl Phone {
         let name = self.account.name.clone();
         let own = format!("sip:{name}@example.com");
         let (method, uri, call_id, cseq, tag, remote_tag) = match wish {
+            Wish::Bindings => (
+                Method::Register,
+                "sip:example.com".to_owned(),
+                self.token("ask"),
+                challenges + 1,
+                self.token("t"),
+                String::new(),
+            ),
             Wish::Register => {
                 self.register_cseq += 1;
                 let call_id = self.register_call_id.clone();
@@ -338,8 +367,9 @@ impl Phone {
                 String::new(),
             ),
             Wish::Watch(index) => {
+                let jump = if self.quirk == Quirk::CSeqJumps { 100_000 } else { 0 };
                 let watch = &mut self.watches[index];
-                watch.cseq += 1;
+                watch.cseq += 1 + jump;
                 let uri = format!("sip:{}@example.com", watch.user);
                 let (tag, remote) = (watch.tag.clone(), watch.remote_tag.clone());
                 (Method::Subscribe, uri, watch.call_id.clone(), watch.cseq, tag, remote)
@@ -350,7 +380,11 @@ impl Phone {
                 (Method::Subscribe, uri, call_id, challenges + 1, "fetch".to_owned(), String::new())
             }
         };
-        let to = if wish == Wish::Register || wish == Wish::Publish { own.clone() } else { uri.clone() };
+        let to = if matches!(wish, Wish::Register | Wish::Publish | Wish::Bindings) {
+            own.clone()
+        } else {
+            uri.clone()
+        };
         let to_tag = if remote_tag.is_empty() { String::new() } else { format!(";tag={remote_tag}") };
         let transport = if self.account.is_stream { "TCP" } else { "UDP" };
         let address = self.account.address;
@@ -361,8 +395,10 @@ impl Phone {
         writer.header_fmt(Name::To, format_args!("<{to}>{to_tag}"));
         writer.header(Name::CallId, &call_id);
         writer.header_fmt(Name::CSeq, format_args!("{cseq} {}", method.as_str()));
-        writer.header_fmt(Name::Expires, format_args!("{expires_s}"));
-        if wish != Wish::Publish {
+        if wish != Wish::Bindings {
+            writer.header_fmt(Name::Expires, format_args!("{expires_s}"));
+        }
+        if !matches!(wish, Wish::Publish | Wish::Bindings) {
             let suffix = if self.account.is_stream { ";transport=tcp" } else { "" };
             // Why: each watch has a Contact of its own, or the server would take it for the same phone's newer one.
             let user = match wish {
@@ -461,7 +497,13 @@ impl Phone {
         let half = now + Duration::from_secs(u64::from(granted / 2).max(1));
         match client.wish {
             Wish::Register => {
-                self.register_at = (self.registers && client.expires_s > 0).then_some(half);
+                let is_on = self.registers && client.expires_s > 0;
+                self.register_at = is_on.then_some(half);
+                self.registered_until = is_on.then(|| now + Duration::from_secs(u64::from(granted)));
+            }
+            Wish::Bindings => {
+                let contacts: Vec<_> = message.values(Name::Contact).collect();
+                self.bindings = Some(contacts.join(", "));
             }
             Wish::Watch(index) => {
                 let watch = &mut self.watches[index];
@@ -601,6 +643,7 @@ impl Phone {
         self.register_call_id = self.token("reg");
         self.published = Published { wanted: self.published.wanted.take(), ..Published::default() };
         self.acknowledged = None;
+        self.registered_until = None;
         self.publish_if_due(now);
         for index in 0..self.watches.len() {
             self.subscribe_anew(now, index);
@@ -645,7 +688,7 @@ impl Phone {
                     self.send(now, wish, if self.registers { self.expires_s } else { 0 }, None, 0)
                 }
                 Wish::Publish => self.publish_if_due(now),
-                Wish::Fetch(_) => self.send(now, wish, 0, None, 0),
+                Wish::Fetch(_) | Wish::Bindings => self.send(now, wish, 0, None, 0),
                 Wish::Watch(index) if self.watches[index].wanted => {
                     self.subscribe(now, index, self.expires_s)
                 }

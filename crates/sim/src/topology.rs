@@ -1,5 +1,6 @@
 //! What a seed means: an office, its phones with their quirks, the weather, the crashes, and who does what when.
 
+use crate::faults::{Fault, account};
 use crate::network::Weather;
 use crate::phone::{Account, Quirk};
 use lampyris_core::device_state::DeviceName;
@@ -7,6 +8,7 @@ use lampyris_core::hint::Hint;
 use lampyris_core::rng::Rng;
 use lampyris_core::settings::{Authentication, Bounds, Domain, OnTimeout, Peer, Settings};
 use lampyris_sip::digest::{self, Algorithm};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub enum Deed {
     Die(usize),
     /// It has power again, and knows of nothing.
     Start(usize),
+    /// Something breaks, or too much comes at once.
+    Fault(Fault),
 }
 
 /// When the server is killed.
@@ -73,6 +77,10 @@ pub struct Topology {
     pub expires_s: u32,
     /// How long a commit takes.
     pub commit_takes: Duration,
+    /// Records, by number, whose commit meets an I/O error.
+    pub store_errors: BTreeSet<u64>,
+    /// Crashes tear commits, take them back or damage rows.
+    pub rough_crashes: bool,
 }
 
 /// The faults wanted, over what the seed would choose.
@@ -98,7 +106,10 @@ impl Topology {
             delay_ms: [1, 20, 100][below(rng, 3)],
         });
         let phones: Vec<_> = (0..count).map(|index| phone(rng, index)).collect();
-        let settings = settings(&phones, rng);
+        // The stranger's name is a peer's, and its password is not.
+        let mut peers = phones.clone();
+        peers.push(phone(&mut Rng::new([0; 32]), count));
+        let settings = settings(&peers, rng);
         let chaos = Duration::from_secs(300 + rng.below(600));
         let mut topology = Self {
             settings,
@@ -109,19 +120,20 @@ impl Topology {
             chaos,
             expires_s: [60, 120, 300][below(rng, 3)],
             commit_takes: Duration::from_micros([0, 500, 20_000][below(rng, 3)]),
+            store_errors: BTreeSet::new(),
+            rough_crashes: false,
         };
         topology.plan(rng);
+        topology.plan_faults(rng);
+        topology.add_stranger(rng);
         topology
     }
 
     /// Alice watches the extension of Bob's phone, which registers and changes three times; nothing goes wrong but a crash
     /// after `step` steps.
     pub fn of_alice_and_bob(step: u64) -> Self {
-        let account = |name: &str, host| Account {
-            name: name.to_owned(),
-            password: "secret".to_owned(),
-            address: SocketAddr::from(([192, 0, 2, host], 5060)),
-            is_stream: false,
+        let account = |name: &str, host| {
+            account(name.to_owned(), "secret".to_owned(), SocketAddr::from(([192, 0, 2, host], 5060)), false)
         };
         let phones = vec![(account("Alice", 1), Quirk::None), (account("Bob-desk", 2), Quirk::None)];
         let changes = ["INUSE", "ONHOLD", "NOT_INUSE"].into_iter().zip([10, 20, 30]);
@@ -137,6 +149,8 @@ impl Topology {
             chaos: Duration::from_secs(60),
             expires_s: 300,
             commit_takes: Duration::from_micros(500),
+            store_errors: BTreeSet::new(),
+            rough_crashes: false,
         }
     }
 
@@ -153,6 +167,8 @@ impl Topology {
             for _ in 0..1 + rng.below(3) {
                 let (event, accept) = kinds[below(rng, kinds.len())];
                 let user = match (event, rng.below(3)) {
+                    // Another's mailbox now and then, which is to be refused.
+                    ("message-summary", 0) => format!("P{}", rng.below(count as u64)),
                     ("message-summary", _) => self.phones[index].0.name.clone(),
                     (_, 0) => format!("P{}", rng.below(count as u64)),
                     (_, 1) => format!("60{:02}", rng.below(count as u64)),
@@ -187,7 +203,8 @@ impl Topology {
             let crash = if rng.below(2) == 0 {
                 Crash::At(Duration::from_millis(rng.below(span)))
             } else {
-                Crash::AtRecord(1 + rng.below(60))
+                let records = [60, 400][below(rng, 2)];
+                Crash::AtRecord(1 + rng.below(records))
             };
             let down = Duration::from_millis([0, 200, 5_000, 40_000][below(rng, 4)]);
             self.crashes.push((crash, down));
@@ -200,7 +217,7 @@ pub(crate) fn below(rng: &mut Rng, bound: usize) -> usize {
 }
 
 pub(crate) fn phone(rng: &mut Rng, index: usize) -> (Account, Quirk) {
-    let quirk = match rng.below(14) {
+    let quirk = match rng.below(16) {
         0 => Quirk::Silent,
         1 => Quirk::Answers(481),
         2 => Quirk::Answers(450),
@@ -208,16 +225,14 @@ pub(crate) fn phone(rng: &mut Rng, index: usize) -> (Account, Quirk) {
         4 => Quirk::RetryAfter(7),
         5 => Quirk::RefreshesTwice,
         6 => Quirk::Slow(Duration::from_millis(300 + rng.below(40_000))),
+        7 => Quirk::CSeqJumps,
+        8 => Quirk::SlowReader(Duration::from_secs(1 + rng.below(90))),
         _ => Quirk::None,
     };
     let host = 10 + u8::try_from(index).unwrap_or(0);
-    let account = Account {
-        name: format!("P{index}"),
-        password: format!("secret-{index}"),
-        address: SocketAddr::from(([192, 0, 2, host], 5060)),
-        is_stream: rng.below(3) == 0,
-    };
-    (account, quirk)
+    let address = SocketAddr::from(([192, 0, 2, host], 5060));
+    let is_stream = rng.below(3) == 0;
+    (account(format!("P{index}"), format!("secret-{index}"), address, is_stream), quirk)
 }
 
 pub(crate) fn settings(phones: &[(Account, Quirk)], rng: &mut Rng) -> Settings {

@@ -9,9 +9,11 @@
 
 use crate::calls::agent::{Agent, Tally};
 use crate::check::{Checks, comparable};
+use crate::faults::{Fault, flood};
 use crate::host::{Effect, Host};
 use crate::network::{Arrival, Network, Weather};
 use crate::phone::{Phone, Quirk};
+use crate::store::Aftermath;
 use crate::topology::{Crash, Deed, Topology, Wanted};
 use bytes::Bytes;
 use lampyris_core::command::{Command, Reply, Selector};
@@ -78,6 +80,12 @@ pub struct World {
     has_calls: bool,
     /// The last time that something broke.
     disturbed: Instant,
+    /// Milliseconds that the wall clock is ahead of the right time.
+    wall_ahead_ms: i64,
+    /// The clock was set since the server started.
+    clock_was_set: bool,
+    /// Crashes do more than lose what was not durable.
+    rough_crashes: bool,
     rng: Rng,
     trace: bool,
 }
@@ -121,6 +129,7 @@ impl World {
         let listeners = vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)];
         let mut host = Host::new(Arc::new(topology.settings), listeners, rng.next_u64(), now);
         host.store.commit_takes = topology.commit_takes;
+        host.store.errors_at = topology.store_errors;
         let office = topology.phones.len() as u64;
         let phones: Vec<_> = topology
             .phones
@@ -134,9 +143,17 @@ impl World {
             topology.deeds.into_iter().map(|(at, deed)| (now.mono + at, deed)).collect();
         // The end of chaos is the last deed: see `live`.
         deeds.push_back((now.mono + topology.chaos, Deed::Nudge));
-        let network = Network::new(topology.weather, fork(&mut rng));
+        let mut network = Network::new(topology.weather, fork(&mut rng));
         let connections = vec![None; phones.len()];
-        let (checks, crashes) = (Checks::default(), topology.crashes);
+        let (mut checks, crashes) = (Checks::default(), topology.crashes);
+        for phone in &phones {
+            if let Quirk::SlowReader(time) = phone.quirk {
+                network.slow.insert(phone.account.address, time);
+            }
+            if phone.account.is_stranger {
+                checks.promises.strangers.insert(phone.account.address);
+            }
+        }
         let mut world = Self {
             now,
             host,
@@ -153,6 +170,9 @@ impl World {
             dialogs: Vec::new(),
             has_calls: false,
             disturbed: now.mono,
+            wall_ahead_ms: 0,
+            clock_was_set: false,
+            rough_crashes: topology.rough_crashes,
             rng: fork(&mut rng),
             trace,
         };
@@ -192,7 +212,9 @@ impl World {
         self.play(chaos);
         self.note("---- calm");
         self.network.weather = Weather::FAIR;
+        self.network.slow.clear();
         self.crashes.clear();
+        self.rough_crashes = false;
         for phone in &mut self.phones {
             phone.quirk = Quirk::None;
         }
@@ -216,6 +238,7 @@ impl World {
     /// Convergence: what every watcher was told last is what a fetch gives now.
     fn compare(&mut self, when: &str) -> usize {
         for index in 0..self.phones.len() {
+            self.phones[index].ask_bindings(self.now.mono);
             for watch in 0..self.phones[index].watches.len() {
                 self.phones[index].fetch(self.now.mono, watch);
             }
@@ -223,8 +246,17 @@ impl World {
         self.play(self.now.mono + Duration::from_secs(5));
         let mut compared = 0;
         let mut wrong = Vec::new();
-        for phone in &self.phones {
+        for phone in self.phones.iter().filter(|phone| !phone.account.is_stranger) {
+            let is_bound = phone.registered_until.is_some_and(|until| until > self.now.mono);
+            let address = phone.account.address.to_string();
+            if is_bound && !phone.bindings.as_ref().is_some_and(|bindings| bindings.contains(&address)) {
+                let bindings = &phone.bindings;
+                wrong.push(format!("{} {when}: acknowledged, but bound is {bindings:?}", phone.account.name));
+            }
             for watch in phone.watches.iter().filter(|watch| watch.wanted) {
+                if watch.event == "message-summary" && watch.user != phone.account.name {
+                    continue; // It is another's, and refused.
+                }
                 let what = format!("{} watching {} ({}) {when}", phone.account.name, watch.user, watch.event);
                 let Some(fetched) = &watch.fetched else {
                     wrong.push(format!("{what}: no answer to a fetch"));
@@ -318,7 +350,8 @@ impl World {
 
     fn set_clock(&mut self, at: Instant) {
         // Why: both clocks tick alike here; whole milliseconds would lose microseconds at each step.
-        let wall = UnixTime::from_millis(START_MS) + at.since(Instant::from_micros(0));
+        let start = UnixTime::from_millis(START_MS.saturating_add_signed(self.wall_ahead_ms));
+        let wall = start + at.since(Instant::from_micros(0));
         self.now = Now { mono: at, wall };
     }
 
@@ -339,7 +372,11 @@ impl World {
         if self.restart_at.take_if(|at| *at <= now).is_some() {
             self.note("restart");
             self.disturbed = now;
-            self.checks.server_crashes();
+            self.checks.server_crashes(now);
+            if std::mem::take(&mut self.clock_was_set) {
+                // Why: what is stored ends by the wall clock, the only one that goes on while the server is down.
+                self.checks.promises_broken(false);
+            }
             self.host.restart(self.now);
         }
         self.host.advance(self.now);
@@ -370,8 +407,21 @@ impl World {
         self.disturbed = self.now.mono;
         let active = self.phones.iter().flat_map(|phone| &phone.watches).filter(|watch| watch.active);
         self.dialogs.extend(active.map(|watch| watch.call_id.clone()));
-        self.host.crash();
-        self.checks.server_crashes();
+        use Aftermath::{Clean, Damaged, Torn, Unsynced};
+        let ways = [Clean, Torn, Torn, Unsynced, Damaged];
+        let drawn = self.rng.below(5);
+        let way = if self.rough_crashes {
+            usize::try_from(drawn).ok().and_then(|at| ways.get(at).copied()).unwrap_or(Clean)
+        } else {
+            Clean
+        };
+        self.note(&format!("{way:?}"));
+        let mut rng = fork(&mut self.rng);
+        self.host.crash(way, &mut rng);
+        self.checks.server_crashes(self.now.mono);
+        if way.breaks_promises() {
+            self.checks.promises_broken(true);
+        }
         self.network.close_all(self.now.mono);
         self.restart_at = Some(self.now.mono + down);
     }
@@ -406,6 +456,7 @@ impl World {
             Deed::Call(who, dialled) => self.place(who, &dialled),
             Deed::Die(who) => self.die(who),
             Deed::Start(who) => self.start(who),
+            Deed::Fault(fault) => self.fail(fault),
             Deed::StoreFails => self.host.store.commits_to_fail = 1,
             Deed::Ack(who) => {
                 let remote = self.phones[who].account.address;
@@ -420,13 +471,40 @@ impl World {
         }
     }
 
+    fn fail(&mut self, fault: Fault) {
+        let now = self.now.mono;
+        match fault {
+            Fault::DiskFull(time) => self.host.store.full_until = Some(now + time),
+            Fault::DiskSlow(time, slower) => self.host.store.slow_until = Some((now + time, slower)),
+            Fault::Clock(clock) => {
+                let right = START_MS + now.as_micros() / 1000;
+                self.wall_ahead_ms = clock.ahead_ms(right);
+                self.clock_was_set = true;
+                self.set_clock(now);
+            }
+            Fault::Burst(publications) => {
+                for phone in &mut self.phones {
+                    phone.refresh(now);
+                    for number in 0..publications {
+                        phone.publish(now, Some(format!("burst-{number}-{}", now.as_micros())));
+                    }
+                }
+            }
+            Fault::Flood(count) => {
+                for arrival in flood(&mut self.rng, count) {
+                    self.network.datagram(now, arrival);
+                }
+            }
+        }
+    }
+
     /// Brings what everybody sends onto the network.
     fn carry(&mut self) {
         let now = self.now.mono;
         while let Some(effect) = self.host.poll() {
             match effect {
                 Effect::Send { flow, bytes } => {
-                    self.checks.server_sends(&bytes);
+                    self.checks.server_sends(now, flow.remote(), &bytes);
                     if self.trace {
                         self.note(&format!(
                             "server -> {}\n{}",
@@ -522,7 +600,7 @@ impl World {
             Arrival::DatagramToServer(remote, bytes) => {
                 let flow = Flow::Udp { listener: UDP, remote };
                 if self.host.is_up() {
-                    self.checks.server_hears(&bytes);
+                    self.checks.server_hears(self.now.mono, &bytes);
                 }
                 self.host.input(self.now, Input::Received { flow, message: Message::parse(bytes) });
             }
@@ -551,7 +629,7 @@ impl World {
                 let Some(id) = self.at_server(id) else { return };
                 let flow = Flow::Stream { id, remote };
                 if self.host.is_up() {
-                    self.checks.server_hears(&bytes);
+                    self.checks.server_hears(self.now.mono, &bytes);
                 }
                 self.host.input(self.now, Input::Received { flow, message: Message::parse(bytes) });
             }

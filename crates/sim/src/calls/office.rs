@@ -8,6 +8,7 @@ use crate::phone::{Account, Quirk};
 use crate::topology::{Crash, Deed, Topology, Wanted, below, phone, settings};
 use lampyris_core::hint::Hint;
 use lampyris_core::rng::Rng;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How far apart calls begin, in milliseconds, on average.
@@ -52,6 +53,8 @@ impl Topology {
             chaos: Duration::from_millis(span),
             expires_s: [60, 120, 300][below(rng, 3)],
             commit_takes: Duration::from_micros([0, 500, 20_000][below(rng, 3)]),
+            store_errors: BTreeSet::new(),
+            rough_crashes: false,
         };
         topology.plan_calls(rng, wanted.calls, span);
         topology

@@ -4,6 +4,7 @@ use super::parse::{Party, Script, Transport, Way};
 use super::run::Stage;
 use super::zone::Zone;
 use crate::host::{Effect, Host};
+use crate::store::Aftermath;
 use bytes::Bytes;
 use lampyris_core::authz::Handling;
 use lampyris_core::command::{Command, Drain, Reply, Selector};
@@ -11,6 +12,7 @@ use lampyris_core::features::Feature;
 use lampyris_core::flow::{Flow, Listener, ListenerId, StreamId};
 use lampyris_core::input::Input;
 use lampyris_core::journal::Counts;
+use lampyris_core::rng::Rng;
 use lampyris_core::settings::Settings;
 use lampyris_core::time::{Instant, Now, UnixTime};
 use lampyris_sip::Message;
@@ -190,7 +192,7 @@ impl Stage for VirtualStage<'_> {
     }
 
     fn crash_and_restart(&mut self) {
-        self.host.crash();
+        self.host.crash(Aftermath::Clean, &mut Rng::new([0; 32]));
         self.streams.clear();
         self.host.restart(self.now);
         self.carry();
