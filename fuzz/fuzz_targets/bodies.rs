@@ -1,0 +1,54 @@
+//! Every body format that is read from peers: any bytes are a document or an error with a place inside the body. The first
+//! byte of the input says which format.
+#![no_main]
+
+use lampyris_core::body::cpim_pidf::CpimPidf;
+use lampyris_core::body::dialog_info::DialogInfo;
+use lampyris_core::body::message_summary::MessageSummary;
+use lampyris_core::body::pidf::Pidf;
+use lampyris_core::body::pidf_diff::PidfDiff;
+use lampyris_core::body::xpidf::Xpidf;
+use lampyris_core::body::{BodyError, HoleValues, date_time::DateTime, feature_event, xml};
+use libfuzzer_sys::fuzz_target;
+
+fn place<T>(body: &[u8], read: Result<T, BodyError>) -> Option<T> {
+    match read {
+        Ok(document) => Some(document),
+        Err(error) => {
+            assert!(error.offset <= body.len() && error.line > 0 && error.column > 0, "{error}");
+            None
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&kind, body)) = data.split_first() else { return };
+    match kind % 9 {
+        0 => {
+            if let Some(document) = place(body, Pidf::decode(body)) {
+                // What is written can be read.
+                let written = Pidf::encode_document(&document).fill(&HoleValues::default());
+                Pidf::decode(&written).expect("a PIDF of ours");
+            }
+        }
+        1 => drop(place(body, Xpidf::decode(body))),
+        2 => drop(place(body, CpimPidf::decode(body))),
+        3 => {
+            if let Some(document) = place(body, DialogInfo::decode(body)) {
+                let written = document.encode().fill(&HoleValues::default());
+                DialogInfo::decode(&written).expect("a dialog-info of ours");
+            }
+        }
+        4 => drop(place(body, MessageSummary::decode(body))),
+        5 => {
+            // A patch, and what it is about before it.
+            let at = body.iter().position(|byte| *byte == 0).unwrap_or(0);
+            let (old, patch) = body.split_at(at);
+            drop(place(body, PidfDiff::decode(patch)));
+            drop(PidfDiff::patched(old, patch.get(1..).unwrap_or_default()));
+        }
+        6 => drop(place(body, feature_event::decode(body))),
+        7 => drop(std::str::from_utf8(body).ok().and_then(DateTime::parse).map(|time| time.unix())),
+        _ => drop(place(body, xml::Document::parse(body).map(|_| ()))),
+    }
+});
