@@ -153,8 +153,9 @@ impl World {
             match self.node.poll_output(self.now) {
                 Output::Transmit { bytes, .. } => {
                     let sip = Message::parse(bytes.clone()).is_ok();
-                    let about_no_sip =
-                        bytes.starts_with(b"SIP/2.0 4") || bytes.iter().all(|b| b"\r\n".contains(b));
+                    let about_no_sip = bytes.starts_with(b"SIP/2.0 4")
+                        || bytes.starts_with(b"SIP/2.0 505 ")
+                        || bytes.iter().all(|b| b"\r\n".contains(b));
                     assert!(sip || about_no_sip, "{}", String::from_utf8_lossy(&bytes));
                 }
                 Output::Persist(ticket, record) => self.unstored.push_back((ticket, record)),
