@@ -21,6 +21,13 @@ fn place<T>(body: &[u8], read: Result<T, BodyError>) -> Option<T> {
     }
 }
 
+/// What we write can be read, but for what escapes make longer than a bound.
+fn readable<T>(read: Result<T, BodyError>) {
+    if let Err(error) = read {
+        assert!(error.reason.contains("too "), "a document of ours: {error}");
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&kind, body)) = data.split_first() else { return };
     match kind % 9 {
@@ -28,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
             if let Some(document) = place(body, Pidf::decode(body)) {
                 // What is written can be read.
                 let written = Pidf::encode_document(&document).fill(&HoleValues::default());
-                Pidf::decode(&written).expect("a PIDF of ours");
+                readable(Pidf::decode(&written));
             }
         }
         1 => drop(place(body, Xpidf::decode(body))),
@@ -36,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
         3 => {
             if let Some(document) = place(body, DialogInfo::decode(body)) {
                 let written = document.encode().fill(&HoleValues::default());
-                DialogInfo::decode(&written).expect("a dialog-info of ours");
+                readable(DialogInfo::decode(&written));
             }
         }
         4 => drop(place(body, MessageSummary::decode(body))),
