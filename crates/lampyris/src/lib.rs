@@ -4,6 +4,7 @@
 //! server in-process.
 
 pub mod admin;
+pub(crate) mod bench;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -43,6 +43,9 @@ pub(crate) enum Failure {
         /// The same for programs.
         report: serde_json::Value,
     },
+    /// What went wrong stands in the output already.
+    #[error("see above")]
+    Shown,
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
@@ -72,7 +75,7 @@ impl Failure {
     /// The exit code's number.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Unsound { .. } | Self::Output(_) => 1,
+            Self::Refused(_) | Self::Unsound { .. } | Self::Shown | Self::Output(_) => 1,
             // Why: clap reports `--help` and `--version` as errors too.
             Self::Parse(error) if !error.use_stderr() => 0,
             Self::Usage(_) | Self::Parse(_) => 2,
@@ -113,6 +116,7 @@ mod tests {
     fn every_failure_has_a_documented_code() {
         let rows = [
             (Failure::Refused("no".into()), 1, "refused"),
+            (Failure::Shown, 1, "refused"),
             (Failure::Output(std::io::Error::other("full")), 1, "refused"),
             (Failure::Unsound { rendered: "x".into(), report: json!({}) }, 1, "refused"),
             (Failure::Usage("no".into()), 2, "usage"),

@@ -6,6 +6,7 @@
 
 mod asterisk;
 mod backup;
+mod bench;
 mod check;
 mod client;
 mod data_dir;
@@ -90,6 +91,7 @@ pub(crate) static VERBS: &[Verb] = &[
     backup::VERB,
     restore::VERB,
     store::VERB,
+    bench::VERB,
     asterisk::SIP,
     asterisk::CORE,
     asterisk::PJSIP,
@@ -274,6 +276,7 @@ fn parse_and_run(
 /// Says what went wrong. Nothing can be done if that fails too.
 fn report(failure: &Failure, json: bool, out: &mut dyn Write, errors: &mut dyn Write) {
     let _ = match failure {
+        Failure::Shown => Ok(()),
         Failure::Parse(error) if !error.use_stderr() => write!(out, "{}", error.render()),
         _ if json => writeln!(out, "{}", text::json(&failure.to_json())),
         Failure::Parse(error) => write!(errors, "{}", error.render()),
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 46] = [
+        let rows: [(&[&str], u8); 50] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -385,6 +388,10 @@ mod tests {
             (&["devstate", "set", "Custom:night", "sleeping"], 2),
             (&["devstate", "set", "Custom:night", "inuse", "--for", "soon"], 2),
             (&["nudge"], 2),
+            (&["bench", "subscribe"], 2),
+            (&["bench", "subscribe", "udp:127.0.0.1:9", "--watchers", "0"], 2),
+            (&["bench", "fanout", "udp:127.0.0.1:9", "--rate", "0"], 2),
+            (&["bench", "fanout", "udp:127.0.0.1:9", "--user", "Alice"], 2),
             (&["core", "show", "applications"], 2),
             (&["core", "show", "hints", "--layout", "12"], 2),
         ];

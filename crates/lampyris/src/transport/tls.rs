@@ -150,6 +150,19 @@ impl Keys {
     }
 }
 
+/// For connections of a client that shows no certificate; the server must be vouched for by `roots`, or the system's
+/// authorities where `None`.
+///
+/// # Errors
+/// The file cannot be read, or holds no authority.
+pub(crate) fn client_alone(roots: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    let roots = roots.map_or_else(|| Ok(system_roots()), roots_in)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
 /// All certificates of a file; at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
