@@ -60,6 +60,7 @@ pub mod rng;
 mod router;
 pub mod settings;
 mod show;
+pub mod sizes;
 mod slots;
 pub(crate) mod target;
 mod tickets;

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lampyris_sip::digest::{self, Algorithm};
 use lampyris_sip::{Framer, Message, Name, RequestWriter, ResponseWriter, StatusCode};
 
 #[allow(unreachable_pub)]
@@ -52,5 +53,19 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse);
+/// What an authorised request costs beyond reading it: two hashes, the secret being hashed already.
+fn digests(c: &mut Criterion) {
+    let mut group = c.benchmark_group("digest");
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+        let ha1 = digest::ha1(algorithm, "alice", "pbx.example.com", "secret");
+        let qop = digest::Qop { nc: "00000001", cnonce: "0a4f113b", qop: "auth" };
+        let nonce = "0123456789abcdef0123456789abcdef";
+        group.bench_function(algorithm.token(), |b| {
+            b.iter(|| digest::response(&ha1, nonce, Some(qop), "SUBSCRIBE", "sip:6001@pbx.example.com", b""))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, digests);
 criterion_main!(benches);

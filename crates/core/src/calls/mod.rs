@@ -25,7 +25,7 @@ mod tally;
 mod tests;
 mod view;
 
-pub(crate) use table::Calls;
+pub(crate) use table::{Call, Calls};
 
 use crate::body::dialog_info::{DialogEvent, DialogState, Direction, Identity, Replaces};
 use crate::flow::Flow;
