@@ -27,6 +27,7 @@ impl Node {
         let reply = match command {
             Command::Hints => Reply::Hints(self.view_hints("")),
             Command::Hint(prefix) => Reply::Hints(self.view_hints(&prefix)),
+            Command::Presentities => Reply::Presentities(self.view_presentities(now)),
             Command::Subscriptions => Reply::Subscriptions(self.view_subscriptions(now)),
             Command::Publications => Reply::Publications(self.view_publications(now)),
             Command::Registrations => Reply::Registrations(self.view_registrations(now)),

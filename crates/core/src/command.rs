@@ -1,6 +1,6 @@
 //! What an administrator can ask of a node: one closed enum, answered at once by [`Reply`].
 //!
-//! The CLI, the admin socket and (later) HTTP all come down to these.
+//! The CLI, the admin socket and HTTP all come down to these.
 
 use crate::authz::Handling;
 use crate::features::Feature;
@@ -17,6 +17,8 @@ pub enum Command {
     Hints,
     /// Hints whose extension starts with this.
     Hint(String),
+    /// All extensions and people that exist now, with what is shown of them.
+    Presentities,
     /// All subscriptions.
     Subscriptions,
     /// All publications.
@@ -158,6 +160,8 @@ pub struct Selector {
 pub enum Reply {
     /// For `Hints`, `Hint`.
     Hints(Vec<view::Hint>),
+    /// For `Presentities`.
+    Presentities(Vec<view::Presentity>),
     /// For `Subscriptions`.
     Subscriptions(Vec<view::Subscription>),
     /// For `Publications`.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// One feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Feature {
     /// No calls now.
     #[serde(rename = "dnd")]

@@ -324,6 +324,7 @@ pub struct DeviceRecord {
 
 /// A mailbox's message counts set by command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Counts {
     /// New messages.
     pub new: u32,

@@ -45,6 +45,7 @@ mod pattern;
 mod peer_hosts;
 pub mod people;
 mod presence_sources;
+mod presentities;
 mod proxy;
 mod publication;
 mod publish;

@@ -67,8 +67,36 @@ pub enum PeerMessage {
     Replicate(Record),
 }
 
+impl Event {
+    /// Its name, as in `extension`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Device { .. } => "device",
+            Self::Extension { .. } => "extension",
+            Self::Registration { .. } => "registration",
+            Self::Subscription { .. } => "subscription",
+            Self::Publication { .. } => "publication",
+            Self::Feature { .. } => "feature",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// What it is about: a device, a resource, an AOR; nothing for a refusal.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Device { device, .. } => device,
+            Self::Extension { extension, .. } => extension,
+            Self::Registration { aor, .. } => aor,
+            Self::Subscription { resource, .. } | Self::Publication { resource, .. } => resource,
+            Self::Feature { user, .. } => user,
+            Self::Rejected { .. } => "",
+        }
+    }
+}
+
 /// What the node tells the log and event streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A device's state changed.
@@ -153,6 +181,7 @@ pub enum Event {
     /// Somebody was turned away for a reason an operator may want to see.
     Rejected {
         /// The peer's address.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         from: SocketAddr,
         /// The SIP status.
         status: u16,

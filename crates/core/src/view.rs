@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One hint, as `core show hints` lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Hint {
     /// As in `6001`.
     pub extension: String,
@@ -23,8 +24,44 @@ pub struct Hint {
     pub watchers: usize,
 }
 
+/// One extension or person with what is shown of it: a lamp of a board.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Presentity {
+    /// As in `6001@default` or `sip:alice@example.com`.
+    pub resource: String,
+    /// As in `6001` or `alice`.
+    pub name: String,
+    /// The context of an extension, the domain of a person.
+    pub group: String,
+    /// For people to read, as in `Alice Smith`; empty where nobody said.
+    pub display: String,
+    /// As in `Idle`, `InUse&Ringing`.
+    pub state: String,
+    /// Seconds since it changed.
+    pub since_s: u64,
+    /// As in `not_set`.
+    pub presence: String,
+    /// The devices behind it, as in `SIP/Bob-desk`.
+    pub devices: Vec<String>,
+    /// The peers behind those.
+    pub peers: Vec<String>,
+    /// SIP subscriptions to it.
+    pub watchers: usize,
+    /// Publications for it.
+    pub publications: usize,
+}
+
+impl Presentity {
+    /// Whether it is a person and no extension.
+    pub fn is_person(&self) -> bool {
+        self.resource.starts_with("sip:")
+    }
+}
+
 /// One subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Subscription {
     /// The watcher's address, as in `10.0.0.7:5060`.
     pub peer: String,
@@ -72,6 +109,7 @@ pub struct Subscription {
 
 /// One publication.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Publication {
     /// The presentity.
     pub resource: String,
@@ -93,6 +131,7 @@ pub struct Publication {
 
 /// One AOR with its bindings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Registration {
     /// As in `sip:alice@example.com`.
     pub aor: String,
@@ -102,6 +141,7 @@ pub struct Registration {
 
 /// One binding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Binding {
     /// Contact URI.
     pub contact: String,
@@ -119,6 +159,7 @@ pub struct Binding {
 
 /// One device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Device {
     /// As in `SIP/Bob-desk`.
     pub device: String,
@@ -134,6 +175,7 @@ pub struct Device {
 
 /// One peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Peer {
     /// Name.
     pub name: String,
@@ -153,6 +195,7 @@ pub struct Peer {
 
 /// One dialog of a call that passes through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Call {
     /// The same for as long as it lives; what stands before `-` is the call, behind it the dialog.
     pub id: String,
@@ -174,6 +217,7 @@ pub struct Call {
 
 /// One mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Mailbox {
     /// As in `100@default`.
     pub mailbox: String,
@@ -185,6 +229,7 @@ pub struct Mailbox {
 
 /// One feature that a user has set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Feature {
     /// As in `alice@example.com`.
     pub user: String,
@@ -229,6 +274,7 @@ pub struct Person {
 
 /// One phone profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Profile {
     /// As in `polycom`.
     pub name: String,
@@ -264,6 +310,7 @@ pub struct Profile {
 
 /// How the node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Status {
     /// Seconds since start.
     pub up_s: u64,
@@ -324,6 +371,7 @@ pub struct Limit {
 
 /// Why a lamp shows what it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Why {
     /// As in `6001@default`.
     pub resource: String,
@@ -430,6 +478,7 @@ pub struct PresenceSource {
 
 /// One source of a lamp's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Source {
     /// As in `SIP/Bob-desk`, or `publication by Bob-desk`.
     pub name: String,
@@ -447,6 +496,7 @@ pub struct Source {
 
 /// One watcher of a lamp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Watcher {
     /// Peer name or URI.
     pub watcher: String,

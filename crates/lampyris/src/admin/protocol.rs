@@ -12,6 +12,7 @@
 //! client: {"command":"Nonsense"}                            server: {"error":{"text":"..."}}
 //! ```
 
+use crate::http::tokens::{Listed, Made, Scope};
 use crate::store::Health;
 use crate::store::check::Findings;
 use lampyris_core::command::Command;
@@ -40,6 +41,22 @@ pub enum Request {
         /// Start or stop.
         on: bool,
     },
+    /// List the tokens of the HTTP API; answered by [`Response::Tokens`].
+    Tokens,
+    /// Make a token; answered by [`Response::Token`].
+    CreateToken {
+        /// For people.
+        name: String,
+        /// What it is good for, as in `board:read`.
+        scopes: Vec<Scope>,
+    },
+    /// Forget a token; answered by `Done`.
+    RevokeToken {
+        /// As listed.
+        id: String,
+    },
+    /// Make a one-time link that lets an administrator in; answered by `Done` with it.
+    Link,
     /// Read the configuration again; answered by `Reloaded`, or by `Misconfigured` where it has errors.
     Reload,
     /// Stop gracefully; answered by `Done` before the server goes.
@@ -103,6 +120,10 @@ pub enum Response<R, E = serde_json::Value> {
     Event(E),
     /// Who is there.
     Server(Box<Server>),
+    /// All tokens.
+    Tokens(Vec<Listed>),
+    /// A token that was made.
+    Token(Made),
     /// How far a long work is.
     Progress {
         /// Records done.
@@ -158,13 +179,15 @@ pub struct Remarks {
 }
 
 /// A SIP message that went by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SipMessage {
     /// Which way.
     pub direction: Direction,
     /// Over what.
+    #[schema(value_type = String)]
     pub transport: Transport,
     /// The other end.
+    #[schema(value_type = String)]
     pub remote: SocketAddr,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
@@ -175,7 +198,7 @@ pub struct SipMessage {
 }
 
 /// Which way a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// To us.
@@ -185,7 +208,7 @@ pub enum Direction {
 }
 
 /// Who is there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Server {
     /// The program's version.
     pub version: String,
@@ -205,7 +228,7 @@ pub struct Server {
 }
 
 /// What the I/O side counted since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Counters {
     /// Datagrams received.
     pub udp_received: u64,

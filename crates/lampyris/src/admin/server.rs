@@ -4,16 +4,20 @@
 //! node is asked through the engine's inbox. Who may connect is a matter of file permissions (0600).
 
 use super::protocol::{BackedUp, REQUEST_BYTES_MAX, Request, Response, Server};
+use crate::engine::clock;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{Filter, Seen, Tap};
+use crate::events::filter::Filter as EventFilter;
+use crate::events::{Cursor, Found, Hub};
 use crate::handover::give::{Giver, Leaving};
+use crate::http::tokens::Tokens;
 use crate::server::keeper::Keeper;
 use crate::server::reload::{NotReloaded, Reloader};
 use crate::store::health::Shown;
 use bytes::{Buf as _, BytesMut};
 use lampyris_core::command::Reply;
-use lampyris_core::output::Event;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +41,10 @@ pub(crate) struct Admin {
     pub(crate) giver: Arc<Giver>,
     /// The socket's.
     pub(crate) path: PathBuf,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) tokens: Arc<Tokens>,
+    /// Where one-time links lead, where HTTP is on.
+    pub(crate) site: Option<String>,
     /// `counters` and `store` are filled in per request.
     pub(crate) server: Server,
     pub(crate) health: Shown,
@@ -114,12 +122,13 @@ struct Connection {
     admin: Arc<Admin>,
     stream: UnixStream,
     messages: Option<mpsc::Receiver<Seen>>,
-    events: Option<mpsc::Receiver<Seen>>,
+    /// How far the stream of events has come, where it is on.
+    events: Option<Cursor>,
     /// Ends this process when the client knows.
     leaving: Option<Leaving>,
 }
 
-type Answer = Response<Reply, Event>;
+type Answer = Response<Reply, Box<RawValue>>;
 
 impl Connection {
     async fn serve(mut self) -> io::Result<()> {
@@ -151,7 +160,7 @@ impl Connection {
                     // Why: the queue was too full to say that the stream is over, or the server stops.
                     None => return Ok(()),
                 },
-                Some(seen) = next(&mut self.events) => self.show(seen).await?,
+                found = happened(&self.admin.hub, self.events) => self.tell(found).await?,
             }
         }
     }
@@ -169,7 +178,9 @@ impl Connection {
             }
             Request::SipDebug(debug) => {
                 if debug.on {
-                    self.messages = Some(self.tap(Filter::messages(&debug)));
+                    let (tap, reader) = Tap::new(Filter::messages(&debug));
+                    self.admin.mailbox.put(Happening::Tap(tap));
+                    self.messages = Some(reader);
                     return done("");
                 }
                 let (answer, ended) = oneshot::channel();
@@ -182,9 +193,26 @@ impl Connection {
                 }
             }
             Request::Events { on } => {
-                self.events = on.then(|| self.tap(Filter::Events));
+                self.events = on.then(|| self.admin.hub.now());
                 done("")
             }
+            Request::Tokens => Answer::Tokens(self.admin.tokens.list()),
+            Request::CreateToken { name, scopes } => {
+                let made = self.admin.tokens.create(&name, scopes, clock::wall().as_millis());
+                made.map_or_else(|text| Answer::Error { text }, Answer::Token)
+            }
+            Request::RevokeToken { id } => match self.admin.tokens.revoke(&id) {
+                Ok(true) => done(""),
+                Ok(false) => Answer::Error {
+                    text: format!("there is no token {id:?}; `lampyris token list` shows those there are"),
+                },
+                Err(text) => Answer::Error { text },
+            },
+            Request::Link => match (&self.admin.site, self.admin.tokens.link()) {
+                (Some(site), Ok(code)) => done(&format!("{site}/#link={code}")),
+                (None, _) => Answer::Error { text: "HTTP is off (`http` of `[server]`)".to_owned() },
+                (_, Err(text)) => Answer::Error { text },
+            },
             Request::Reload => match self.admin.reloader.reload().await {
                 Ok(warnings) => Answer::Reloaded(warnings),
                 Err(NotReloaded::Misconfigured(errors)) => Answer::Misconfigured(errors),
@@ -259,16 +287,27 @@ impl Connection {
         }
     }
 
-    fn tap(&self, filter: Filter) -> mpsc::Receiver<Seen> {
-        let (tap, reader) = Tap::new(filter);
-        self.admin.mailbox.put(Happening::Tap(tap));
-        reader
+    /// Passes on what happened, and remembers how far that was.
+    async fn tell(&mut self, found: Found) -> io::Result<()> {
+        match found {
+            Found::Gap => {
+                self.events = Some(self.admin.hub.now());
+                self.write(&Answer::Event(raw("{\"event\":\"gap\"}")?)).await
+            }
+            Found::Items(items, after) => {
+                self.events = Some(after);
+                for item in items {
+                    let json = std::str::from_utf8(&item.json).map_err(io::Error::other)?;
+                    self.write(&Answer::Event(raw(json)?)).await?;
+                }
+                Ok(())
+            }
+        }
     }
 
     async fn show(&mut self, seen: Seen) -> io::Result<()> {
         let item = match seen {
             Seen::Message(message) => Answer::Message(message),
-            Seen::Event(event) => Answer::Event(event),
             Seen::Off => {
                 self.messages = None;
                 Answer::Done { text: "switched off".to_owned() }
@@ -281,6 +320,18 @@ impl Connection {
         let mut line = serde_json::to_vec(response)?;
         line.push(b'\n');
         timeout(WRITE_STALL, self.stream.write_all(&line)).await?
+    }
+}
+
+fn raw(json: &str) -> io::Result<Box<RawValue>> {
+    RawValue::from_string(json.to_owned()).map_err(io::Error::other)
+}
+
+/// What happened after this place, once something has.
+async fn happened(hub: &Hub, after: Option<Cursor>) -> Found {
+    match after {
+        Some(after) if hub.grown(after).await => hub.read(after, &EventFilter::everything()),
+        _ => std::future::pending().await,
     }
 }
 

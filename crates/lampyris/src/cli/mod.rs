@@ -14,6 +14,7 @@ mod demo;
 mod devstate;
 mod drain;
 mod drop;
+mod events;
 mod failure;
 mod feature;
 mod mailbox;
@@ -36,6 +37,7 @@ mod stop;
 mod store;
 mod table;
 mod text;
+mod token;
 mod upgrade;
 mod why;
 
@@ -82,6 +84,8 @@ pub(crate) static VERBS: &[Verb] = &[
     rules::FORGET,
     rules::PENDING,
     rules::RULES,
+    events::VERB,
+    token::VERB,
     nudge::VERB,
     drop::VERB,
     reload::VERB,

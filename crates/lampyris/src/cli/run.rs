@@ -151,10 +151,15 @@ fn log_remarks(loaded: &Loaded) {
 fn announce(context: &mut Context<'_>, running: &Running, data: &Path) -> Result<(), Failure> {
     let listening: Vec<String> = running.listeners().iter().map(ToString::to_string).collect();
     let data = data.display().to_string();
+    let (site, link) = (running.site(), running.admin_link());
     if context.json {
-        return context
-            .print(&format!("{}\n", text::json_line(&json!({ "listening": listening, "data": data }))));
+        let said = json!({ "listening": listening, "http": site, "link": link, "data": data });
+        return context.print(&format!("{}\n", text::json_line(&said)));
     }
-    let lines: String = listening.iter().map(|listen| format!("listening {listen}\n")).collect();
+    let mut lines: String = listening.iter().map(|listen| format!("listening {listen}\n")).collect();
+    for (word, said) in [("http", site), ("link", link)] {
+        lines.extend(said.map(|said| format!("{word} {said}\n")));
+    }
+    // Why: in one piece and with the directory last, for whoever waits for that line.
     context.print(&format!("{lines}data {}\n", text::line(&data)))
 }

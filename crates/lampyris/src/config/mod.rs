@@ -8,6 +8,7 @@ mod composition;
 mod diagnostic;
 mod document;
 mod ha1;
+mod http;
 mod lint;
 mod options;
 mod peers;
@@ -24,7 +25,7 @@ pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::document;
 pub use raw::Ignored;
-pub use shell::{Advertised, Door, Durability, Listen, LogFormat, ShellSettings};
+pub use shell::{Advertised, Door, Durability, HttpSettings, Listen, LogFormat, ShellSettings, Webhook};
 
 #[cfg(test)]
 mod tests;

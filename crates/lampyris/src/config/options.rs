@@ -35,10 +35,12 @@ pub(crate) enum Table {
     Mailbox,
     /// `[profiles.name]`.
     Profile,
+    /// `[webhooks.name]`.
+    Webhook,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Top,
         Self::Server,
         Self::Tls,
@@ -53,6 +55,7 @@ impl Table {
         Self::ContextHints,
         Self::Mailbox,
         Self::Profile,
+        Self::Webhook,
     ];
 
     /// How its head is written.
@@ -72,6 +75,7 @@ impl Table {
             Self::ContextHints => "[contexts.NAME.hints]",
             Self::Mailbox => "[mailboxes.\"NUMBER@CONTEXT\"]",
             Self::Profile => "[profiles.NAME]",
+            Self::Webhook => "[webhooks.NAME]",
         }
     }
 
@@ -125,6 +129,9 @@ impl Table {
             Self::Profile => {
                 "How a kind of phone wants to be treated. A profile of a built-in name changes what it \
                 names in that one; a new one goes before the built-in ones."
+            }
+            Self::Webhook => {
+                "A program that is told of events by HTTP requests; see docs/api.md. Read at the start only."
             }
         }
     }
@@ -295,6 +302,15 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Server."context", Kind::Text, "", "\"default\"", "\"office\"",
         "Context of peers and domains that name none.",
         "`context` of sip.conf."),
+    option!(Server."http", Kind::Text, "", "\"127.0.0.1:8470\", which is no error where it is taken", "\"[::1]:8470\"",
+        "Where the HTTP API and the web console are, `ADDRESS:PORT`; `off` for nowhere. Beyond the loopback interface it is HTTPS by the certificate of `[tls]`.",
+        "Another machine's programs. See docs/api.md for tokens, without which nothing is shown."),
+    option!(Server."http_plain", Kind::Boolean, "", "false", "true",
+        "Whether HTTP without TLS may be beyond the loopback interface, where there is no certificate.",
+        "A reverse proxy in the same private network. Tokens can be read on the way."),
+    option!(Server."http_origins", Kind::Texts, "", "[]", "[\"https://intranet.example.com\"]",
+        "Origins whose pages may use the API beside the server's own (CORS).",
+        "Lamps on a page of the intranet."),
     option!(Server."log", Kind::Text, "", "\"info\"", "\"debug\"",
         "What is logged: a level, or `tracing` directives as in `info,lampyris=debug`.",
         "The command line's `RUST_LOG` wins."),
@@ -555,6 +571,14 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Profile."end_notify", Kind::Boolean, "", "true", "false",
         "Send the last NOTIFY of a subscription that ran out, was ended by its watcher or was replaced (RFC 6665 §4.4.1). A fetch is always answered, and an end of the server's making always told.",
         "Zoiper subscribes again when it gets one, without end; FreeSWITCH leaves it out for the same reason."),
+    option!(Webhook."url", Kind::Text, "", "none: it must be there", "\"https://hooks.example.com/lamps\"",
+        "Where events are posted to, `http://` or `https://`.", "A chat, a wall board, a call centre's statistics."),
+    option!(Webhook."secret", Kind::Text, "", "none: it must be there", "\"long and random\"",
+        "Key of the signature (HMAC-SHA256) in the header `Lampyris-Signature`.", "The receiver knows that it was us."),
+    option!(Webhook."events", Kind::Texts, "", "[\"extension\"]", "[\"extension\", \"registration\"]",
+        "Kinds of events: `extension`, `device`, `feature`, `registration`, `subscription`, `publication`, `rejected`.", "Others cost the receiver more than they tell it."),
+    option!(Webhook."subjects", Kind::Texts, "", "[], which means all", "[\"6001\", \"alice\"]",
+        "Only events about these extensions and people.", "A lamp on one desk."),
     option!(Profile."reason", Kind::Text, "", "none", "\"captured from firmware 1.2\"",
         "Why the profile is as it is; for people.", "Each quirk has a trace or a public issue behind it."),
 ];

@@ -15,6 +15,7 @@ use lampyris_core::settings::{
 use lampyris_sip::digest::Algorithm;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::shell::{Advertised, ClientAuth, Durability, Listen, LogFormat};
@@ -42,6 +43,7 @@ pub(crate) struct Raw {
     pub(crate) context_uses: Vec<Typed<String>>,
     pub(crate) mailbox_watchers: BTreeMap<String, Vec<Typed<String>>>,
     pub(crate) profiles: Vec<Profile>,
+    pub(crate) webhooks: Vec<(Typed<String>, RawWebhook)>,
     pub(crate) ignored: Vec<Ignored>,
 }
 
@@ -103,6 +105,9 @@ overlaid!(
     Server {
         listen: Vec<Typed<Listen>>,
         ws_origins: Vec<String>,
+        http: Option<SocketAddr>,
+        http_plain: bool,
+        http_origins: Vec<String>,
         advertised: Advertised,
         local_networks: Vec<IpNet>,
         data: PathBuf,
@@ -180,6 +185,16 @@ overlaid!(
         memory_mib: u32,
         streams: u32,
         streams_per_address: u32,
+    }
+);
+
+overlaid!(
+    /// What is about one webhook.
+    RawWebhook {
+        url: String,
+        secret: Secret,
+        events: Vec<Typed<String>>,
+        subjects: Vec<String>,
     }
 );
 

@@ -7,7 +7,7 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{composition, lint, peers, people, profiles, rules};
+use super::{composition, http, lint, peers, people, profiles, rules};
 use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
@@ -24,6 +24,7 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     let mut settings = Settings::empty();
     let mut shell = shell(report, &raw.server);
     shell.door = door(report, &raw);
+    http::resolve(report, &mut shell, &raw);
     // chan_sip's default: `notifyhold` has to be asked for.
     settings.notify_hold = !raw.from_sip_conf;
     server(&mut settings, &raw.server);

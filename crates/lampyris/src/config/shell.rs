@@ -2,6 +2,7 @@
 //!
 //! In: parsed text. Out: plain values; [`Listen`] and [`Advertised`] say how they are written.
 
+use super::raw::Secret;
 use crate::privileges::Account;
 pub use crate::transport::streams::Door;
 pub(crate) use crate::transport::tls::ClientAuth;
@@ -25,6 +26,10 @@ pub struct ShellSettings {
     pub local_networks: Vec<IpNet>,
     /// The store and the admin socket; `None` keeps nothing (the command line may still name one).
     pub data: Option<PathBuf>,
+    /// Where the HTTP API is.
+    pub http: HttpSettings,
+    /// Who is told of events by HTTP requests.
+    pub webhooks: Vec<Webhook>,
     /// When a record counts as durable.
     pub durability: Durability,
     /// Most bytes the store may grow to; address space that is reserved and not used.
@@ -55,6 +60,8 @@ impl ShellSettings {
             advertised: None,
             local_networks: Vec::new(),
             data: None,
+            http: HttpSettings::default(),
+            webhooks: Vec::new(),
             durability: Durability::Power,
             store_bytes_max: 64 << 30,
             backup_every_s: 3600,
@@ -93,6 +100,50 @@ impl Listen {
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.transport, self.address)
+    }
+}
+
+/// Where the HTTP API is, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// The address; `None` for nowhere.
+    pub address: Option<SocketAddr>,
+    /// Somebody asked for this address, so that not getting it is an error and not a remark.
+    pub is_asked_for: bool,
+    /// It may be beyond the loopback interface without TLS.
+    pub plain: bool,
+    /// Origins whose pages may use it, beside its own.
+    pub origins: Vec<String>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        let address = Some(SocketAddr::from(([127, 0, 0, 1], HTTP_PORT)));
+        Self { address, is_asked_for: false, plain: false, origins: Vec::new() }
+    }
+}
+
+/// The port of the HTTP API where none is named.
+pub(crate) const HTTP_PORT: u16 = 8470;
+
+/// A program that is told of events.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// As in the configuration.
+    pub name: String,
+    /// Where to.
+    pub url: String,
+    /// What signs. Never printed.
+    pub(crate) secret: Secret,
+    /// Kinds of events.
+    pub kinds: Vec<String>,
+    /// Only about these extensions and people; all where empty.
+    pub subjects: Vec<String>,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Webhook({})", self.name)
     }
 }
 

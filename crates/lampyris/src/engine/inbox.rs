@@ -2,7 +2,7 @@
 
 use crate::admin::protocol::Counters;
 use crate::engine::relief::Relief;
-use crate::engine::tap::Tap;
+use crate::engine::tap::{Tap, Told};
 use crate::store::Decision;
 use crate::transport::streams::StreamWriter;
 use bytes::Bytes;
@@ -46,8 +46,12 @@ pub(crate) enum Happening {
     Decided(Vec<Decision>),
     /// An administrator asks.
     Command(Command, oneshot::Sender<Reply>),
-    /// An administrator wants to see messages or events.
+    /// As a command that changes nothing; with the answer comes the number of the last event it includes.
+    Snapshot(Command, oneshot::Sender<(u64, Reply)>),
+    /// An administrator wants to see messages.
     Tap(Tap),
+    /// Where events go from now on.
+    Feed(tokio::sync::mpsc::Sender<Told>),
     /// An administrator wants nobody to see messages any more; how many did?
     DebugOff(oneshot::Sender<usize>),
     /// What was counted?

@@ -51,6 +51,8 @@ use wire::Wire;
 
 /// The token of the inbox's waker; UDP listeners count from 0.
 pub(crate) const WAKER: Token = Token(usize::MAX);
+/// What a refusal begins with where the store is to blame.
+pub(crate) const NOT_STORED: &str = "not stored: ";
 /// Most things taken out of the inbox before the sockets are looked at again.
 const INBOX_BATCH: usize = 256;
 /// Most batches of datagrams read from one socket before some are handled.
@@ -337,7 +339,12 @@ impl<C: Core> Engine<C> {
                     let _ = answer.send(reply);
                 }
             }
+            Happening::Snapshot(command, answer) => {
+                let reply = self.command(command);
+                let _ = answer.send((self.wire.taps.told(), reply));
+            }
             Happening::Tap(tap) => self.wire.taps.add(tap),
+            Happening::Feed(feed) => self.wire.taps.feed(feed),
             Happening::DebugOff(answer) => {
                 let _ = answer.send(self.wire.taps.end_messages());
             }
@@ -361,7 +368,7 @@ impl<C: Core> Engine<C> {
     fn reply_after(&mut self, ticket: Ticket, error: Option<&StoreError>) {
         while let Some((_, reply, answer)) = self.state.replies.pop_front_if(|(last, ..)| *last <= ticket) {
             let refused =
-                error.map(|error| Reply::Refused { reason: format!("not stored: {}", error.reason) });
+                error.map(|error| Reply::Refused { reason: format!("{NOT_STORED}{}", error.reason) });
             let _ = answer.send(refused.unwrap_or(reply));
         }
     }
@@ -428,7 +435,7 @@ impl<C: Core> Engine<C> {
                 Output::SendPeer(..) => {}
                 Output::Event(event) => {
                     state.report.event(&event);
-                    self.wire.taps.event(&event);
+                    self.wire.taps.event(now.wall.as_millis(), event);
                 }
                 Output::Timeout(at) => {
                     state.deadline = at;

@@ -2,6 +2,7 @@
 //!
 //! In: every message sent or received, every event. Out: copies into bounded queues; a reader that is too slow loses
 //! messages, which are counted and reported with the next that fits. Without a tap the cost is one look at an empty list.
+//! Events go to one feed, numbered; who reads them, and how fast, is the business of `events`.
 
 use crate::admin::protocol::{Direction, SipDebug, SipMessage};
 use lampyris_core::flow::Transport;
@@ -11,6 +12,19 @@ use tokio::sync::mpsc;
 
 /// Most messages waiting for one reader.
 pub(crate) const QUEUE_MAX: usize = 1024;
+/// Most events waiting to be written down.
+pub(crate) const FEED_MAX: usize = 8192;
+
+/// An event on its way to whoever reads events.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Counts all events of the process from 1; where one is missing, the feed was full.
+    pub(crate) number: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub(crate) at_ms: u64,
+    /// What.
+    pub(crate) event: Event,
+}
 
 /// Somebody who watches.
 pub(crate) struct Tap {
@@ -26,24 +40,17 @@ pub(crate) struct Tap {
 pub(crate) enum Seen {
     /// A message.
     Message(SipMessage),
-    /// An event.
-    Event(Event),
     /// Somebody switched this stream off: nothing follows.
     Off,
 }
 
 /// What a tap shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Filter {
-    /// Events only.
-    Events,
-    /// Messages of this peer and method.
-    Messages {
-        /// Whose.
-        peer: Option<Peer>,
-        /// Upper case.
-        method: Option<String>,
-    },
+pub(crate) struct Filter {
+    /// Whose messages.
+    peer: Option<Peer>,
+    /// Upper case.
+    method: Option<String>,
 }
 
 /// Whose messages.
@@ -68,18 +75,17 @@ impl Filter {
                 _ => Peer::Name(text.to_owned()),
             }
         });
-        Self::Messages { peer, method: request.method.as_deref().map(str::to_ascii_uppercase) }
+        Self { peer, method: request.method.as_deref().map(str::to_ascii_uppercase) }
     }
 
     fn shows(&self, remote: SocketAddr, text: &str) -> bool {
-        let Self::Messages { peer, method } = self else { return false };
-        let peer = match peer {
+        let peer = match &self.peer {
             None => true,
             Some(Peer::Ip(ip)) => remote.ip() == *ip,
             Some(Peer::Address(address)) => remote == *address,
             Some(Peer::Name(name)) => names(text, name),
         };
-        peer && method.as_deref().is_none_or(|wanted| method_of(text) == wanted)
+        peer && self.method.as_deref().is_none_or(|wanted| method_of(text) == wanted)
     }
 }
 
@@ -95,6 +101,8 @@ impl Tap {
 #[derive(Default)]
 pub(crate) struct Taps {
     taps: Vec<Tap>,
+    feed: Option<mpsc::Sender<Told>>,
+    told: u64,
     dropped: u64,
 }
 
@@ -104,12 +112,22 @@ impl Taps {
         self.taps.push(tap);
     }
 
+    /// Where events go from now on.
+    pub(crate) fn feed(&mut self, feed: mpsc::Sender<Told>) {
+        self.feed = Some(feed);
+    }
+
+    /// The number of the last event.
+    pub(crate) const fn told(&self) -> u64 {
+        self.told
+    }
+
     /// Ends all streams of messages; how many there were.
     pub(crate) fn end_messages(&mut self) -> usize {
         let mut ended = 0;
         self.taps.retain(|tap| {
-            if tap.filter == Filter::Events || tap.queue.is_closed() {
-                return tap.filter == Filter::Events;
+            if tap.queue.is_closed() {
+                return false;
             }
             ended += 1;
             // Why: a queue that is full has no room for the word; its reader finds that nothing more comes.
@@ -146,9 +164,14 @@ impl Taps {
         });
     }
 
-    /// Shows an event to those who want it.
-    pub(crate) fn event(&mut self, event: &Event) {
-        self.show(|tap| (tap.filter == Filter::Events).then(|| Seen::Event(event.clone())));
+    /// Passes an event on.
+    pub(crate) fn event(&mut self, at_ms: u64, event: Event) {
+        self.told += 1;
+        let Some(feed) = &self.feed else { return };
+        // Why: the reader sees by the numbers that one is missing.
+        if feed.try_send(Told { number: self.told, at_ms, event }).is_err() {
+            self.dropped += 1;
+        }
     }
 
     fn show(&mut self, seen: impl Fn(&Tap) -> Option<Seen>) {
@@ -224,8 +247,8 @@ mod tests {
     fn all_streams_of_messages_end_at_once() {
         let mut taps = Taps::default();
         let mut readers = Vec::new();
-        let all = Filter::Messages { peer: None, method: None };
-        for filter in [all.clone(), Filter::Events, all.clone(), all] {
+        let all = Filter { peer: None, method: None };
+        for filter in [all.clone(), all.clone(), all] {
             let (tap, reader) = Tap::new(filter);
             taps.add(tap);
             readers.push(reader);
@@ -234,13 +257,30 @@ mod tests {
         assert_eq!(taps.end_messages(), 2, "one has gone by itself");
         assert_eq!(taps.end_messages(), 0);
         let off = |reader: &mut mpsc::Receiver<Seen>| matches!(reader.try_recv(), Ok(Seen::Off));
-        assert_eq!(readers.iter_mut().map(off).collect::<Vec<_>>(), [true, false, true]);
-        assert!(!taps.is_empty(), "events go on");
+        assert_eq!(readers.iter_mut().map(off).collect::<Vec<_>>(), [true, true]);
+        assert!(taps.is_empty());
+    }
+
+    #[test]
+    fn events_are_numbered_and_one_that_finds_no_room_leaves_a_gap() {
+        let (feed, mut reader) = mpsc::channel(2);
+        let mut taps = Taps::default();
+        let event = || Event::Registration { aor: "sip:a@b".into(), bindings: 1 };
+        taps.event(1, event());
+        taps.feed(feed);
+        for at_ms in 2..=4 {
+            taps.event(at_ms, event());
+        }
+        let mut numbers = std::iter::from_fn(|| reader.try_recv().ok()).map(|told| (told.number, told.at_ms));
+        assert_eq!(numbers.by_ref().collect::<Vec<_>>(), [(2, 2), (3, 3)]);
+        taps.event(5, event());
+        assert_eq!(reader.try_recv().map(|told| told.number), Ok(5));
+        assert_eq!((taps.told(), taps.dropped()), (5, 1));
     }
 
     #[test]
     fn a_slow_reader_loses_messages_and_learns_how_many() {
-        let (tap, mut reader) = Tap::new(Filter::Messages { peer: None, method: None });
+        let (tap, mut reader) = Tap::new(Filter { peer: None, method: None });
         let mut taps = Taps::default();
         taps.add(tap);
         let peer = (Transport::Udp, ([127, 0, 0, 1], 9).into());

@@ -22,9 +22,12 @@ use crate::engine::inbox::{Happening, Mailbox, inbox};
 use crate::engine::relief::StorePlace;
 use crate::engine::wire::Wire;
 use crate::engine::{End, Engine, State, WAKER};
+use crate::events::Hub;
 use crate::handover::give::Giver;
 use crate::handover::take::Taken;
 use crate::handover::{GivenListener, GivenStream};
+use crate::http::Api;
+use crate::http::tokens::Tokens;
 use crate::privileges::{self, PrivilegeFault};
 use crate::resolver::Resolver;
 use crate::store::Health;
@@ -99,6 +102,20 @@ pub enum StartError {
         /// The system's words.
         cause: io::Error,
     },
+    /// The tokens of the HTTP API cannot be read.
+    #[error("cannot read the tokens ({}) in the data directory: {cause}", crate::http::tokens::FILE_NAME)]
+    Tokens {
+        /// What is wrong.
+        cause: io::Error,
+    },
+    /// The HTTP API cannot be where it is configured to be.
+    #[error("cannot serve HTTP on {address}: {cause}")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        cause: io::Error,
+    },
     /// The system refuses threads, events, signals or randomness.
     #[error("the system refuses {what}: {cause}")]
     System {
@@ -114,6 +131,8 @@ pub struct Running {
     mailbox: Mailbox,
     listeners: Vec<Listen>,
     restored: Loaded,
+    site: Option<String>,
+    admin_link: Option<String>,
     engine: Option<JoinHandle<anyhow::Result<End>>>,
     /// Declared last but one: its threads end after the engine's.
     runtime: Option<Runtime>,
@@ -181,7 +200,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
     let given: Vec<_> = inherited.listeners.iter().map(|given| (given.id, given.configured)).collect();
     // First of all where that is possible, since it is what most likely stops a second server by mistake.
     let take = || shell.data.as_deref().map(DataDirectory::take).transpose();
-    let (directory, Bound { listeners, mut udp, tcp }) = match &shell.account {
+    let (directory, Bound { listeners, mut udp, tcp, http }) = match &shell.account {
         None => (take()?, bind(shell, &mut inherited.listeners)?),
         Some(account) => {
             let bound = bind(shell, &mut inherited.listeners)?;
@@ -191,6 +210,9 @@ pub(crate) fn start_limited<C: Core + 'static>(
     };
     let directory = directory.map(Arc::new);
     let hits = Arc::new(Hits::default());
+    let tokens = Tokens::open(directory.as_ref().map(|directory| directory.path()))
+        .map_err(|cause| StartError::Tokens { cause })?;
+    let tokens = Arc::new(tokens);
 
     let poll = Poll::new().map_err(system("epoll"))?;
     for (at, listener) in udp.iter_mut().enumerate() {
@@ -266,7 +288,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
         started.as_millis(),
         door,
     );
-    let given = give_away(shell, &listeners, &udp, &tcp).map_err(system("descriptors"))?;
+    let given = give_away(shell, &listeners, &udp, &tcp, http.as_ref()).map_err(system("descriptors"))?;
     for (id, transport, socket) in tcp {
         streams.listen(id, transport, socket).map_err(system("a socket"))?;
     }
@@ -294,22 +316,50 @@ pub(crate) fn start_limited<C: Core + 'static>(
         turn: std::sync::Mutex::default(),
     });
     let reloader = reload::Reloader::new(mailbox.clone(), streams.clone(), options.reload.clone());
+    let server = Server {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        listeners: bound.iter().map(ToString::to_string).collect(),
+        durability: durability.name().into(),
+        started_ms: started.as_millis(),
+        counters: Counters::default(),
+    };
+    let hub = Hub::start(mailbox.clone(), started.as_millis());
+    let is_secure = shell.http.address.is_some_and(|at| !at.ip().is_loopback()) && shell.door.keys.is_some();
+    let site =
+        http.as_ref().map(|(_, address)| format!("{}://{address}", if is_secure { "https" } else { "http" }));
+    if let Some((socket, _)) = http {
+        let api = Arc::new(Api {
+            mailbox: mailbox.clone(),
+            reloader: reloader.clone(),
+            server: server.clone(),
+            hub: hub.clone(),
+            tokens: tokens.clone(),
+            settings: shell.http.clone(),
+        });
+        crate::http::server::serve(socket, api, streams.clone(), is_secure).map_err(system("a socket"))?;
+    }
+    // Why: only the first administrator has no other way to come by a token than the log or the terminal.
+    let admin_link = site.as_ref().filter(|_| tokens.is_empty()).and_then(|site| {
+        let code = tokens.link().ok()?;
+        Some(format!("{site}/#link={code}"))
+    });
     let socket = directory
         .as_ref()
         .map(|directory| {
-            let server = Server {
-                version: env!("CARGO_PKG_VERSION").into(),
-                pid: std::process::id(),
-                listeners: bound.iter().map(ToString::to_string).collect(),
-                durability: durability.name().into(),
-                started_ms: started.as_millis(),
-                counters: Counters::default(),
-                store: Health::default(),
-            };
             let path = directory.path().join(SOCKET_NAME);
-            let (mailbox, reloader, giver) = (mailbox.clone(), reloader.clone(), giver.clone());
-            let (health, keeper, socket) = (health.clone(), keeper.clone(), path.clone());
-            let admin = Arc::new(Admin { mailbox, reloader, giver, path: socket, server, health, keeper });
+            let admin = Arc::new(Admin {
+                mailbox: mailbox.clone(),
+                reloader: reloader.clone(),
+                giver: giver.clone(),
+                path: path.clone(),
+                hub: hub.clone(),
+                tokens: tokens.clone(),
+                site: site.clone(),
+                server,
+                health: health.clone(),
+                keeper: keeper.clone(),
+            });
             crate::admin::server::listen(&path, admin).map_err(|cause| StartError::Admin { path, cause })
         })
         .transpose()?;
@@ -349,7 +399,16 @@ pub(crate) fn start_limited<C: Core + 'static>(
     }
     systemd::notify(Notice::Ready);
     drop(_in_runtime);
-    Ok(Running { mailbox, listeners: bound, restored, engine: Some(engine), runtime: Some(runtime), socket })
+    Ok(Running {
+        mailbox,
+        listeners: bound,
+        restored,
+        site,
+        admin_link,
+        engine: Some(engine),
+        runtime: Some(runtime),
+        socket,
+    })
 }
 
 impl Running {
@@ -361,6 +420,16 @@ impl Running {
     /// The first listener of a transport.
     pub fn address(&self, transport: Transport) -> Option<SocketAddr> {
         self.listeners.iter().find(|listen| listen.transport == transport).map(|listen| listen.address)
+    }
+
+    /// Where the HTTP API is, as in `http://127.0.0.1:8470`.
+    pub fn site(&self) -> Option<&str> {
+        self.site.as_deref()
+    }
+
+    /// A link that makes whoever opens it first an administrator of the HTTP API, where there is none yet. A secret.
+    pub fn admin_link(&self) -> Option<&str> {
+        self.admin_link.as_deref()
     }
 
     /// How many records were taken back at the start.
@@ -436,7 +505,11 @@ struct Bound {
     listeners: Vec<Listener>,
     udp: Vec<UdpListener>,
     tcp: Vec<(ListenerId, Transport, std::net::TcpListener)>,
+    http: Option<(std::net::TcpListener, SocketAddr)>,
 }
+
+/// The number of the listener that does not speak SIP.
+const HTTP: ListenerId = ListenerId(u16::MAX);
 
 /// Copies of all listening sockets, for a process that may take over.
 fn give_away(
@@ -444,6 +517,7 @@ fn give_away(
     listeners: &[Listener],
     udp: &[UdpListener],
     tcp: &[(ListenerId, Transport, std::net::TcpListener)],
+    http: Option<&(std::net::TcpListener, SocketAddr)>,
 ) -> io::Result<Vec<GivenListener>> {
     let given = listeners.iter().zip(&shell.listen).filter_map(|(listener, configured)| {
         let id = listener.id;
@@ -453,7 +527,12 @@ fn give_away(
         let (configured, local) = (*configured, listener.local);
         Some(socket.map(|socket| GivenListener { id, configured, local, socket }))
     });
-    given.collect()
+    let http = http.zip(shell.http.address).map(|((socket, local), address)| {
+        let configured = Listen { transport: Transport::Tcp, address };
+        let socket = socket.as_fd().try_clone_to_owned()?;
+        Ok(GivenListener { id: HTTP, configured, local: *local, socket })
+    });
+    given.chain(http).collect()
 }
 
 /// Binds what is configured; what another process gives is taken as it is, each once.
@@ -461,7 +540,8 @@ fn bind(shell: &ShellSettings, given: &mut Vec<GivenListener>) -> Result<Bound, 
     if shell.listen.is_empty() {
         return Err(StartError::Nowhere);
     }
-    let mut bound = Bound { listeners: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+    let http = bind_http(shell, given)?;
+    let mut bound = Bound { listeners: Vec::new(), udp: Vec::new(), tcp: Vec::new(), http };
     for (id, listen) in (0..).map(ListenerId).zip(&shell.listen) {
         let fault = |cause| StartError::Bind { listen: *listen, cause };
         let given =
@@ -496,6 +576,29 @@ fn bind(shell: &ShellSettings, given: &mut Vec<GivenListener>) -> Result<Bound, 
         bound.listeners.push(Listener { id, transport: listen.transport, local, advertised, names });
     }
     Ok(bound)
+}
+
+/// The socket of the HTTP API. Where nobody asked for the address, not getting it is no error.
+fn bind_http(
+    shell: &ShellSettings,
+    given: &mut Vec<GivenListener>,
+) -> Result<Option<(std::net::TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = shell.http.address else { return Ok(None) };
+    if !address.ip().is_loopback() && shell.door.keys.is_none() && !shell.http.plain {
+        let cause = io::Error::other("it is beyond the loopback interface and there is no certificate");
+        return Err(StartError::Http { address, cause });
+    }
+    let is_it = |given: &GivenListener| given.id == HTTP && given.configured.address == address;
+    let given = given.iter().position(is_it).map(|at| given.swap_remove(at).socket.into());
+    let socket = given.map_or_else(|| bind_tcp(address), Ok);
+    match socket.and_then(|socket| socket.local_addr().map(|local| (socket, local))) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(cause) if shell.http.is_asked_for => Err(StartError::Http { address, cause }),
+        Err(cause) => {
+            tracing::warn!(%address, %cause, "there is no HTTP API; `http` of `[server]` says where else, or `off`");
+            Ok(None)
+        }
+    }
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -2,7 +2,7 @@
 
 use super::{Options, Reload, Reloaded, Running, StartError, StoreFault, start_limited};
 use crate::admin::protocol::{Direction, Remarks, Response, Server, SipMessage};
-use crate::config::{Door, Listen, ShellSettings};
+use crate::config::{Door, HttpSettings, Listen, ShellSettings};
 use crate::engine::Core;
 use crate::store::tests::TempDir;
 use crate::transport::limits::Limits;
@@ -133,7 +133,8 @@ struct Setup {
 /// Loopback, ports of the system's choosing, nothing stored.
 fn shell() -> ShellSettings {
     let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"].map(|text| Listen::parse(text).expect("listens"));
-    ShellSettings { listen: listen.into(), ..ShellSettings::defaults() }
+    let http = HttpSettings { address: None, ..HttpSettings::default() };
+    ShellSettings { listen: listen.into(), http, ..ShellSettings::defaults() }
 }
 
 impl Default for Setup {

@@ -193,7 +193,8 @@ impl Streams {
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
     }
 
-    fn door(&self) -> Door {
+    /// What holds for connections now.
+    pub(crate) fn door(&self) -> Door {
         self.door.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

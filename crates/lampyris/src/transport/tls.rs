@@ -60,6 +60,8 @@ pub(crate) enum KeyFault {
 #[derive(Clone)]
 pub(crate) struct Keys {
     server: Arc<ServerConfig>,
+    /// The same certificate for browsers, who have none of their own.
+    web: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
 
@@ -92,9 +94,15 @@ impl Keys {
             error => KeyFault::Certificate(format!("`{}` cannot be used: {error}", at.display())),
         };
 
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(own)?;
+        let builder = || {
+            ServerConfig::builder_with_provider(provider.clone())
+                .with_safe_default_protocol_versions()
+                .map_err(own)
+        };
+        let web = builder()?.with_no_client_auth();
+        let mut web = web.with_single_cert(chain.clone(), key.clone_key()).map_err(own)?;
+        web.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let builder = builder()?;
         let builder = match (files.client_auth, &files.client_ca) {
             (ClientAuth::None, _) => builder.with_no_client_auth(),
             (_, None) => {
@@ -130,12 +138,17 @@ impl Keys {
         };
         // Why: between servers both sides show who they are (RFC 5922 §7.3).
         let client = client.with_client_auth_cert(chain, key).map_err(own)?;
-        Ok(Self { server: Arc::new(server), client: Arc::new(client) })
+        Ok(Self { server: Arc::new(server), web: Arc::new(web), client: Arc::new(client) })
     }
 
     /// The handshake with a peer that connected to us.
     pub(crate) async fn accept(self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
         TlsAcceptor::from(self.server).accept(stream).await
+    }
+
+    /// The handshake with a browser that connected to us.
+    pub(crate) async fn accept_web(self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
+        TlsAcceptor::from(self.web).accept(stream).await
     }
 
     /// The handshake with a peer we connected to, which must be `name`: a domain or an address.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod web;
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -62,10 +64,11 @@ impl Lab {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("data")).unwrap();
         let authority = Authority::new();
+        let http = if options.contains("http =") { "" } else { "http = \"off\"\n" };
         let text = |part: &str| std::fs::write(directory.join("lampyris.toml"), part).unwrap();
         let listen: Vec<_> = listen.iter().map(|at| format!("{at:?}")).collect();
         text(&format!(
-            "[server]\nlisten = [{}]\n{options}\n[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
+            "[server]\nlisten = [{}]\n{http}{options}\n[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
              roots = \"ca.pem\"\n{OFFICE}",
             listen.join(", ")
         ));
@@ -132,6 +135,11 @@ impl Lab {
         let lines = self.listening.iter();
         let found = lines.filter_map(|line| line.strip_prefix("listening ")?.split_once(':'));
         found.filter(|(name, _)| *name == transport).find_map(|(_, at)| at.parse().ok()).unwrap()
+    }
+
+    /// What was printed behind this word at the start, as in `http`.
+    pub(crate) fn printed(&self, word: &str) -> Option<&str> {
+        self.listening.iter().find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))
     }
 
     /// Runs the command line against it.

@@ -109,11 +109,14 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let keys = [("certificate", "a.pem"), ("key", "a.key")].into_iter();
     let keys = keys.filter(|(key, _)| *key != name).map(|(key, file)| format!("{key} = \"{file}\"\n"));
     let keys: String = keys.collect();
+    let hook = [("url", "https://example.com"), ("secret", "z")].into_iter();
+    let hook = hook.filter(|(key, _)| table != Table::Webhook || *key != name);
+    let hook: String = hook.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
     format!(
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[people.bob]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
          [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
-         [mailboxes.\"100\"]\n{}[profiles.new]\n{}",
+         [mailboxes.\"100\"]\n{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
         placed(Table::Top),
         placed(Table::Server),
         placed(Table::Tls),
@@ -126,6 +129,7 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Context),
         placed(Table::Mailbox),
         placed(Table::Profile),
+        placed(Table::Webhook),
     )
 }
 

@@ -3,6 +3,7 @@
 //! In: a file. Out: [`Raw`] fields over what is already there: first the Asterisk directory the file names, then its
 //! includes, then itself. Unknown keys are errors in every table.
 
+mod http;
 mod values;
 
 use super::diagnostic::{Report, did_you_mean};
@@ -70,7 +71,7 @@ const SCOPES: [(&str, WatchScope); 4] = [
 ];
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 12] = [
+const TABLES: [(&str, Table); 13] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
@@ -83,6 +84,7 @@ const TABLES: [(&str, Table); 12] = [
     ("contexts", Table::Context),
     ("mailboxes", Table::Mailbox),
     ("profiles", Table::Profile),
+    ("webhooks", Table::Webhook),
 ];
 
 struct Reader<'a> {
@@ -216,6 +218,7 @@ impl Reader<'_> {
                 Table::Composition => self.composition(name, fields),
                 Table::Context => self.context(&name, fields),
                 Table::Mailbox => self.mailbox(&name, fields),
+                Table::Webhook => self.webhook(name, fields),
                 _ => self.profile(name, fields),
             }
         }
@@ -249,11 +252,15 @@ impl Reader<'_> {
                 self.report.error(text.span, cause, "write it as `203.0.113.7` or `203.0.113.7:5060`");
             }
         }
-        let ws_origins = self.origins(&values);
+        let ws_origins = self.origins(&values, "ws_origins");
+        let (http, http_origins) = (self.http(&values), self.origins(&values, "http_origins"));
         let local_networks = self.networks(&values, "local_networks");
         let own = super::raw::Server {
             listen,
             ws_origins,
+            http,
+            http_plain: values.boolean("http_plain"),
+            http_origins,
             advertised,
             local_networks,
             data: values.text("data").map(|path| path.map(|path| self.directory.join(path))),
@@ -277,8 +284,8 @@ impl Reader<'_> {
     }
 
     /// Origins, each a scheme and an authority as browsers send them (RFC 6454 §6.2).
-    fn origins(&mut self, values: &Values) -> Field<Vec<String>> {
-        let list = values.texts("ws_origins")?;
+    fn origins(&mut self, values: &Values, name: &str) -> Field<Vec<String>> {
+        let list = values.texts(name)?;
         for origin in &list.value {
             let authority =
                 origin.value.trim_end_matches('/').split_once("://").map(|(_, authority)| authority);

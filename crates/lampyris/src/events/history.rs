@@ -1,0 +1,157 @@
+//! The last events, each written once in the form it is sent in, within bounds of number and bytes.
+
+use crate::engine::tap::Told;
+use bytes::Bytes;
+use lampyris_core::output::Event;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Most events remembered.
+pub(crate) const ITEMS_MAX: usize = 16_384;
+/// Most bytes of them.
+pub(crate) const BYTES_MAX: usize = 8 << 20;
+
+/// An event as programs see it, on every way: server-sent events, webhooks, the admin socket.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Occurrence {
+    /// Names the event; resumes a stream, and tells a repeated delivery.
+    pub(crate) id: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub(crate) at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub(crate) event: Event,
+}
+
+/// An event, written down.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Its kind, as in `extension`.
+    pub(crate) kind: &'static str,
+    /// What it is about.
+    pub(crate) subject: String,
+    /// As a server-sent event.
+    pub(crate) frame: Bytes,
+    /// As JSON: a part of `frame`.
+    pub(crate) json: Bytes,
+}
+
+/// An event's id: the process, then the number.
+pub(crate) fn id(epoch: u64, number: u64) -> String {
+    format!("{epoch:x}-{number}")
+}
+
+/// A server-sent event (WHATWG HTML §9.2), and where its data are. JSON has no line ends in it.
+pub(crate) fn frame(id: &str, kind: &str, data: &str) -> (Bytes, Bytes) {
+    let head = format!("id: {id}\nevent: {kind}\ndata: ");
+    let frame = Bytes::from(format!("{head}{data}\n\n"));
+    let json = frame.slice(head.len()..head.len() + data.len());
+    (frame, json)
+}
+
+impl Item {
+    /// Writes an event down; `None` cannot be.
+    pub(crate) fn write(epoch: u64, told: Told) -> Option<Arc<Self>> {
+        let Told { number, at_ms, event } = told;
+        let (kind, subject) = (event.kind(), event.subject().to_owned());
+        let occurrence = Occurrence { id: id(epoch, number), at_ms, event };
+        let data = serde_json::to_string(&occurrence).ok()?;
+        let (frame, json) = frame(&occurrence.id, kind, &data);
+        Some(Arc::new(Self { number, kind, subject, frame, json }))
+    }
+}
+
+/// The last events in their order.
+#[derive(Default)]
+pub(crate) struct History {
+    items: VecDeque<Arc<Item>>,
+    bytes: usize,
+    /// The number of the newest event, also where all are forgotten.
+    last: u64,
+}
+
+impl History {
+    /// One more. Where numbers are missing before it, what came earlier is forgotten: nobody can go on from there.
+    pub(crate) fn push(&mut self, item: Arc<Item>) {
+        if item.number != self.last + 1 {
+            self.items.clear();
+            self.bytes = 0;
+        }
+        self.last = item.number;
+        self.bytes += item.frame.len();
+        self.items.push_back(item);
+        while (self.items.len() > ITEMS_MAX || self.bytes > BYTES_MAX)
+            && let Some(oldest) = self.items.pop_front()
+        {
+            self.bytes -= oldest.frame.len();
+        }
+    }
+
+    /// The newest number.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What came after this number; `None` where some of it is forgotten, or the number is none of ours.
+    pub(crate) fn after(&self, number: u64) -> Option<impl Iterator<Item = &Arc<Item>>> {
+        let first = self.items.front().map_or(self.last + 1, |item| item.number);
+        // Why: a snapshot may be newer than what is written down yet.
+        let skip = usize::try_from(number.checked_sub(first.checked_sub(1)?)?).ok()?;
+        Some(self.items.iter().skip(skip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(number: u64) -> Arc<Item> {
+        let event = Event::Extension { extension: "6001@default".into(), state: "InUse", was: "Idle" };
+        Item::write(0xab, Told { number, at_ms: 7, event }).expect("JSON")
+    }
+
+    fn numbers(history: &History, after: u64) -> Option<Vec<u64>> {
+        history.after(after).map(|items| items.map(|item| item.number).collect())
+    }
+
+    #[test]
+    fn an_event_is_written_as_it_is_sent() {
+        let item = item(3);
+        let json = r#"{"id":"ab-3","at_ms":7,"event":"extension","extension":"6001@default","state":"InUse","was":"Idle"}"#;
+        assert_eq!(item.json, json);
+        assert_eq!(item.frame, format!("id: ab-3\nevent: extension\ndata: {json}\n\n"));
+        assert_eq!((item.kind, item.subject.as_str()), ("extension", "6001@default"));
+    }
+
+    #[test]
+    fn a_place_is_gone_once_what_follows_it_is() {
+        let mut history = History::default();
+        assert_eq!(numbers(&history, 0), Some(vec![]));
+        (5..=8).for_each(|number| history.push(item(number)));
+        let rows: [(u64, Option<Vec<u64>>); 5] = [
+            (4, Some(vec![5, 6, 7, 8])),
+            (6, Some(vec![7, 8])),
+            (8, Some(vec![])),
+            (9, Some(vec![])),
+            (3, None),
+        ];
+        for (after, expected) in rows {
+            assert_eq!(numbers(&history, after), expected, "{after}");
+        }
+        history.push(item(11));
+        assert_eq!((numbers(&history, 8), numbers(&history, 10)), (None, Some(vec![11])));
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut history = History::default();
+        let count = u64::try_from(ITEMS_MAX).expect("small") + 10;
+        (1..=count).for_each(|number| history.push(item(number)));
+        assert_eq!(history.items.len(), ITEMS_MAX);
+        assert_eq!(history.bytes, history.items.iter().map(|item| item.frame.len()).sum::<usize>());
+        assert_eq!((numbers(&history, 9), numbers(&history, count - 1)), (None, Some(vec![count])));
+    }
+}

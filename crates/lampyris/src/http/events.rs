@@ -1,0 +1,310 @@
+//! `GET /api/v1/events` and `GET /api/v1/messages`: server-sent events (WHATWG HTML §9.2).
+//!
+//! ```text
+//! new reader          snapshot, then each change
+//! Last-Event-ID       the changes since
+//! too long ago        gap, snapshot, then each change
+//! reads too slowly    the same
+//! ```
+//!
+//! A reader keeps no queue: it is a place in the history that all readers share ([`crate::events`]).
+
+use super::body::Query;
+use super::grant::{Admin, Board};
+use super::limits::{FILTER_NAMES_MAX, HEARTBEAT};
+use super::problem::Problem;
+use super::{Api, read};
+use crate::admin::protocol::{SipDebug, SipMessage};
+use crate::engine::clock;
+use crate::engine::inbox::Happening;
+use crate::engine::tap::{self, Seen, Tap};
+use crate::events::filter::{Filter, KINDS};
+use crate::events::{Cursor, Found, Hub, history};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use lampyris_core::command::{Command, Reply};
+use lampyris_core::view;
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long a browser waits before it connects again, in milliseconds.
+const PREAMBLE: &str = "retry: 2000\n\n";
+
+/// Which events.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// Kinds, separated by commas: `extension`, `device`, `feature`; with the scope `admin` also `registration`,
+    /// `subscription`, `publication`, `rejected`. All that may be seen where it is missing.
+    kinds: Option<String>,
+    /// Extensions, separated by commas, as `6001` or `6001@default`.
+    extensions: Option<String>,
+    /// People, separated by commas, as `alice` or `sip:alice@example.com`.
+    people: Option<String>,
+}
+
+impl EventsQuery {
+    fn filter(self, is_admin: bool) -> Result<Filter, Problem> {
+        let list = |text: Option<String>| -> Vec<String> {
+            let text = text.unwrap_or_default();
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let kinds = list(self.kinds);
+        for kind in &kinds {
+            match KINDS.iter().find(|(known, _)| known == kind) {
+                None => {
+                    let known: Vec<_> = KINDS.iter().map(|(known, _)| *known).collect();
+                    return Err(Problem::bad(format!("{kind:?} is no kind; there are {}", known.join(", "))));
+                }
+                Some((_, false)) if !is_admin => {
+                    return Err(Problem::forbidden(format!(
+                        "events of the kind {kind} take the scope admin"
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        let mut subjects = list(self.extensions);
+        subjects.extend(list(self.people));
+        if subjects.len() > FILTER_NAMES_MAX {
+            return Err(Problem::bad(format!("a filter names at most {FILTER_NAMES_MAX}")));
+        }
+        Ok(Filter { kinds, subjects, all: is_admin })
+    }
+}
+
+/// The state from which on events change it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Snapshot {
+    /// The id of the last event it includes.
+    id: String,
+    /// When, in milliseconds since the Unix epoch.
+    at_ms: u64,
+    /// Everything that passes the filter.
+    presentities: Vec<view::Presentity>,
+}
+
+/// What happens, as it happens.
+///
+/// A stream of server-sent events: first `snapshot`, then one event per change, named by its kind; its `data` is an
+/// `Occurrence`. `Last-Event-ID` resumes without a snapshot; where what came since is forgotten, a `gap` event comes
+/// first and then a snapshot. A comment or an id alone is a heartbeat.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")),
+    responses((status = 200, description = "Events without end.", content_type = "text/event-stream", body = String)))]
+pub(super) async fn events(
+    State(api): State<Arc<Api>>,
+    Board(grant): Board,
+    headers: HeaderMap,
+    Query(query): Query<EventsQuery>,
+) -> Result<Response, Problem> {
+    let filter = query.filter(grant.is_admin())?;
+    let last = headers.get("last-event-id").map(|id| api.hub.cursor(id.to_str().unwrap_or_default()));
+    let next = match last {
+        None => Next::Snapshot,
+        Some(None) => Next::Gap,
+        Some(Some(cursor)) => Next::After(cursor),
+    };
+    let reader = Reader { hub: api.hub.clone(), filter, next };
+    let preamble = stream::iter([Ok::<_, Infallible>(Bytes::from_static(PREAMBLE.as_bytes()))]);
+    let rest = stream::unfold(reader, |mut reader| async move {
+        let bytes = reader.next().await?;
+        Some((Ok::<_, Infallible>(bytes), reader))
+    });
+    Ok(event_stream(futures_util::StreamExt::chain(preamble, rest)))
+}
+
+fn event_stream(
+    stream: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
+    // Why: a proxy that gathers what it passes on would turn a stream into silence.
+    let headers = [(header::CONTENT_TYPE.as_str(), "text/event-stream"), ("x-accel-buffering", "no")];
+    (headers, Body::from_stream(stream)).into_response()
+}
+
+enum Next {
+    Gap,
+    Snapshot,
+    After(Cursor),
+}
+
+/// One reader of the stream.
+struct Reader {
+    hub: Arc<Hub>,
+    filter: Filter,
+    next: Next,
+}
+
+impl Reader {
+    /// The next bytes; `None` ends the stream, because the server stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match self.next {
+                Next::Gap => {
+                    self.next = Next::Snapshot;
+                    let data = "{\"detail\":\"events before this are forgotten; a snapshot follows\"}";
+                    return Some(Bytes::from(format!("event: gap\ndata: {data}\n\n")));
+                }
+                Next::Snapshot => {
+                    let (cursor, reply) = self.hub.snapshot(Command::Presentities).await?;
+                    self.next = Next::After(cursor);
+                    return self.snapshot(cursor, reply);
+                }
+                Next::After(cursor) => match self.hub.read(cursor, &self.filter) {
+                    Found::Gap => self.next = Next::Gap,
+                    Found::Items(items, after) => {
+                        self.next = Next::After(after);
+                        if !items.is_empty() {
+                            let mut bytes =
+                                BytesMut::with_capacity(items.iter().map(|i| i.frame.len()).sum());
+                            items.iter().for_each(|item| bytes.extend_from_slice(&item.frame));
+                            return Some(bytes.freeze());
+                        }
+                        if after != cursor {
+                            continue;
+                        }
+                        match timeout(HEARTBEAT, self.hub.grown(after)).await {
+                            Ok(true) => {}
+                            Ok(false) => return None,
+                            // An id without data moves Last-Event-ID on and is no event.
+                            Err(_) => return Some(Bytes::from(format!(":\nid: {}\n\n", self.hub.id(after)))),
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn snapshot(&self, cursor: Cursor, reply: Reply) -> Option<Bytes> {
+        let wants = self.filter.kinds.is_empty() || self.filter.kinds.iter().any(|kind| kind == "extension");
+        let presentities = match reply {
+            Reply::Presentities(rows) if wants => {
+                rows.into_iter().filter(|row| self.filter.is_about(&row.resource)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let snapshot = Snapshot { id: self.hub.id(cursor), at_ms: clock::wall().as_millis(), presentities };
+        let data = serde_json::to_string(&snapshot).ok()?;
+        Some(history::frame(&snapshot.id, "snapshot", &data).0)
+    }
+}
+
+/// Which messages.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MessagesQuery {
+    /// An address, maybe with a port, or a peer's name.
+    peer: Option<String>,
+    /// A method, in any case; responses match by their CSeq.
+    method: Option<String>,
+}
+
+/// SIP messages as they go by.
+///
+/// A stream of server-sent events named `message`; `data` is a message with direction, transport, remote, at_ms, text and
+/// dropped. Digest responses are replaced by `***`. `off` says that somebody switched all such streams off.
+#[utoipa::path(get, path = "/api/v1/messages", tag = "events", params(MessagesQuery),
+    responses((status = 200, description = "Messages without end.", content_type = "text/event-stream", body = String)))]
+pub(super) async fn messages(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Query(query): Query<MessagesQuery>,
+) -> Response {
+    let debug = SipDebug { on: true, peer: query.peer, method: query.method };
+    let (tap, reader) = Tap::new(tap::Filter::messages(&debug));
+    api.mailbox.put(Happening::Tap(tap));
+    let preamble = stream::iter([Ok::<_, Infallible>(Bytes::from_static(PREAMBLE.as_bytes()))]);
+    let rest = stream::unfold(reader, |mut reader: mpsc::Receiver<Seen>| async move {
+        let bytes = match timeout(HEARTBEAT, reader.recv()).await {
+            Err(_) => Bytes::from_static(b":\n\n"),
+            Ok(Some(Seen::Message(message))) => {
+                let data = serde_json::to_string(&redacted(message)).ok()?;
+                Bytes::from(format!("event: message\ndata: {data}\n\n"))
+            }
+            Ok(Some(Seen::Off)) => Bytes::from_static(b"event: off\ndata: {}\n\n"),
+            Ok(None) => return None,
+        };
+        Some((Ok::<_, Infallible>(bytes), reader))
+    });
+    event_stream(futures_util::StreamExt::chain(preamble, rest))
+}
+
+/// The message without what a password could be guessed from.
+fn redacted(mut message: SipMessage) -> SipMessage {
+    let mut out = String::with_capacity(message.text.len());
+    let mut rest = message.text.as_str();
+    while let Some(at) = rest.find("response=\"") {
+        let (before, found) = rest.split_at(at + "response=\"".len());
+        out.push_str(before);
+        out.push_str("***");
+        rest = found.find('"').and_then(|end| found.get(end..)).unwrap_or_default();
+    }
+    out.push_str(rest);
+    message.text = out;
+    message
+}
+
+/// The rows of `/extensions` and `/people`.
+pub(super) async fn presentities(api: &Api, people: bool) -> Result<Vec<view::Presentity>, Problem> {
+    match api.ask(Command::Presentities).await? {
+        Reply::Presentities(rows) => Ok(rows.into_iter().filter(|row| row.is_person() == people).collect()),
+        other => Err(read::unexpected(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::protocol::Direction;
+    use lampyris_core::flow::Transport;
+
+    #[test]
+    fn digest_responses_are_not_shown() {
+        let message = |text: &str| SipMessage {
+            direction: Direction::Received,
+            transport: Transport::Udp,
+            remote: ([127, 0, 0, 1], 5060).into(),
+            at_ms: 0,
+            text: text.to_owned(),
+            dropped: 0,
+        };
+        let rows = [
+            (
+                "REGISTER sip:x SIP/2.0\r\nAuthorization: Digest username=\"a\", response=\"abc\", uri=\"sip:x\"\r\n\r\n",
+                "REGISTER sip:x SIP/2.0\r\nAuthorization: Digest username=\"a\", response=\"***\", uri=\"sip:x\"\r\n\r\n",
+            ),
+            ("response=\"unfinished", "response=\"***"),
+            ("nothing", "nothing"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(redacted(message(text)).text, expected);
+        }
+    }
+
+    #[test]
+    fn a_filter_is_judged_before_the_stream_begins() {
+        let query = |kinds: &str| EventsQuery { kinds: Some(kinds.to_owned()), ..EventsQuery::default() };
+        let status = |kinds: &str, admin| query(kinds).filter(admin).err().map(|problem| problem.status);
+        for (kinds, admin, expected) in [
+            ("", false, None),
+            ("extension, device", false, None),
+            ("registration", false, Some(403)),
+            ("registration", true, None),
+            ("lamps", true, Some(400)),
+        ] {
+            assert_eq!(status(kinds, admin), expected, "{kinds}");
+        }
+        let many = (0..=FILTER_NAMES_MAX).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let many = EventsQuery { extensions: Some(many), ..EventsQuery::default() };
+        assert_eq!(many.filter(true).err().map(|problem| problem.status), Some(400));
+    }
+}

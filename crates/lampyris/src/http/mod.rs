@@ -1,0 +1,72 @@
+//! The HTTP API (`docs/api.md`): what the command line can ask, for browsers and programs.
+//!
+//! ```text
+//! connection   server.rs    accepts, TLS, how many, how fast, how slow
+//! request      guard.rs     Host, Origin, size of the body; headers of every answer
+//! caller       grant.rs     a bearer token and its scopes (tokens.rs)
+//! handler      read.rs, write.rs, events.rs ...   one command to the node each, its view as the answer
+//! ```
+//!
+//! Nothing here knows SIP or keeps state of its own but tokens: every request is a [`lampyris_core::command::Command`], as
+//! on the admin socket, and an answer is the same JSON that `--json` prints. What a caller got wrong is 4xx with problem
+//! details (RFC 9457).
+
+mod body;
+pub(crate) mod events;
+mod grant;
+mod guard;
+pub(crate) mod limits;
+mod link;
+mod openapi;
+mod page;
+mod problem;
+mod read;
+mod routes;
+pub(crate) mod server;
+mod stall;
+pub mod tokens;
+mod write;
+
+pub use openapi::document as openapi_document;
+
+use crate::admin::protocol::{Counters, Server};
+use crate::config::HttpSettings;
+use crate::engine::inbox::{Happening, Mailbox};
+use crate::events::Hub;
+use crate::server::reload::Reloader;
+use lampyris_core::command::{Command, Reply};
+use problem::Problem;
+use std::sync::Arc;
+use tokens::Tokens;
+use tokio::sync::oneshot;
+
+/// What requests are answered from.
+pub(crate) struct Api {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) reloader: Reloader,
+    /// `counters` are filled in per request.
+    pub(crate) server: Server,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) settings: HttpSettings,
+}
+
+impl Api {
+    /// Asks the node; what it refuses is the caller's fault.
+    async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        let (answer, reply) = oneshot::channel();
+        self.mailbox.put(Happening::Command(command, answer));
+        match reply.await {
+            Ok(Reply::Refused { reason }) => Err(Problem::refused(reason)),
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(Problem::stopping()),
+        }
+    }
+
+    /// What the I/O side counted.
+    async fn counters(&self) -> Result<Counters, Problem> {
+        let (answer, counters) = oneshot::channel();
+        self.mailbox.put(Happening::Counters(answer));
+        counters.await.map_err(|_| Problem::stopping())
+    }
+}

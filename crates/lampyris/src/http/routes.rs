@@ -1,0 +1,63 @@
+//! Every path there is.
+
+use super::body::Json;
+use super::problem::Problem;
+use super::{Api, events, link, openapi, page, read, write};
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::get;
+use std::sync::Arc;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The paths that are described, and their description.
+pub(super) fn described() -> (Router<Arc<Api>>, OpenApi) {
+    OpenApiRouter::with_openapi(openapi::common())
+        .routes(routes!(read::extensions))
+        .routes(routes!(read::people))
+        .routes(routes!(read::hints))
+        .routes(routes!(read::devices))
+        .routes(routes!(read::mailboxes))
+        .routes(routes!(read::features))
+        .routes(routes!(read::sources))
+        .routes(routes!(read::why))
+        .routes(routes!(read::subscriptions))
+        .routes(routes!(read::publications))
+        .routes(routes!(read::registrations))
+        .routes(routes!(read::calls))
+        .routes(routes!(read::peers))
+        .routes(routes!(read::profiles))
+        .routes(routes!(read::status))
+        .routes(routes!(read::server))
+        .routes(routes!(read::token))
+        .routes(routes!(events::events))
+        .routes(routes!(events::messages))
+        .routes(routes!(link::redeem))
+        .split_for_parts()
+}
+
+/// The whole site.
+pub(super) fn router(api: Arc<Api>) -> (Router, OpenApi) {
+    let (router, description) = described();
+    let description = openapi::complete(description);
+    let served = description.clone();
+    let router = router
+        .route("/openapi.json", get(move || async move { Json(served) }))
+        .route("/", get(page::front))
+        .route("/presence.js", get(page::presence_js))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(write::ready))
+        .fallback(missing)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(api);
+    (router, description)
+}
+
+async fn missing(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}; /openapi.json says what there is", uri.path()))
+}
+
+async fn not_allowed(method: Method) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} means nothing here; see Allow"))
+}

@@ -1,0 +1,227 @@
+//! The HTTP API of the real binary: who gets in, what is answered, and streams of events that can be resumed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
+mod lab;
+
+use lab::Lab;
+use serde_json::{Value, json};
+
+const HTTP: &str = "http = \"127.0.0.1:0\"\n";
+
+fn lab(name: &str) -> Lab {
+    Lab::start(&format!("http-{name}"), &["udp:127.0.0.1:0"], HTTP)
+}
+
+#[test]
+fn views_are_those_of_the_command_line() {
+    let lab = lab("views");
+    let token = lab.token(&["admin"]);
+    lab.lamp("INUSE");
+    for (path, words) in [
+        ("hints", &["show", "hints"][..]),
+        ("devices", &["show", "devices"]),
+        ("subscriptions", &["show", "subscriptions"]),
+        ("publications", &["show", "publications"]),
+        ("registrations", &["show", "registrations"]),
+        ("calls", &["show", "calls"]),
+        ("peers", &["show", "peers"]),
+        ("profiles", &["show", "profiles"]),
+    ] {
+        let mut words = words.to_vec();
+        words.push("--json");
+        let said = lab.ask(&words);
+        assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
+        let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+        let answer = lab.get(&format!("/api/v1/{path}"), &token);
+        assert_eq!((answer.status, answer.json()), (200, said), "{path}");
+    }
+    let why = lab.get("/api/v1/why/7000", &token).json();
+    assert_eq!((&why[0]["resource"], &why[0]["state"]), (&json!("7000@default"), &json!("InUse")), "{why}");
+    let extensions = lab.get("/api/v1/extensions", &token).json();
+    assert_eq!(extensions[0]["resource"], "7000@default");
+    assert_eq!(
+        (&extensions[0]["state"], &extensions[0]["devices"]),
+        (&json!("InUse"), &json!(["Custom:lamp"]))
+    );
+    let people = lab.get("/api/v1/people", &token).json();
+    let names: Vec<_> =
+        people.as_array().unwrap().iter().map(|row| row["resource"].as_str().unwrap()).collect();
+    assert_eq!(names, ["sip:alice@example.com", "sip:bob@example.com"]);
+}
+
+#[test]
+fn a_token_is_good_for_its_scopes_and_until_it_is_revoked() {
+    let lab = lab("scopes");
+    let tokens = [&["admin"][..], &["board:read"], &["state:write:lamp"]].map(|scopes| lab.token(scopes));
+    let [admin, board, state] = tokens.each_ref().map(String::as_str);
+    for (path, expected) in [
+        ("/api/v1/extensions", [200, 200, 403, 401, 401]),
+        ("/api/v1/people", [200, 200, 403, 401, 401]),
+        ("/api/v1/subscriptions", [200, 403, 403, 401, 401]),
+        ("/api/v1/registrations", [200, 403, 403, 401, 401]),
+        ("/api/v1/events?kinds=registration", [0, 403, 403, 401, 401]),
+        ("/api/v1/why/7000", [200, 403, 403, 401, 401]),
+        ("/api/v1/token", [200, 200, 200, 401, 401]),
+        ("/healthz", [200; 5]),
+        ("/readyz", [200; 5]),
+        ("/openapi.json", [200; 5]),
+        ("/presence.js", [200; 5]),
+        ("/", [200; 5]),
+        ("/nowhere", [404; 5]),
+    ] {
+        for (token, expected) in [admin, board, state, "", "lampyris_nonsense"].into_iter().zip(expected) {
+            // A stream does not end.
+            if expected > 0 {
+                let answer = lab.get(path, token);
+                assert_eq!(answer.status, expected, "{path} {token}: {}", answer.body);
+            }
+        }
+    }
+    let listed: Value = serde_json::from_slice(&lab.ask(&["token", "list", "--json"]).stdout).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert!(!listed.to_string().contains(admin));
+    assert!(lab.ask(&["token", "revoke", listed[1]["id"].as_str().unwrap()]).status.success());
+    assert_eq!(lab.get("/api/v1/extensions", board).status, 401);
+    assert_eq!(lab.get("/api/v1/extensions", admin).status, 200);
+}
+
+#[test]
+fn the_first_start_prints_a_link_that_is_good_once() {
+    let lab = lab("link");
+    let (site, code) = lab.printed("link").unwrap().split_once("/#link=").unwrap();
+    assert_eq!(Some(site), lab.printed("http"));
+    let body = json!({ "code": code }).to_string();
+    let made = lab.send("POST", "/api/v1/link", "", &body).json();
+    assert_eq!(lab.get("/api/v1/status", made["token"].as_str().unwrap()).status, 200);
+    let again = lab.send("POST", "/api/v1/link", "", &body);
+    assert_eq!(again.status, 403, "{}", again.body);
+    let log = std::fs::read_to_string(lab.directory.join("log")).unwrap();
+    assert!(!log.contains(code), "the code is in no log");
+}
+
+#[test]
+fn refusals_are_problems_and_every_answer_is_guarded() {
+    let lab = lab("problems");
+    let token = &lab.token(&["admin"]);
+    let long = "x".repeat(70_000);
+    let rows = [
+        (lab.get("/nowhere", token), 404),
+        (lab.get("/api/v1/why/nobody", token), 404),
+        (lab.get("/api/v1/why/%ff", token), 400),
+        (lab.get("/api/v1/subscriptions?nonsense=1", token), 400),
+        (lab.get("/api/v1/events?kinds=lamps", token), 400),
+        (lab.http("DELETE", "/api/v1/hints", token, "", ""), 405),
+        (lab.http("POST", "/api/v1/link", "", "", "{}"), 415),
+        (lab.send("POST", "/api/v1/link", "", "{"), 400),
+        (lab.send("POST", "/api/v1/link", "", &long), 413),
+        (lab.http("GET", "/api/v1/hints", token, "Origin: https://evil.example\r\n", ""), 403),
+    ];
+    for (answer, status) in rows {
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert!(answer.head.contains("content-type: application/problem+json"), "{}", answer.head);
+        let problem = answer.json();
+        assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &json!("about:blank")));
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        for header in ["content-security-policy: default-src 'none'", "x-content-type-options: nosniff"] {
+            assert!(answer.head.contains(header), "{}", answer.head);
+        }
+        assert!(!answer.head.contains("access-control-allow"), "{}", answer.head);
+        assert!(!answer.head.contains("set-cookie"), "{}", answer.head);
+    }
+    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(20_000));
+    assert_eq!(lab.raw(large.as_bytes()).status, 431);
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(70));
+    assert_eq!(lab.raw(many.as_bytes()).status, 431);
+}
+
+#[test]
+fn pages_of_configured_origins_may_ask() {
+    let options = format!("{HTTP}http_origins = [\"https://intranet.example.com\"]\n");
+    let lab = Lab::start("http-cors", &["udp:127.0.0.1:0"], &options);
+    let token = lab.token(&["board:read"]);
+    let origin = "Origin: https://intranet.example.com\r\n";
+    let answer = lab.http("GET", "/api/v1/hints", &token, origin, "");
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer.head.contains("access-control-allow-origin: https://intranet.example.com"),
+        "{}",
+        answer.head
+    );
+    let asks = format!("{origin}Access-Control-Request-Method: GET\r\n");
+    let preflight = lab.http("OPTIONS", "/api/v1/hints", "", &asks, "");
+    assert_eq!(preflight.status, 204);
+    assert!(preflight.head.contains("access-control-allow-headers: authorization"), "{}", preflight.head);
+}
+
+#[test]
+fn a_stream_begins_with_a_snapshot_and_is_resumed_by_id() {
+    let lab = lab("events");
+    let token = lab.token(&["board:read"]);
+    let mut events = lab.events("/api/v1/events?kinds=extension&extensions=7000", &token, None);
+    let snapshot = events.next();
+    assert_eq!((snapshot.kind.as_str(), &snapshot.data["id"]), ("snapshot", &json!(snapshot.id)));
+    let rows = snapshot.data["presentities"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| &row["resource"]).collect::<Vec<_>>(), ["7000@default"]);
+    let was = rows[0]["state"].as_str().unwrap().to_owned();
+
+    let states = [("INUSE", "InUse"), ("RINGING", "Ringing"), ("NOT_INUSE", "Idle"), ("BUSY", "Busy")];
+    states.iter().for_each(|(state, _)| lab.lamp(state));
+    let seen: Vec<_> = states.iter().map(|_| events.next()).collect();
+    let mut before = was;
+    for (event, (_, word)) in seen.iter().zip(states) {
+        assert_eq!((event.kind.as_str(), &event.data["id"]), ("extension", &json!(event.id)));
+        assert_eq!((&event.data["extension"], &event.data["state"]), (&json!("7000@default"), &json!(word)));
+        assert_eq!(event.data["was"], json!(before));
+        word.clone_into(&mut before);
+    }
+    drop(events);
+
+    // What came after an id, without a snapshot; while nobody was connected, too.
+    lab.lamp("ONHOLD");
+    let mut again = lab.events("/api/v1/events?kinds=extension", &token, Some(&seen[1].id));
+    let rest: Vec<_> = (0..3).map(|_| again.next()).collect();
+    let words: Vec<_> = rest.iter().map(|event| event.data["state"].as_str().unwrap()).collect();
+    assert_eq!(words, ["Idle", "Busy", "Hold"]);
+    assert_eq!(rest[0].id, seen[2].id);
+
+    // An id of another process, or none at all: a gap, then a snapshot.
+    for id in ["1-5", "nonsense"] {
+        let mut lost = lab.events("/api/v1/events", &token, Some(id));
+        assert_eq!(lost.next().kind, "gap");
+        assert_eq!(lost.next().kind, "snapshot");
+        lab.lamp("INUSE");
+        assert_eq!(lost.of("extension").data["state"], "InUse");
+        lab.lamp("ONHOLD");
+    }
+}
+
+#[test]
+fn the_admin_socket_gives_the_same_events() {
+    use std::io::{BufRead as _, BufReader};
+    let lab = lab("socket");
+    let token = lab.token(&["board:read"]);
+    let mut events = lab.events("/api/v1/events?kinds=extension", &token, None);
+    assert_eq!(events.next().kind, "snapshot");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lampyris"))
+        .arg("--data")
+        .arg(lab.directory.join("data"))
+        .args(["events", "--json", "--kind", "extension"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (said, first) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || said.send(lines.next().unwrap().unwrap()));
+    // Why: nobody says when the command line has begun to listen.
+    let line = (0..200).find_map(|n| {
+        lab.lamp(if n % 2 == 0 { "INUSE" } else { "RINGING" });
+        first.recv_timeout(std::time::Duration::from_millis(100)).ok()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap().unwrap();
+    let line: Value = serde_json::from_str(&line.expect("an event")).unwrap();
+    let same = std::iter::repeat_with(|| events.next()).find(|event| event.data["id"] == line["id"]);
+    assert_eq!(same.unwrap().data, line);
+}
