@@ -60,6 +60,7 @@ impl Node {
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
             Command::Limits => Reply::Limits(self.hits.rows(&self.facts.settings.quotas)),
             Command::Status => Reply::Status(self.view_status(now)),
+            Command::Metrics => Reply::Metrics(Box::new(self.view_metrics(now))),
             Command::Why(what) => self.why(now, &what),
             Command::Reload(settings) => self.reload(now, settings),
             Command::Stop => self.stop(now),

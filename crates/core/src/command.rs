@@ -117,6 +117,8 @@ pub enum Command {
     Limits,
     /// How the node is.
     Status,
+    /// What was counted, for a program that draws it.
+    Metrics,
     /// Why an extension's lamp shows what it shows.
     Why(String),
     /// Use these settings from now on.
@@ -190,6 +192,8 @@ pub enum Reply {
     Limits(Vec<view::Limit>),
     /// For `Status`.
     Status(view::Status),
+    /// For `Metrics`.
+    Metrics(Box<view::Metrics>),
     /// For `Why`.
     Why(Vec<view::Why>),
     /// Done, and how many things it touched.

@@ -375,6 +375,7 @@ impl Node {
                 for slot in watchers {
                     if let Some(subscription) = self.subscriptions.get_mut(slot) {
                         subscription.pending = true;
+                        subscription.behind.changed(now.mono);
                         self.due.push_back(slot);
                     }
                 }

@@ -34,6 +34,7 @@ mod mac;
 mod mailbox;
 pub mod manual_status;
 pub mod map;
+mod metrics;
 mod names;
 pub mod node;
 mod notifier;

@@ -36,6 +36,7 @@ use crate::limits;
 use crate::mailbox::Mailboxes;
 use crate::manual_status::ManualStatuses;
 use crate::map::Maps;
+use crate::metrics::Metrics;
 use crate::notifier::{Subscriptions, Unsolicited};
 use crate::output::{Event, Output, Ticket};
 use crate::overload::Load;
@@ -182,6 +183,7 @@ pub struct Node {
     pub(crate) hits: Hits,
     /// What the shell said last of how much there is to do.
     pub(crate) load: Load,
+    pub(crate) metrics: Box<Metrics>,
     pub(crate) started: Instant,
     /// The next [`Timer::RulesDue`].
     pub(crate) rules_timer: Option<TimerToken>,
@@ -242,6 +244,7 @@ impl Node {
             counters: Counters::default(),
             hits: Hits::default(),
             load: Load::default(),
+            metrics: Box::default(),
             started: now.mono,
             rules_timer: None,
             clocks: now,
@@ -332,7 +335,9 @@ impl Node {
     }
 
     fn on_message(&mut self, now: Now, flow: Flow, message: &Message) {
+        let transport = self.connections.transport(flow);
         if message.is_request() {
+            self.metrics.request_received(message.cseq().method, transport);
             self.on_request(now, flow, message);
         } else {
             self.on_response(now, flow, message);
@@ -341,6 +346,7 @@ impl Node {
 
     fn on_response(&mut self, now: Now, flow: Flow, message: &Message) {
         let Some(status) = message.status() else { return };
+        self.metrics.response_received(status.0, self.connections.transport(flow));
         let via = message.top_via();
         let cseq = message.cseq();
         let parts = ResponseParts { branch: via.branch(), method: cseq.method.as_str(), status: status.0 };
@@ -452,9 +458,11 @@ impl Node {
         // RFC 3261 §26.2.2: the last word on `sips:`, whoever chose the flow.
         let target = bytes.iter().position(|b| *b == b' ').and_then(|at| bytes.get(at + 1..at + 6));
         let is_sips = target.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
-        if is_sips && !self.connections.transport(flow).is_secure() {
+        let transport = self.connections.transport(flow);
+        if is_sips && !transport.is_secure() {
             return;
         }
+        self.metrics.sent(&bytes, transport);
         self.outputs.push_back(Output::Transmit { flow, bytes, after });
     }
 

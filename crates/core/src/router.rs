@@ -291,6 +291,7 @@ impl Node {
 
     fn count(&mut self, reject: &Reject) {
         self.counters.rejects += 1;
+        self.metrics.refused(reject.status());
         if let Reject::Over { limit, .. } = reject {
             self.hits.add(*limit);
         }

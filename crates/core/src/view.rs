@@ -369,6 +369,55 @@ pub struct Limit {
     pub about: String,
 }
 
+/// One value of something that is counted by labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Names and values.
+    pub labels: Vec<(String, String)>,
+    /// How many.
+    pub value: u64,
+}
+
+/// Latencies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Upper bounds of the buckets, in microseconds.
+    pub bounds_us: Vec<u64>,
+    /// How many fell into each; one more than there are bounds.
+    pub buckets: Vec<u64>,
+    /// All together, in microseconds.
+    pub sum_us: u64,
+}
+
+/// What was counted since the start, and what is there now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// By `method`, `transport`.
+    pub requests_received: Vec<Sample>,
+    /// By `method`, `transport`.
+    pub requests_sent: Vec<Sample>,
+    /// By `class`, `transport`.
+    pub responses_received: Vec<Sample>,
+    /// By `class`, `transport`.
+    pub responses_sent: Vec<Sample>,
+    /// Requests refused, by `code`.
+    pub refused: Vec<Sample>,
+    /// NOTIFYs that failed, by `code`; 408 for no answer.
+    pub notify_failed: Vec<Sample>,
+    /// Subscriptions now, by `package`, `state`, `transport`.
+    pub subscriptions: Vec<Sample>,
+    /// From a change to the NOTIFY that tells it.
+    pub change_to_sent: Histogram,
+    /// From a NOTIFY to its answer.
+    pub sent_to_answered: Histogram,
+    /// States composed.
+    pub compositions: u64,
+    /// Subscriptions whose watcher has not acknowledged the current state for too long; must be 0.
+    pub stale: u64,
+    /// The rest.
+    pub status: Status,
+}
+
 /// Why a lamp shows what it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -225,3 +225,118 @@ fn the_admin_socket_gives_the_same_events() {
     let same = std::iter::repeat_with(|| events.next()).find(|event| event.data["id"] == line["id"]);
     assert_eq!(same.unwrap().data, line);
 }
+
+#[test]
+fn states_are_set_and_removed_by_whom_they_belong_to() {
+    let lab = lab("write");
+    let admin = &lab.token(&["admin"]);
+    let [all, lamp, bob] = ["state:write:*", "state:write:lamp", "state:write:bob"]
+        .map(|scope| lab.token(&[scope, "board:read"]));
+    let custom = "/api/v1/sources/Custom:lamp";
+    let busy = "{\"state\":\"BUSY\"}";
+    let rows: &[(&str, &str, &str, &str, u16)] = &[
+        ("PUT", custom, &bob, busy, 403),
+        ("PUT", custom, &lamp, busy, 200),
+        ("PUT", custom, &all, "{\"state\":\"INUSE\",\"for_s\":600}", 200),
+        ("PUT", custom, admin, "{\"state\":\"sleeping\"}", 422),
+        ("PUT", custom, admin, "{\"state\":\"BUSY\",\"for_s\":0}", 400),
+        ("PUT", custom, admin, "{\"state\":\"BUSY\",\"for_s\":18446744073709551615}", 400),
+        ("PUT", custom, admin, "{\"state\":\"BUSY\",\"note\":\"x\"}", 400),
+        ("PUT", custom, admin, "{\"state\":\"BUSY\",\"more\":1}", 400),
+        ("PUT", custom, admin, "[]", 400),
+        ("PUT", "/api/v1/sources/nonsense", admin, busy, 422),
+        ("PUT", "/api/v1/sources/SIP%2Fbob", &bob, busy, 200),
+        ("PUT", "/api/v1/sources/CustomPresence:bob", &bob, "{\"state\":\"away\",\"note\":\"lunch\"}", 200),
+        (
+            "PUT",
+            "/api/v1/mailboxes/100@default",
+            admin,
+            "{\"new\":2,\"old\":0,\"urgent_new\":0,\"urgent_old\":0}",
+            200,
+        ),
+        (
+            "PUT",
+            "/api/v1/mailboxes/100@default",
+            &bob,
+            "{\"new\":2,\"old\":0,\"urgent_new\":0,\"urgent_old\":0}",
+            403,
+        ),
+        ("PUT", "/api/v1/features/bob/dnd", &bob, "{}", 200),
+        ("PUT", "/api/v1/features/bob/sleep", admin, "{}", 400),
+        ("PUT", "/api/v1/features/bob/forward-busy", &bob, "{}", 422),
+        ("PUT", "/api/v1/features/nobody/dnd", admin, "{}", 422),
+        ("POST", "/api/v1/subscriptions/nudge", &all, "{\"all\":true}", 403),
+        ("POST", "/api/v1/subscriptions/nudge", admin, "{\"all\":true}", 200),
+        ("POST", "/api/v1/subscriptions/nudge", admin, "{}", 400),
+        ("POST", "/api/v1/subscriptions/drop", admin, "{\"resource\":\"7000\"}", 200),
+        ("POST", "/api/v1/subscriptions/drop", admin, "{\"resource\":\"7000\",\"all\":true}", 400),
+        ("POST", "/api/v1/reload", admin, "", 200),
+    ];
+    for (method, path, token, body, status) in rows {
+        let answer = lab.send(method, path, token, body);
+        assert_eq!(answer.status, *status, "{method} {path} {body}: {}", answer.body);
+    }
+    let sources = lab.get("/api/v1/sources", &bob).json();
+    let set: Vec<_> = sources.as_array().unwrap().iter().map(|row| (&row["device"], &row["state"])).collect();
+    assert_eq!(
+        set,
+        [
+            (&json!("Custom:lamp"), &json!("INUSE")),
+            (&json!("CustomPresence:bob"), &json!("away")),
+            (&json!("SIP/bob"), &json!("BUSY"))
+        ]
+    );
+    assert!(sources[0]["for_s"].as_u64().unwrap() > 590);
+    assert_eq!(lab.get("/api/v1/features", &bob).json()[0]["feature"], "dnd");
+    for (path, token, status) in [
+        (custom, &bob, 403),
+        (custom, &lamp, 200),
+        (custom, &lamp, 404),
+        ("/api/v1/features/bob/dnd", &bob, 200),
+        ("/api/v1/sources/nonsense", admin, 404),
+    ] {
+        assert_eq!(lab.http("DELETE", path, token, "", "").status, status, "{path}");
+    }
+}
+
+#[test]
+fn metrics_are_open_to_this_machine_and_count_what_happened() {
+    let lab = lab("metrics");
+    let (metrics, board) = (lab.token(&["metrics:read"]), lab.token(&["board:read"]));
+    let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(lab::PATIENCE)).unwrap();
+    let options = lab::request("OPTIONS", "sip:example.com", "UDP", 1, "");
+    phone.send_to(options.as_bytes(), lab.address("udp")).unwrap();
+    let mut answer = [0; 2048];
+    let (len, _) = phone.recv_from(&mut answer).unwrap();
+    assert!(answer[..len].starts_with(b"SIP/2.0 200 "));
+    for (token, more, status) in [
+        ("", "", 200),
+        ("", "X-Forwarded-For: 192.0.2.1\r\n", 401),
+        (&metrics, "X-Forwarded-For: 192.0.2.1\r\n", 200),
+        (&board, "", 403),
+    ] {
+        assert_eq!(lab.http("GET", "/metrics", token, more, "").status, status, "{token} {more}");
+    }
+    let page = lab.get("/metrics", "").body;
+    for line in [
+        "lampyris_requests_received_total{method=\"OPTIONS\",transport=\"udp\"} 1",
+        "lampyris_responses_sent_total{class=\"2xx\",transport=\"udp\"} 1",
+        "lampyris_lamps_stale 0",
+        "lampyris_bugs_total 0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+    assert!(page.ends_with("# EOF\n"));
+}
+
+/// Who never finishes a head, and who does not come at all, costs nothing for long.
+#[test]
+fn slow_heads_are_closed() {
+    let lab = lab("slow");
+    let begun = std::time::Instant::now();
+    let answer = lab.raw(b"GET / HTTP/1.1\r\nHost: local");
+    let took = begun.elapsed();
+    assert!([0, 408].contains(&answer.status), "{}", answer.head);
+    assert!((8..18).contains(&took.as_secs()), "{took:?}");
+}

@@ -30,6 +30,7 @@ impl Node {
         subscription.in_flight = None;
         subscription.last_answer = Some(status);
         subscription.answered_at = now.wall;
+        self.metrics.answered(&mut subscription.behind, status, now.mono);
         if (200..300).contains(&status) {
             subscription.failures = 0;
             // Why: of what was left out it knows nothing, and after a refresh all is told; only the whole state can follow.
@@ -133,6 +134,7 @@ impl Node {
         subscription.last_answer = Some(status);
         subscription.answered_at = now.wall;
         self.counters.notifies_failed += 1;
+        self.metrics.answered(&mut subscription.behind, status, now.mono);
         self.judge(now, slot, status, None);
     }
 

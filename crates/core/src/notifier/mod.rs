@@ -423,6 +423,7 @@ impl Node {
             last_answer: None,
             answered_at: now.wall,
             notifies: 0,
+            behind: crate::metrics::Behind::default(),
             fit: Fit::Whole,
             stream: StreamTo::Untried,
             // Why: after the last row of a restart, and below, the rules are asked again.

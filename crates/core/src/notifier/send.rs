@@ -85,6 +85,7 @@ impl Node {
         subscription.told = word;
         let suppressed = subscription.suppress.holds(tag);
         if !forced && (suppressed || subscription.sent_hash == hash || subscription.waits(&raw)) {
+            subscription.behind.unchanged();
             return;
         }
         subscription.remember_shown(raw);
@@ -191,6 +192,7 @@ impl Node {
         }
         subscription.notifies = subscription.notifies.saturating_add(1);
         subscription.acknowledged = false;
+        self.metrics.notified(&mut subscription.behind, now.mono);
         let cseq = subscription.local_cseq;
         let last = notification.is_last;
         let requester = if last { Requester::Farewell } else { Requester::Notify { slot, cseq } };
@@ -409,6 +411,7 @@ impl Node {
         let content = package.get().compose(&View::new(&self.facts, &self.subscriptions, entry, package));
         let state = self.facts.resources.package_mut(resource, package)?;
         (state.composed, state.before) = (Some(content.clone()), None);
+        self.metrics.compositions += 1;
         Some(content)
     }
 

@@ -115,6 +115,7 @@ impl Node {
             last_answer: None,
             answered_at: now.wall,
             notifies: 0,
+            behind: crate::metrics::Behind::default(),
             fit: Fit::Whole,
             stream: StreamTo::Untried,
             standing: wish.standing,

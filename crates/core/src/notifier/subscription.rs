@@ -9,6 +9,7 @@ use super::suppress::Suppress;
 use crate::authz::policy::Standing;
 use crate::flow::Flow;
 use crate::journal::{Origin, SubscriptionRecord};
+use crate::metrics::Behind;
 use crate::packages::PackageId;
 use crate::resource::ResourceId;
 use crate::time::{Instant, UnixTime};
@@ -198,6 +199,8 @@ pub(crate) struct Subscription {
     pub(crate) answered_at: UnixTime,
     /// NOTIFYs sent.
     pub(crate) notifies: u32,
+    /// How far its watcher is behind.
+    pub(crate) behind: Behind,
     /// How the last of them was made to fit its way.
     pub(crate) fit: Fit,
     /// What became of the stream that larger ones would take.

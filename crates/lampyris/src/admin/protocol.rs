@@ -170,7 +170,7 @@ pub struct Upgraded {
 }
 
 /// What is to be said of a configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Remarks {
     /// For people; maybe empty.
     pub text: String,

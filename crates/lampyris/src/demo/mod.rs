@@ -61,7 +61,8 @@ pub fn run(options: &DemoOptions) -> Result<()> {
 fn run_in(data: &Path, options: &DemoOptions) -> Result<()> {
     let (address, running) = serve(data, free_port(5060))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(play(address, data, options));
+    let link = running.admin_link().map(str::to_owned);
+    let outcome = runtime.block_on(play(address, data, link.as_deref(), options));
     running.stop()?;
     say("stopped\n");
     outcome
@@ -77,6 +78,12 @@ fn serve(data: &Path, port: u16) -> Result<(SocketAddr, Running)> {
         anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     loaded.shell.data = Some(data.to_owned());
+    // Why: the link is what a newcomer opens, so there is one even where the usual port is taken.
+    if let Some(http) =
+        loaded.shell.http.address.as_mut().filter(|http| std::net::TcpListener::bind(**http).is_err())
+    {
+        http.set_port(0);
+    }
     let settings = Arc::new(loaded.settings);
     let running = server::start_with(&loaded.shell, &Options::default(), |listeners, seed, now| {
         Node::new(settings, listeners, seed, now)
@@ -100,9 +107,9 @@ fn free_port(wanted: u16) -> u16 {
         .unwrap_or_else(any)
 }
 
-async fn play(server: SocketAddr, data: &Path, options: &DemoOptions) -> Result<()> {
+async fn play(server: SocketAddr, data: &Path, link: Option<&str>, options: &DemoOptions) -> Result<()> {
     let live = std::io::stdout().is_terminal();
-    say(&introduction(server, data));
+    say(&introduction(server, data, link));
     let pace = Pace(Duration::from_millis(100));
     let (mut office, mut told) = Office::open(server, pace).await?;
     let mut board = Board::new(live);
@@ -171,15 +178,17 @@ fn user_of(uri: &str) -> &str {
     uri.trim_start_matches("sip:").split('@').next().unwrap_or("")
 }
 
-fn introduction(server: SocketAddr, data: &Path) -> String {
+fn introduction(server: SocketAddr, data: &Path, link: Option<&str>) -> String {
     let lampyris = own_command();
     let data = data.display();
     let guest = office::password(GUEST);
+    let browser = link.map(|link| format!("In a browser, once: {link}\n")).unwrap_or_default();
     format!(
         "lampyris {version}: a presence server on {server} (UDP and TCP)\n\n\
          The office's 15 phones call each other through the server, hold, pick up each\n\
          other's calls, and go to lunch. Below is what Alice's phone shows: a lamp\n\
          changes when the server has sent her phone a NOTIFY.\n\n\
+         {browser}\
          In another terminal:\n\
          \u{20}   export LAMPYRIS_DATA={data}\n\
          \u{20}   {lampyris} show hints\n\

@@ -29,6 +29,8 @@ pub(crate) struct Occurrence {
 pub(crate) struct Item {
     /// Its number.
     pub(crate) number: u64,
+    /// Its id.
+    pub(crate) id: String,
     /// Its kind, as in `extension`.
     pub(crate) kind: &'static str,
     /// What it is about.
@@ -60,7 +62,7 @@ impl Item {
         let occurrence = Occurrence { id: id(epoch, number), at_ms, event };
         let data = serde_json::to_string(&occurrence).ok()?;
         let (frame, json) = frame(&occurrence.id, kind, &data);
-        Some(Arc::new(Self { number, kind, subject, frame, json }))
+        Some(Arc::new(Self { number, id: occurrence.id, kind, subject, frame, json }))
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod filter;
 pub(crate) mod history;
+pub(crate) mod webhooks;
 
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{FEED_MAX, Told};

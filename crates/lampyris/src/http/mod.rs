@@ -17,6 +17,7 @@ mod grant;
 mod guard;
 pub(crate) mod limits;
 mod link;
+pub(crate) mod metrics;
 mod openapi;
 mod page;
 mod problem;
@@ -27,12 +28,14 @@ mod stall;
 pub mod tokens;
 mod write;
 
+pub use metrics::document as metrics_document;
 pub use openapi::document as openapi_document;
 
 use crate::admin::protocol::{Counters, Server};
 use crate::config::HttpSettings;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::events::Hub;
+use crate::events::webhooks::Webhooks;
 use crate::server::reload::Reloader;
 use lampyris_core::command::{Command, Reply};
 use problem::Problem;
@@ -48,6 +51,7 @@ pub(crate) struct Api {
     pub(crate) server: Server,
     pub(crate) hub: Arc<Hub>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) settings: HttpSettings,
 }
 

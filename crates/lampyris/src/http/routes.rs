@@ -2,7 +2,7 @@
 
 use super::body::Json;
 use super::problem::Problem;
-use super::{Api, events, link, openapi, page, read, write};
+use super::{Api, events, link, metrics, openapi, page, read, write};
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
@@ -33,6 +33,12 @@ pub(super) fn described() -> (Router<Arc<Api>>, OpenApi) {
         .routes(routes!(read::token))
         .routes(routes!(events::events))
         .routes(routes!(events::messages))
+        .routes(routes!(write::set_source, write::delete_source))
+        .routes(routes!(write::set_mailbox))
+        .routes(routes!(write::set_feature, write::delete_feature))
+        .routes(routes!(write::nudge))
+        .routes(routes!(write::drop_subscriptions))
+        .routes(routes!(write::reload))
         .routes(routes!(link::redeem))
         .split_for_parts()
 }
@@ -47,6 +53,7 @@ pub(super) fn router(api: Arc<Api>) -> (Router, OpenApi) {
         .route("/", get(page::front))
         .route("/presence.js", get(page::presence_js))
         .route("/healthz", get(async || "ok\n"))
+        .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(write::ready))
         .fallback(missing)
         .method_not_allowed_fallback(not_allowed)

@@ -23,6 +23,7 @@ use crate::engine::relief::StorePlace;
 use crate::engine::wire::Wire;
 use crate::engine::{End, Engine, State, WAKER};
 use crate::events::Hub;
+use crate::events::webhooks::Webhooks;
 use crate::handover::give::Giver;
 use crate::handover::take::Taken;
 use crate::handover::{GivenListener, GivenStream};
@@ -325,6 +326,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
         counters: Counters::default(),
     };
     let hub = Hub::start(mailbox.clone(), started.as_millis());
+    let webhooks = Webhooks::start(&shell.webhooks, &hub, &shell.door.files);
     let is_secure = shell.http.address.is_some_and(|at| !at.ip().is_loopback()) && shell.door.keys.is_some();
     let site =
         http.as_ref().map(|(_, address)| format!("{}://{address}", if is_secure { "https" } else { "http" }));
@@ -335,6 +337,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
             server: server.clone(),
             hub: hub.clone(),
             tokens: tokens.clone(),
+            webhooks,
             settings: shell.http.clone(),
         });
         crate::http::server::serve(socket, api, streams.clone(), is_secure).map_err(system("a socket"))?;

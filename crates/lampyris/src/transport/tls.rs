@@ -169,11 +169,22 @@ impl Keys {
 /// # Errors
 /// The file cannot be read, or holds no authority.
 pub(crate) fn client_alone(roots: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    anonymous(roots).map(Arc::new)
+}
+
+/// How web servers are connected to: who they are must be proven, who we are is not asked.
+pub(crate) fn web_client(files: &KeyFiles) -> Result<Arc<ClientConfig>, String> {
+    let mut config = anonymous(files.roots.as_deref())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn anonymous(roots: Option<&Path>) -> Result<ClientConfig, String> {
     let roots = roots.map_or_else(|| Ok(system_roots()), roots_in)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// All certificates of a file; at least one.

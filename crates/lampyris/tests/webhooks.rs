@@ -1,0 +1,86 @@
+//! Webhooks of the real binary: signed, in order, tried again until they are taken.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
+mod lab;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lab::{Lab, PATIENCE};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+
+/// A delivery: its head in small letters, and its body.
+fn taken(listener: &TcpListener, answer: &str) -> (String, String) {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    let head = head.to_ascii_lowercase();
+    let mut body = vec![0; header(&head, "content-length").parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
+
+fn header<'h>(head: &'h str, name: &str) -> &'h str {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap()
+}
+
+#[test]
+fn events_are_delivered_signed_and_in_order_until_they_are_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = format!(
+        "http = \"127.0.0.1:0\"\n[webhooks.wall]\nurl = \"http://127.0.0.1:{port}/lamps?a=b\"\nsecret = \"s3cret\"\n\
+         subjects = [\"7000\"]\n"
+    );
+    let lab = Lab::start("webhooks", &["udp:127.0.0.1:0"], &options);
+    lab.lamp("INUSE");
+    let (head, body) = taken(&listener, "500 Internal Server Error");
+    let (again, same) = taken(&listener, "200 OK");
+    assert_eq!(body, same, "what was not taken comes again");
+    assert!(head.starts_with("post /lamps?a=b http/1.1\r\n"), "{head}");
+    for head in [&head, &again] {
+        assert_eq!(header(head, "content-type"), "application/json");
+        let signature = header(head, "lampyris-signature");
+        let (time, value) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"s3cret").unwrap();
+        mac.update(format!("{time}.{body}").as_bytes());
+        let expected: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(value, expected);
+    }
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["gap"], false);
+    assert_eq!(told["events"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(
+        (&told["events"][0]["event"], &told["events"][0]["state"]),
+        (&"extension".into(), &"InUse".into())
+    );
+    assert_eq!(told["events"][0]["id"], header(&head, "lampyris-delivery"));
+
+    lab.lamp("RINGING");
+    let (_, body) = taken(&listener, "204 No Content");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["events"][0]["state"], "Ringing");
+
+    // Who is gone is not asked again for these events.
+    lab.lamp("BUSY");
+    taken(&listener, "410 Gone");
+    lab.lamp("NOT_INUSE");
+    let (_, body) = taken(&listener, "200 OK");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["events"][0]["state"], "Idle");
+    let metrics = lab.get("/metrics", "").body;
+    for line in [
+        "webhook_delivered_total{webhook=\"wall\"} ",
+        "webhook_retried_total{webhook=\"wall\"} 1",
+        "webhook_dead_total{webhook=\"wall\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
