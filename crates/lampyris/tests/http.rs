@@ -244,7 +244,7 @@ fn states_are_set_and_removed_by_whom_they_belong_to() {
         ("PUT", custom, admin, "{\"state\":\"BUSY\",\"note\":\"x\"}", 400),
         ("PUT", custom, admin, "{\"state\":\"BUSY\",\"more\":1}", 400),
         ("PUT", custom, admin, "[]", 400),
-        ("PUT", "/api/v1/sources/nonsense", admin, busy, 422),
+        ("PUT", "/api/v1/sources/a%26b", admin, busy, 422),
         ("PUT", "/api/v1/sources/SIP%2Fbob", &bob, busy, 200),
         ("PUT", "/api/v1/sources/CustomPresence:bob", &bob, "{\"state\":\"away\",\"note\":\"lunch\"}", 200),
         (
@@ -293,7 +293,7 @@ fn states_are_set_and_removed_by_whom_they_belong_to() {
         (custom, &lamp, 200),
         (custom, &lamp, 404),
         ("/api/v1/features/bob/dnd", &bob, 200),
-        ("/api/v1/sources/nonsense", admin, 404),
+        ("/api/v1/sources/Custom:never", admin, 404),
     ] {
         assert_eq!(lab.http("DELETE", path, token, "", "").status, status, "{path}");
     }

@@ -265,7 +265,43 @@ pub(super) async fn presentities(api: &Api, people: bool) -> Result<Vec<view::Pr
 mod tests {
     use super::*;
     use crate::admin::protocol::Direction;
+    use crate::engine::inbox::inbox;
+    use crate::engine::tap::Told;
     use lampyris_core::flow::Transport;
+    use lampyris_core::output::Event;
+
+    #[tokio::test]
+    async fn who_falls_behind_gets_a_gap_and_then_a_snapshot() {
+        let poll = mio::Poll::new().expect("epoll");
+        let (mailbox, inbox) = inbox(mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker"));
+        let hub = Hub::start(mailbox, 7);
+        let Some(Happening::Feed(feed)) = inbox.take() else { panic!("the hub asks for events first") };
+        let tell = async |number| {
+            let event = Event::Registration { aor: "sip:a@b".into(), bindings: 1 };
+            feed.send(Told { number, at_ms: 0, event }).await.expect("the hub listens");
+        };
+        let mut reader = Reader { hub, filter: Filter::everything(), next: Next::After(Cursor(0)) };
+        let mut begins = async |head: &str| {
+            let bytes = reader.next().await.expect("it goes on");
+            assert!(bytes.starts_with(head.as_bytes()), "{head}: {bytes:?}");
+        };
+        tell(1).await;
+        begins("id: 7-1\nevent: registration\n").await;
+        // Four events found no room.
+        tell(6).await;
+        begins("event: gap\n").await;
+        let answered = async {
+            loop {
+                if let Some(Happening::Snapshot(Command::Presentities, answer)) = inbox.take() {
+                    break answer.send((6, Reply::Presentities(Vec::new()))).expect("somebody waits");
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(begins("id: 7-6\nevent: snapshot\ndata: {\"id\":\"7-6\","), answered);
+        tell(7).await;
+        begins("id: 7-7\n").await;
+    }
 
     #[test]
     fn digest_responses_are_not_shown() {

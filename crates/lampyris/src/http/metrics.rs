@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::view;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt::Write as _;
@@ -168,11 +168,11 @@ impl Collector for Page {
             match value {
                 Value::Count(samples) => {
                     for sample in samples {
-                        let mut one = metric.encode_family(&sample.labels)?;
-                        if is_counter {
-                            one.encode_counter::<NoLabelSet, _, u64>(&sample.value, None)?;
+                        // Why: a family without labels would have empty braces.
+                        if sample.labels.is_empty() {
+                            encode(&mut metric, is_counter, sample.value)?;
                         } else {
-                            one.encode_gauge(&sample.value)?;
+                            encode(&mut metric.encode_family(&sample.labels)?, is_counter, sample.value)?;
                         }
                     }
                 }
@@ -187,6 +187,14 @@ impl Collector for Page {
         }
         Ok(())
     }
+}
+
+fn encode(metric: &mut MetricEncoder<'_>, is_counter: bool, value: u64) -> std::fmt::Result {
+    if is_counter {
+        return metric.encode_counter::<NoLabelSet, _, u64>(&value, None);
+    }
+    // A gauge of this many is beyond all that fits into memory.
+    metric.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 fn seconds(us: u64) -> f64 {

@@ -3,6 +3,7 @@
 use super::problem::{MEDIA_TYPE, Problem};
 use super::routes;
 use crate::events::history::Occurrence;
+use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -39,8 +40,8 @@ pub(super) fn common() -> OpenApi {
     Common::openapi()
 }
 
-/// Adds refusals and the token to every operation.
-pub(super) fn complete(mut api: OpenApi) -> OpenApi {
+/// Adds refusals and the token to every operation, and says how large numbers are.
+pub(super) fn complete(mut api: OpenApi) -> Value {
     api.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components = api.components.get_or_insert_default();
@@ -58,7 +59,29 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
             }
         }
     }
-    api
+    let mut document = serde_json::to_value(&api).unwrap_or_default();
+    unsigned(&mut document);
+    document
+}
+
+/// Numbers from 0 on have one bit more than the formats that OpenAPI has names for.
+fn unsigned(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let is_unsigned = fields.get("minimum").is_some_and(|least| least.as_u64() == Some(0));
+            match fields.get("format").and_then(Value::as_str) {
+                Some("int32") if is_unsigned => {
+                    fields.remove("format");
+                    fields.insert("maximum".to_owned(), u32::MAX.into());
+                }
+                Some("int64") if is_unsigned => drop(fields.remove("format")),
+                _ => {}
+            }
+            fields.values_mut().for_each(unsigned);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unsigned),
+        _ => {}
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -67,6 +90,5 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 /// `docs/openapi.json`, as `/openapi.json` serves it.
 pub fn document() -> String {
-    let api = complete(routes::described().1);
-    api.to_pretty_json().unwrap_or_default() + "\n"
+    format!("{:#}\n", complete(routes::described().1))
 }

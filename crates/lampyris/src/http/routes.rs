@@ -44,12 +44,11 @@ pub(super) fn described() -> (Router<Arc<Api>>, OpenApi) {
 }
 
 /// The whole site.
-pub(super) fn router(api: Arc<Api>) -> (Router, OpenApi) {
+pub(super) fn router(api: Arc<Api>) -> Router {
     let (router, description) = described();
     let description = openapi::complete(description);
-    let served = description.clone();
-    let router = router
-        .route("/openapi.json", get(move || async move { Json(served) }))
+    router
+        .route("/openapi.json", get(move || async move { Json(description) }))
         .route("/", get(page::front))
         .route("/presence.js", get(page::presence_js))
         .route("/healthz", get(async || "ok\n"))
@@ -57,8 +56,7 @@ pub(super) fn router(api: Arc<Api>) -> (Router, OpenApi) {
         .route("/readyz", get(write::ready))
         .fallback(missing)
         .method_not_allowed_fallback(not_allowed)
-        .with_state(api);
-    (router, description)
+        .with_state(api)
 }
 
 async fn missing(uri: Uri) -> Problem {

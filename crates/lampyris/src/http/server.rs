@@ -56,7 +56,7 @@ pub(crate) fn serve(
     let listener = TcpListener::from_std(socket)?;
     let site = Arc::new(Site {
         origins: api.settings.origins.clone(),
-        router: routes::router(api).0,
+        router: routes::router(api),
         streams,
         is_secure,
         seats: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
