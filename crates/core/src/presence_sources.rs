@@ -117,7 +117,8 @@ fn published_source(publication: &Publication) -> Option<Source> {
     Some(Source {
         kind: SourceKind::Publication,
         name: format!("publication by {}", publication.publisher),
-        tie: publication.etag,
+        // Why: of one millisecond the last is the newest.
+        tie: u64::MAX - publication.change,
         since: publication.modified_at,
         until: Some(publication.expires_at),
         stale: publication.stale,

@@ -40,6 +40,8 @@ pub(crate) struct Publication {
     pub(crate) expires_at: UnixTime,
     /// When its content last changed.
     pub(crate) modified_at: UnixTime,
+    /// Which of all changes made it so: tells those of one millisecond apart.
+    pub(crate) change: u64,
     /// Call-ID of the request that wrote it.
     pub(crate) call_id: String,
     /// The request that wrote it.
@@ -86,6 +88,7 @@ pub(crate) struct Publications {
     slots: Slots<Publication>,
     by_etag: Map<u128, u32>,
     by_publisher: Counts<u64>,
+    changes: u64,
     /// How often publishers may still publish.
     rates: Buckets<u64>,
     /// What publications said is over for good.
@@ -100,6 +103,7 @@ impl Publications {
             slots: Slots::default(),
             by_etag: maps.map(),
             by_publisher: Counts::new(maps),
+            changes: 0,
             rates: Buckets::new(maps, rng, per_s, burst, limits::PUBLISHERS_MAX),
             over: Tombstones::new(maps),
         }
@@ -128,6 +132,12 @@ impl Publications {
     fn discount(&mut self, publisher: &str) {
         let key = self.by_publisher.key(publisher);
         self.by_publisher.remove(key);
+    }
+
+    /// The number of the next change.
+    pub(crate) const fn next_change(&mut self) -> u64 {
+        self.changes += 1;
+        self.changes
     }
 
     /// Adds one; its slot.

@@ -224,6 +224,7 @@ impl Node {
             content: said.content,
             expires_at: now.wall + Duration::from_secs(u64::from(expires_s)),
             modified_at: now.wall,
+            change: self.facts.publications.next_change(),
             call_id: message.call_id().to_owned(),
             origin: origin_of(request),
             timer: None,
@@ -293,12 +294,14 @@ impl Node {
         // RFC 3903 §6 step 6: a new tag for each that succeeds, a refresh too.
         let etag = self.rng.next_u128();
         self.facts.publications.retag(slot, etag);
+        let change = self.facts.publications.next_change();
         let Some(publication) = self.facts.publications.get_mut(slot) else { return };
         if let Some(said) = said {
             publication.content_type = said.content_type;
             publication.content = said.content;
             publication.body = said.body;
             publication.modified_at = now.wall;
+            publication.change = change;
             publication.stale = false;
         }
         publication.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
@@ -480,6 +483,7 @@ impl Node {
             content,
             expires_at: record.expires_at,
             modified_at: record.modified_at,
+            change: self.facts.publications.next_change(),
             call_id: record.call_id,
             origin: record.origin,
             timer: None,

@@ -151,7 +151,7 @@ impl Facts {
             .flat_map(|resource| self.publications_of(resource))
             .filter(|publication| publication.package == package)
             .collect();
-        found.sort_by_key(|publication| (std::cmp::Reverse(publication.modified_at), publication.etag));
+        found.sort_by_key(|publication| std::cmp::Reverse((publication.modified_at, publication.change)));
         found
     }
 
@@ -310,7 +310,7 @@ impl<'a> View<'a> {
     pub(crate) fn counts(&self) -> Counts {
         let published = self.facts.publications_of(self.resource).filter(|p| p.package == self.package);
         let mut published: Vec<_> = published.collect();
-        published.sort_by_key(|p| std::cmp::Reverse(p.modified_at));
+        published.sort_by_key(|p| std::cmp::Reverse((p.modified_at, p.change)));
         if let Some(counts) = published.first().and_then(|p| p.package.get().counts(&p.content)) {
             return counts;
         }

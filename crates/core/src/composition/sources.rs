@@ -22,8 +22,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// As in `SIP/bob-desk`, or who published.
     pub name: String,
-    /// Tells sources apart that are alike in everything else.
-    pub tie: u128,
+    /// Which comes first of those that have said something else at the same time: less is first.
+    pub tie: u64,
     /// When it last said something else.
     pub since: UnixTime,
     /// When it stops counting, if that is known.
@@ -149,7 +149,7 @@ impl<'a> Jury<'a> {
     }
 
     /// Less is heard first.
-    fn precedence(&self, place: usize) -> (u8, usize, Reverse<UnixTime>, SourceKind, &'a str, u128) {
+    fn precedence(&self, place: usize) -> (u8, usize, Reverse<UnixTime>, SourceKind, u64, &'a str) {
         let source = self.source(place);
         let rank = self.policy.rank(source.kind).unwrap_or(usize::MAX);
         let (cost, rank) = match self.policy.base {
@@ -158,7 +158,7 @@ impl<'a> Jury<'a> {
             Base::Priority => (0, rank),
             Base::MostAvailable => (activity(source).map_or(u8::MAX, |said| cost(&said)), rank),
         };
-        (cost, rank, Reverse(source.since), source.kind, &source.name, source.tie)
+        (cost, rank, Reverse(source.since), source.kind, source.tie, &source.name)
     }
 
     fn lose(&mut self, place: usize, because: String) {

@@ -185,7 +185,7 @@ fn any_source() -> impl Strategy<Value = Vec<Source>> {
         (0..4_u8, 0..9_u64, state).prop_map(|(n, since, state)| device(&format!("SIP/{n}"), since, state)),
         (0..4_u8, 0..9_u64, any::<bool>(), doing).prop_map(|(n, since, open, doing)| {
             let basic = if open { Basic::Open } else { Basic::Closed };
-            vec![Source { tie: u128::from(n), ..published(&format!("p{n}"), since, basic, doing) }]
+            vec![Source { tie: u64::from(n), ..published(&format!("p{n}"), since, basic, doing) }]
         }),
         (0..9_u64, status).prop_map(|(since, status)| vec![by_hand(since, status)]),
     ]
