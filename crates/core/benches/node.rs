@@ -13,7 +13,6 @@
     reason = "a benchmark may end where something is not as it must be"
 )]
 
-use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lampyris_core::body::dialog_info::DialogInfo;
 use lampyris_core::body::pidf::Pidf;

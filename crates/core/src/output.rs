@@ -76,7 +76,10 @@ impl Event {
             Self::Registration { .. } => "registration",
             Self::Subscription { .. } => "subscription",
             Self::Publication { .. } => "publication",
+            Self::Status { .. } => "status",
             Self::Feature { .. } => "feature",
+            Self::Rules { .. } => "rules",
+            Self::Unsent { .. } => "unsent",
             Self::Rejected { .. } => "rejected",
         }
     }
@@ -88,8 +91,9 @@ impl Event {
             Self::Extension { extension, .. } => extension,
             Self::Registration { aor, .. } => aor,
             Self::Subscription { resource, .. } | Self::Publication { resource, .. } => resource,
-            Self::Feature { user, .. } => user,
-            Self::Rejected { .. } => "",
+            Self::Status { person, .. } => person,
+            Self::Feature { user, .. } | Self::Rules { user, .. } => user,
+            Self::Unsent { .. } | Self::Rejected { .. } => "",
         }
     }
 }
@@ -174,6 +178,7 @@ pub enum Event {
     /// A request of ours was not sent: where it would have gone, nothing may go (security row 50).
     Unsent {
         /// Where.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         to: SocketAddr,
         /// Why not, in a sentence without its end.
         why: &'static str,

@@ -247,6 +247,7 @@ pub struct Feature {
 
 /// A person, or a user who is one alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Person {
     /// As in `bob@example.com`.
     pub person: String,
@@ -356,6 +357,7 @@ pub struct Status {
 
 /// A limit, and how often it was hit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Limit {
     /// Its name, as in `subscriptions_per_watcher`.
     pub name: String,
@@ -371,6 +373,7 @@ pub struct Limit {
 
 /// One value of something that is counted by labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Sample {
     /// Names and values.
     pub labels: Vec<(String, String)>,
@@ -380,6 +383,7 @@ pub struct Sample {
 
 /// Latencies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Histogram {
     /// Upper bounds of the buckets, in microseconds.
     pub bounds_us: Vec<u64>,
@@ -391,6 +395,7 @@ pub struct Histogram {
 
 /// What was counted since the start, and what is there now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Metrics {
     /// By `method`, `transport`.
     pub requests_received: Vec<Sample>,
@@ -440,6 +445,7 @@ pub struct Why {
 
 /// Watchers of whom the rules say the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct WatcherClass {
     /// Event package.
     pub package: String,
@@ -455,6 +461,7 @@ pub struct WatcherClass {
 
 /// A watcher that nobody has decided upon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Pending {
     /// Who is to decide, as in `alice@example.com`.
     pub user: String,
@@ -472,6 +479,7 @@ pub struct Pending {
 
 /// The presence rules of a user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Rules {
     /// As in `alice@example.com`.
     pub user: String,
@@ -491,6 +499,7 @@ pub struct Rules {
 
 /// One presence rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Rule {
     /// Its id.
     pub id: String,
@@ -504,6 +513,7 @@ pub struct Rule {
 
 /// How a presence is composed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Composition {
     /// Whose it is, as in `bob@example.com`; empty for several people.
     pub person: String,
@@ -517,6 +527,7 @@ pub struct Composition {
 
 /// One source of a presence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PresenceSource {
     /// As in `publication`.
     pub kind: String,

@@ -15,6 +15,7 @@ use lampyris_core::input::Input;
 use lampyris_core::rng::Rng;
 use lampyris_core::time::{Instant, Now, UnixTime};
 use lampyris_sim::host::{Effect, Host};
+use lampyris_sim::store::Aftermath;
 use lampyris_sip::{Message, ResponseWriter, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -156,7 +157,7 @@ impl Town {
             }
             10 if self.pick(4) == 0 => {
                 self.pass(Duration::from_secs(1));
-                self.host.crash();
+                self.host.crash(Aftermath::Clean, &mut self.rng);
                 self.host.restart(self.now);
                 self.carry();
             }

@@ -3,13 +3,16 @@
 use super::history::Item;
 
 /// Every kind of event there is, with whether a board may show it.
-pub(crate) const KINDS: [(&str, bool); 7] = [
+pub(crate) const KINDS: [(&str, bool); 10] = [
     ("extension", true),
     ("device", true),
     ("feature", true),
+    ("status", true),
     ("registration", false),
     ("subscription", false),
     ("publication", false),
+    ("rules", false),
+    ("unsent", false),
     ("rejected", false),
 ];
 

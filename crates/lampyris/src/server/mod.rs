@@ -324,6 +324,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
         durability: durability.name().into(),
         started_ms: started.as_millis(),
         counters: Counters::default(),
+        store: Health::default(),
     };
     let hub = Hub::start(mailbox.clone(), started.as_millis());
     let webhooks = Webhooks::start(&shell.webhooks, &hub, &shell.door.files);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a store is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Health {
     /// Records that were met damaged at the start, and left out.
     pub damaged: u64,
@@ -19,7 +19,7 @@ pub struct Health {
 }
 
 /// A store that was set aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rescue {
     /// What was wrong with it.
     pub damage: String,
@@ -32,7 +32,7 @@ pub struct Rescue {
 }
 
 /// A store that takes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failing {
     /// Since when, in milliseconds since the Unix epoch.
     pub since_ms: u64,
