@@ -27,7 +27,7 @@ const MAYBE_NOT_DURABLE: Duration = Duration::from_secs(30);
 
 /// Whether a request that is repeated over a restart must get the answer it would have had. Not before the server keeps
 /// enough of the request that wrote a record.
-const REPEATS_OVER_A_RESTART: bool = false;
+const REPEATS_OVER_A_RESTART: bool = true;
 
 /// Branch, and CSeq with its method.
 type Request = (String, String);
