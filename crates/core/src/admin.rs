@@ -35,6 +35,8 @@ impl Node {
             Command::Calls => Reply::Calls(self.view_calls(now)),
             Command::Peers => Reply::Peers(self.view_peers()),
             Command::Mailboxes => Reply::Mailboxes(self.view_mailboxes()),
+            Command::Lists => self.view_lists(),
+            Command::List(what) => self.view_list_named(now, &what),
             Command::Profiles => Reply::Profiles(self.view_profiles()),
             Command::SetDevice { device, state, for_s } => self.set_device(now, &device, &state, for_s),
             Command::ClearDevice { device } => self.clear_device(now, &device),
@@ -334,6 +336,7 @@ impl Node {
         self.look_up_peers(now);
         self.subscriptions_follow(&old);
         self.build_lamps(now);
+        self.lists_follow(now);
         self.authorize_everything(now);
         self.tell_all_owners();
         self.schedule_qualify(now);

@@ -35,6 +35,10 @@ pub enum Command {
     Mailboxes,
     /// All phone profiles, in the order they are tried.
     Profiles,
+    /// All lists that are configured or watched.
+    Lists,
+    /// One list: who is in it, and who watches it.
+    List(String),
     /// Set a device's state: `Custom:` and other devices without a provider are simply stored, others overridden.
     SetDevice {
         /// As in `Custom:night`.
@@ -186,6 +190,10 @@ pub enum Reply {
     Rules(Vec<view::Rules>),
     /// For `Pending`.
     Pending(Vec<view::Pending>),
+    /// For `Lists`.
+    Lists(Vec<view::List>),
+    /// For `List`.
+    List(Box<view::ListDetail>),
     /// For `Profiles`.
     Profiles(Vec<view::Profile>),
     /// For `Limits`.

@@ -61,7 +61,7 @@ impl Facts {
                 peers.map(|peer| self.owner_of(&self.user_key(peer))).collect()
             }
             user @ ResourceKey::User { .. } => BTreeSet::from([user.clone()]),
-            ResourceKey::Mailbox(_) => BTreeSet::new(),
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => BTreeSet::new(),
         }
     }
 }

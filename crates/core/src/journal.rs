@@ -217,6 +217,8 @@ pub struct SubscriptionRecord {
     pub filters: FilterSet,
     /// Its watcher wants no NOTIFY until it subscribes again (RFC 5839 §5.2).
     pub sleeps: bool,
+    /// The list that the SUBSCRIBE brought along (RFC 5367), as URIs and names; mostly none.
+    pub members: Vec<(String, String)>,
     /// When it ends.
     pub expires_at: UnixTime,
     /// When it began.

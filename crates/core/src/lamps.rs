@@ -120,7 +120,7 @@ impl Node {
                 }
                 None => return false,
             },
-            ResourceKey::Mailbox(_) => (Vec::new(), Vec::new(), String::new()),
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => (Vec::new(), Vec::new(), String::new()),
         };
         let person = self.facts.person_of(&resource.key).map(|person| self.facts.devices_of(person));
         let (names, presence_names) = person.unwrap_or((names, presence_names));
@@ -170,7 +170,7 @@ impl Node {
     /// Drops a resource that nothing configured and nobody watches or publishes for.
     pub(crate) fn release_resource(&mut self, id: ResourceId) {
         let Some(resource) = self.facts.resources.get(id) else { return };
-        let in_use = |p: &crate::resource::PackageState| !p.watchers.is_empty() || !p.publications.is_empty();
+        let in_use = |p: &crate::resource::PackageState| p.is_watched() || !p.publications.is_empty();
         if resource.configured || resource.packages.iter().any(in_use) {
             return;
         }
@@ -348,6 +348,15 @@ impl Node {
 
     /// A fact of this kind changed for a resource: every package that depends on it is due.
     pub(crate) fn changed(&mut self, id: ResourceId, kind: StateKind) {
+        // Why: a list has no state beside that of its members.
+        if self
+            .facts
+            .resources
+            .get(id)
+            .is_some_and(|resource| matches!(resource.key, ResourceKey::List { .. }))
+        {
+            return;
+        }
         for package in PackageId::all() {
             if !package.get().depends_on().contains(&kind) {
                 continue;
@@ -355,7 +364,7 @@ impl Node {
             let Some(state) = self.facts.resources.package_mut(id, package) else { return };
             state.forget();
             state.after = state.after.max(self.tickets.cause());
-            if !state.dirty && !state.watchers.is_empty() {
+            if !state.dirty && state.is_watched() {
                 state.dirty = true;
                 self.dirty.push((id, package));
             }
@@ -369,9 +378,12 @@ impl Node {
             for (id, package) in std::mem::take(&mut self.dirty) {
                 let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
                 state.dirty = false;
-                let watchers = state.watchers.clone();
+                let (watchers, lists) = (state.watchers.clone(), state.lists.clone());
                 self.subscriptions.owe_no_more(id, package);
                 self.mark_shown(now, id, package);
+                for place in lists {
+                    self.member_changed(now, place);
+                }
                 for slot in watchers {
                     if let Some(subscription) = self.subscriptions.get_mut(slot) {
                         subscription.pending = true;

@@ -30,6 +30,7 @@ pub mod input;
 pub mod journal;
 mod lamps;
 pub mod limits;
+pub mod lists;
 mod mac;
 mod mailbox;
 pub mod manual_status;

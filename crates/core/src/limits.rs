@@ -177,6 +177,18 @@ pub const WAITING_MAX: usize = 100_000;
 pub const WATCHERINFO_GAP: Duration = Duration::from_secs(5);
 /// Most ended subscriptions remembered of one resource, so that each watcher can be told of the end.
 pub const WATCHERS_ENDED_MAX: usize = 64;
+/// Most members of a list, lists inside it included; more are left out (security row 51).
+pub const LIST_MEMBERS_MAX: usize = 1000;
+/// Deepest nesting of lists by name; what is deeper is left out.
+pub const LIST_DEPTH_MAX: usize = 4;
+/// Longest name for people of a member, in bytes.
+pub const LIST_NAME_BYTES_MAX: usize = 128;
+/// About as many bytes of members' documents one NOTIFY tells of a list; the others follow in the next.
+pub const LIST_PAGE_BYTES_MAX: usize = 40_000;
+/// Most members of a domain that one subscription watches (`everybody_max`).
+pub const EVERYBODY_MAX: usize = 100_000;
+/// Longest request over UDP inside the machine, in bytes: what a datagram can hold.
+pub const DATAGRAM_BYTES_MAX: usize = 65_000;
 /// Longest message summary read, in bytes.
 pub const MESSAGE_SUMMARY_BYTES_MAX: usize = 8 * 1024;
 /// Most Authorization headers of our realm that are looked at.

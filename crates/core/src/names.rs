@@ -108,19 +108,33 @@ impl Node {
         publish: bool,
     ) -> Result<ResourceKey, Reject> {
         let Some(address) = self.target_of(message)? else { return Err(Reject::NotFound) };
+        self.find_resource_at(identity, &address, package, publish)
+    }
+
+    /// What an address of ours names to `identity`.
+    ///
+    /// # Errors
+    /// 404 for what does not exist here or has no user part.
+    pub(crate) fn find_resource_at(
+        &self,
+        identity: &Identity,
+        address: &Address,
+        package: PackageId,
+        publish: bool,
+    ) -> Result<ResourceKey, Reject> {
         if address.user.is_empty() {
             return Err(Reject::NotFound);
         }
         match package.get().watches() {
-            Watched::Mailboxes => return self.find_mailboxes(identity, &address),
+            Watched::Mailboxes => return self.find_mailboxes(identity, address),
             Watched::Users => {
-                let own = || self.own_extension(identity, &address).map(|peer| self.facts.user_key(peer));
-                return self.find_user(&address).or_else(own).ok_or(Reject::NotFound);
+                let own = || self.own_extension(identity, address).map(|peer| self.facts.user_key(peer));
+                return self.find_user(address).or_else(own).ok_or(Reject::NotFound);
             }
             Watched::Lamps => {}
         }
         // Why: a phone publishes for its AOR, even where an extension has the same name and shows it.
-        if publish && let Some(user) = self.find_user(&address) {
+        if publish && let Some(user) = self.find_user(address) {
             return Ok(user);
         }
         let context = self.context_of(identity);
@@ -134,11 +148,11 @@ impl Node {
             if found.hint.is_some() {
                 return Ok(key);
             }
-            if self.find_user(&address).is_none() && settings.no_hint == NoHint::Open {
+            if self.find_user(address).is_none() && settings.no_hint == NoHint::Open {
                 return Ok(key);
             }
         }
-        self.find_user(&address).ok_or(Reject::NotFound)
+        self.find_user(address).ok_or(Reject::NotFound)
     }
 
     /// The user at an address of ours.

@@ -284,6 +284,7 @@ impl Node {
         self.repeats.restored();
         self.timers.insert(now.mono + limits::REPEATS_LAST, Timer::RepeatsOver);
         self.build_lamps(now);
+        self.lists_follow(now);
         self.unsolicited.restored();
         self.outputs.retain(
             |output| !matches!(output, Output::Event(event) if !matches!(event, Event::Rules { .. })),

@@ -102,7 +102,7 @@ impl Facts {
                     settings.people.called(domain, user)
                 }
             },
-            ResourceKey::Mailbox(_) => None,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
         }
     }
 

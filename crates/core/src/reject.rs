@@ -26,6 +26,14 @@ pub(crate) enum Reject {
     BadRequest(List),
     /// 403: understood and refused; asking again will not help (RFC 3261 §21.4.4).
     Forbidden,
+    /// 403: what would have to be told is too large for the way to the watcher, with the bound (RFC 4662 §5.2, RFC 3261
+    /// §18.1.1).
+    TooLargeToTell {
+        /// Bytes it would have.
+        bytes: usize,
+        /// Bytes it may have over UDP.
+        bound: usize,
+    },
     /// 404: no such user or resource here (RFC 3261 §21.4.5).
     NotFound,
     /// 405 with Allow: not for this address (RFC 3261 §8.2.1, §21.4.6).
@@ -55,7 +63,6 @@ pub(crate) enum Reject {
         unsupported: List,
     },
     /// 421 with Require: the request needs an extension its sender did not offer (RFC 3261 §21.4.16).
-    #[cfg_attr(not(test), expect(dead_code, reason = "resource lists will send it"))]
     ExtensionRequired {
         /// Which.
         require: &'static str,
@@ -132,7 +139,7 @@ impl Reject {
         match self {
             Self::MovedTemporarily { .. } => (302, "Moved Temporarily"),
             Self::BadRequest(_) => (400, "Bad Request"),
-            Self::Forbidden => (403, "Forbidden"),
+            Self::Forbidden | Self::TooLargeToTell { .. } => (403, "Forbidden"),
             Self::NotFound => (404, "Not Found"),
             Self::MethodNotAllowed { .. } => (405, "Method Not Allowed"),
             Self::NotAcceptable { .. } => (406, "Not Acceptable"),
@@ -178,6 +185,12 @@ impl Reject {
             }
             Self::BadRequest(why) | Self::NotAcceptableHere(why) => warn(why, write),
             Self::OutOfOrder => warn("CSeq out of order", write),
+            Self::TooLargeToTell { bytes, bound } => {
+                let why = format!(
+                    "the names of the list have {bytes} bytes, over UDP {bound} are sent; subscribe over TCP or TLS"
+                );
+                warn(&why, write);
+            }
             Self::MethodNotAllowed { allow } | Self::NotImplemented { allow } => write("Allow", allow),
             Self::NotAcceptable { accept } | Self::UnsupportedMediaType { accept } => write("Accept", accept),
             Self::UnsupportedEncoding => write("Accept-Encoding", "identity"),

@@ -40,6 +40,13 @@ pub(crate) enum ResourceKey {
     },
     /// A mailbox, as in `mailbox:100@default`.
     Mailbox(String),
+    /// A list of resources (RFC 4662), as in `list:board@example.com`.
+    List {
+        /// Canonical domain.
+        domain: String,
+        /// What it is: see [`crate::lists`].
+        name: String,
+    },
 }
 
 impl ResourceKey {
@@ -52,6 +59,10 @@ impl ResourceKey {
         if let Some(name) = text.strip_prefix("mailbox:") {
             return Some(Self::Mailbox(name.to_owned()));
         }
+        if let Some(rest) = text.strip_prefix("list:") {
+            let (name, domain) = rest.rsplit_once('@')?;
+            return Some(Self::List { domain: domain.to_owned(), name: name.to_owned() });
+        }
         let (extension, context) = text.rsplit_once('@')?;
         Some(Self::Extension { context: context.to_owned(), extension: extension.to_owned() })
     }
@@ -63,6 +74,7 @@ impl fmt::Display for ResourceKey {
             Self::Extension { context, extension } => write!(f, "{extension}@{context}"),
             Self::User { domain, user } => write!(f, "sip:{user}@{domain}"),
             Self::Mailbox(name) => write!(f, "mailbox:{name}"),
+            Self::List { domain, name } => write!(f, "list:{name}@{domain}"),
         }
     }
 }
@@ -71,9 +83,10 @@ impl ResourceKey {
     /// The extension, the user part or the mailbox: what element ids are made of.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Extension { extension: name, .. } | Self::User { user: name, .. } | Self::Mailbox(name) => {
-                name
-            }
+            Self::Extension { extension: name, .. }
+            | Self::User { user: name, .. }
+            | Self::Mailbox(name)
+            | Self::List { name, .. } => name,
         }
     }
 }
@@ -98,6 +111,15 @@ pub(crate) struct SharedBody {
     pub(crate) hash: u64,
 }
 
+/// A resource's place in a subscription to a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InList {
+    /// The subscription.
+    pub(crate) slot: u32,
+    /// Which of its members.
+    pub(crate) member: u32,
+}
+
 /// One package's view of one resource.
 #[derive(Default)]
 pub(crate) struct PackageState {
@@ -109,6 +131,8 @@ pub(crate) struct PackageState {
     pub(crate) before: Option<Arc<dyn Any + Send + Sync>>,
     /// Bodies of `composed`.
     pub(crate) bodies: Vec<SharedBody>,
+    /// The subscriptions to lists that it is in.
+    pub(crate) lists: Vec<InList>,
     /// Slots of the publications for it.
     pub(crate) publications: SmallVec<[u32; 2]>,
     /// Waiting in the notifier's dirty list.
@@ -120,6 +144,11 @@ pub(crate) struct PackageState {
 }
 
 impl PackageState {
+    /// Somebody is told of it.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.watchers.is_empty() || !self.lists.is_empty()
+    }
+
     /// What was composed is old.
     pub(crate) fn forget(&mut self) {
         self.before = self.composed.take().or_else(|| self.before.take());
@@ -230,6 +259,8 @@ mod tests {
             ResourceKey::Extension { context: "default".into(), extension: "*8@x".into() },
             ResourceKey::User { domain: "example.com".into(), user: "a@b".into() },
             ResourceKey::Mailbox("100@default".into()),
+            ResourceKey::List { domain: "example.com".into(), name: String::new() },
+            ResourceKey::List { domain: "example.com".into(), name: "mine;sip:a@b.example".into() },
         ] {
             assert_eq!(ResourceKey::parse(&key.to_string()), Some(key));
         }

@@ -25,7 +25,13 @@ use lampyris_sip::{Message, Method, Name, ParseError, ResponseWriter, StatusCode
 /// Methods we take outside and inside our dialogs.
 const ALLOW: &str = "OPTIONS, REGISTER, SUBSCRIBE, PUBLISH";
 /// The extensions we support: what Require may name, and what OPTIONS tells of.
-const SUPPORTED: [&str; 3] = ["path", crate::outbound::OPTION, crate::gruu::OPTION];
+const SUPPORTED: [&str; 5] = [
+    "path",
+    crate::outbound::OPTION,
+    crate::gruu::OPTION,
+    crate::lists::OPTION,
+    crate::lists::RECIPIENT_LIST,
+];
 
 /// An authenticated request in its transaction.
 pub(crate) struct Request<'m> {

@@ -7,6 +7,7 @@ use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
 use crate::hint::Dialplan;
+use crate::lists::Lists;
 use crate::people::People;
 use crate::quotas::Quotas;
 use ipnet::IpNet;
@@ -70,6 +71,11 @@ pub struct Settings {
     pub watch: WatchPolicy,
     /// Phone profiles, first match wins; the last one matches everything.
     pub profiles: Vec<Profile>,
+    /// Lists of resources.
+    pub lists: Lists,
+    /// Longest first NOTIFY of a list over UDP, in bytes: where the names alone have more, and the watcher takes no stream, its
+    /// SUBSCRIBE is 403. Beyond [`crate::limits::DATAGRAM_REQUEST_BYTES_MAX`] it goes in fragments.
+    pub list_datagram_bytes: usize,
     /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
     pub rules: BTreeMap<String, Arc<PresRules>>,
 }
@@ -151,6 +157,10 @@ pub struct Domain {
     pub context: String,
     /// Who may watch its users where their rules do not say.
     pub watch: Scopes,
+    /// The user part that means everybody of the domain, beside none at all.
+    pub everybody: String,
+    /// A domain with more users than this cannot be watched as a whole; 0 for none at all.
+    pub everybody_max: usize,
 }
 
 /// A configured peer: a phone, a gateway, another server.
@@ -263,6 +273,8 @@ impl Settings {
             server_name: concat!("lampyris/", env!("CARGO_PKG_VERSION")).to_owned(),
             watch: WatchPolicy::default(),
             profiles: vec![Profile::rfc()],
+            lists: Lists::default(),
+            list_datagram_bytes: crate::limits::DATAGRAM_REQUEST_BYTES_MAX,
             rules: BTreeMap::new(),
         }
     }
@@ -280,6 +292,8 @@ impl Domain {
             composition: 0,
             context: "default".to_owned(),
             watch: Scopes::default(),
+            everybody: "all".to_owned(),
+            everybody_max: 100,
         }
     }
 
@@ -353,6 +367,8 @@ impl Profile {
             auto_answer: Vec::new(),
             pickup: Pickup::Replaces,
             end_notify: true,
+            list_event_capital: false,
+            list_bare_ids: false,
             reason: String::new(),
         }
     }
@@ -546,6 +562,10 @@ pub struct Profile {
     /// It is told when its subscription ran out, was ended by itself or was replaced; without it a fetch is still answered
     /// and an end of our making still told.
     pub end_notify: bool,
+    /// NOTIFYs of a list name the event package with a capital, as in `Presence`.
+    pub list_event_capital: bool,
+    /// The parts of a list's NOTIFY have their Content-Id without angle brackets, as the list has it.
+    pub list_bare_ids: bool,
     /// Why the profile is as it is, for people.
     pub reason: String,
 }

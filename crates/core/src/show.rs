@@ -71,6 +71,7 @@ impl Node {
             package: s.package.name().to_owned(),
             event_id: s.text_opt(Text::EventId).map(str::to_owned),
             format: s.package.content_type(usize::from(s.format)).to_owned(),
+            members: s.list.as_ref().map(|list| list.members.len()),
             last_state: s.told.map(str::to_owned),
             mailbox,
             granted_s: s.granted_s,
@@ -338,6 +339,9 @@ impl Node {
                 what == user || what.split_once('@') == Some((user, domain))
             }
             ResourceKey::Mailbox(name) => what == name || what == crate::mailbox::full_name(name),
+            list @ ResourceKey::List { name, .. } => {
+                !name.is_empty() && (what == name || what == list.to_string())
+            }
         };
         let found: Vec<_> = self
             .facts
@@ -391,8 +395,11 @@ impl Node {
         sources.extend(self.feature_sources(now, resource));
         sources.sort_by_key(|source| !source.won);
         sources.extend(self.sources_of_calls(now, resource));
-        let slots = resource.packages.iter().flat_map(|package| package.watchers.iter());
-        let watchers = slots.filter_map(|slot| Some((*slot, self.subscriptions.get(*slot)?)));
+        let slots = resource.packages.iter().flat_map(|package| {
+            let lists = package.lists.iter().map(|place| place.slot);
+            package.watchers.iter().copied().chain(lists)
+        });
+        let watchers = slots.filter_map(|slot| Some((slot, self.subscriptions.get(slot)?)));
         view::Why {
             resource: resource.key.to_string(),
             state: resource.lamp.cli_word().to_owned(),
@@ -403,6 +410,10 @@ impl Node {
                 .map(|(slot, s)| view::Watcher {
                     watcher: s.text(Text::Watcher).to_owned(),
                     address: s.flow.remote().to_string(),
+                    list: s
+                        .list
+                        .as_ref()
+                        .and_then(|_| Some(self.facts.resources.get(s.resource)?.key.to_string())),
                     package: s.package.name().to_owned(),
                     told: s.told.map(str::to_owned),
                     fit: s.fit.said().map(str::to_owned),
@@ -540,7 +551,7 @@ impl Node {
 }
 
 fn watchers(resource: &Resource) -> usize {
-    resource.packages.iter().map(|package| package.watchers.len()).sum()
+    resource.packages.iter().map(|package| package.watchers.len() + package.lists.len()).sum()
 }
 
 fn source_of(device: &Device) -> &'static str {

@@ -79,6 +79,8 @@ pub struct Subscription {
     pub event_id: Option<String>,
     /// Content type of its documents.
     pub format: String,
+    /// Members of the list it is to; `None` for one resource.
+    pub members: Option<usize>,
     /// State shown last, as in `Idle`; `None` for packages without one word for it.
     pub last_state: Option<String>,
     /// For message-summary: the mailboxes.
@@ -105,6 +107,80 @@ pub struct Subscription {
     pub filter: Option<String>,
     /// Transport.
     pub transport: String,
+}
+
+/// One list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    /// As in `list:board@example.com`.
+    pub name: String,
+    /// What is subscribed to.
+    pub uri: String,
+    /// For people; may be empty.
+    pub display: String,
+    /// Where its members come from, as in `configured`, `everybody`.
+    pub source: String,
+    /// The event packages it is for; empty for all.
+    pub packages: Vec<String>,
+    /// How many are in it.
+    pub members: usize,
+    /// Subscriptions to it.
+    pub watchers: usize,
+}
+
+/// One list with its members and watchers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListDetail {
+    /// The list.
+    pub list: List,
+    /// It has more members than are taken.
+    pub is_cut: bool,
+    /// Who is in it, in order, as its first watcher sees it.
+    pub members: Vec<ListMember>,
+    /// Who watches it.
+    pub watchers: Vec<ListWatcher>,
+}
+
+/// One member of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListMember {
+    /// Its URI in the list.
+    pub uri: String,
+    /// For people; may be empty.
+    pub name: String,
+    /// What it is here, as in `6001@default`; `None` where it is not here.
+    pub resource: Option<String>,
+    /// It is on another server.
+    pub is_elsewhere: bool,
+    /// Its lamp, as in `Idle`, where somebody watches it.
+    pub state: Option<String>,
+}
+
+/// One subscription to a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListWatcher {
+    /// Peer name or URI.
+    pub watcher: String,
+    /// As in `10.0.0.7:5060`.
+    pub address: String,
+    /// Event package.
+    pub package: String,
+    /// Members it was told of.
+    pub told: usize,
+    /// Members that have not decided upon it.
+    pub pending: usize,
+    /// Members it may not watch.
+    pub refused: usize,
+    /// Version of the last document.
+    pub version: u32,
+    /// NOTIFYs sent.
+    pub notifies: u32,
+    /// Status of the last answer.
+    pub answer: Option<u16>,
+    /// How the last NOTIFY was made to fit its way, where there is something to say.
+    pub fit: Option<String>,
+    /// Seconds left.
+    pub expires_s: u32,
 }
 
 /// One publication.
@@ -562,6 +638,8 @@ pub struct Watcher {
     pub watcher: String,
     /// Where.
     pub address: String,
+    /// The list by which it watches, as in `list:board@example.com`.
+    pub list: Option<String>,
     /// Event package.
     pub package: String,
     /// State it was told last.

@@ -1,6 +1,6 @@
 //! What a package sees of the world when it composes: the facts behind one resource, read only.
 
-use crate::authz::policy::RuleTable;
+use crate::authz::policy::{RuleTable, Standing};
 use crate::authz::waiting::{Waiter, Waiting};
 use crate::calls::{Calls, DialogView};
 use crate::composition::extension::LampState;
@@ -241,13 +241,24 @@ impl<'a> View<'a> {
     }
 
     /// The subscriptions in a package to what is the user's own.
-    pub(crate) fn watchers(&self, package: &'static str) -> impl Iterator<Item = &'a Subscription> {
+    pub(crate) fn watchers(
+        &self,
+        package: &'static str,
+    ) -> impl Iterator<Item = (&'a Subscription, &'a Standing)> {
         let (facts, subscriptions) = (self.facts, self.subscriptions);
         let package = PackageId::by_name(package);
         let ids = facts.resources_of(&self.resource.key).into_iter();
         let states = ids.filter_map(move |id| facts.resources.package(id, package?));
-        let slots = states.flat_map(|state| state.watchers.iter());
-        slots.filter_map(|slot| subscriptions.get(*slot))
+        states.flat_map(move |state| {
+            let own = state.watchers.iter().filter_map(|slot| subscriptions.get(*slot));
+            let own = own.map(|subscription| (subscription, &subscription.standing));
+            let lists = state.lists.iter().filter_map(|place| {
+                let subscription = subscriptions.get(place.slot)?;
+                let member = subscription.list.as_ref()?.members.get(place.member as usize)?;
+                Some((subscription, member.standing.as_ref()?))
+            });
+            own.chain(lists)
+        })
     }
 
     /// Those who asked for the user's state in a package, and were not decided upon in time.

@@ -146,6 +146,7 @@ fn subscription(n: u64) -> Value {
         rates: String::new(),
         filters: lampyris_core::filter::FilterSet::default(),
         sleeps: false,
+        members: Vec::new(),
         expires_at: UnixTime::from_millis(1_900_000_000_000),
         created_at: UnixTime::from_millis(1_800_000_000_000),
         origin: Origin { cseq: 2, branch: format!("z9hG4bK{n:016x}") },

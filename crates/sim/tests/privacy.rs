@@ -24,6 +24,10 @@ use std::time::Duration;
 
 const WATCHERS: [&str; 3] = ["Bob", "Carol", "Pbx"];
 
+/// Alice by herself, in a list, and as one of everybody.
+const TARGETS: [&str; 4] = ["Alice@", "Alice@", "team@", ""];
+const TOML: &str = "watch = \"confirm\"\n[lists.team]\nmembers = [\"Alice\", \"list:rest\"]\n[lists.rest]\nmembers = [\"Bob\", \"Carol\"]\n";
+
 struct Town {
     host: Host,
     now: Now,
@@ -35,6 +39,8 @@ struct Town {
     sent: BTreeMap<&'static str, BTreeSet<Bytes>>,
     secrets_seen: usize,
     notifies: usize,
+    /// Subscriptions to lists.
+    lists: usize,
 }
 
 fn address(name: &str) -> SocketAddr {
@@ -48,7 +54,7 @@ impl Town {
         let (id, names) = (ListenerId(0), Vec::new());
         let listener = Listener { id, transport: Transport::Udp, local, advertised: local, names };
         let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_795_252_533_000) };
-        let settings = Arc::new(settings::load(Some("office.toml"), "watch = \"confirm\"").unwrap());
+        let settings = Arc::new(settings::load(Some("office.toml"), TOML).unwrap());
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self {
@@ -60,6 +66,7 @@ impl Town {
             sent: BTreeMap::new(),
             secrets_seen: 0,
             notifies: 0,
+            lists: 0,
         }
     }
 
@@ -68,11 +75,15 @@ impl Town {
     }
 
     fn send(&mut self, from: &str, method: &str, more: &str, body: &str) {
+        self.send_to("Alice@", from, method, more, body);
+    }
+
+    fn send_to(&mut self, to: &str, from: &str, method: &str, more: &str, body: &str) {
         self.requests += 1;
         let n = self.requests;
         let text = format!(
-            "{method} sip:Alice@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
-             From: <sip:{from}@example.com>;tag=t{n}\r\nTo: <sip:Alice@example.com>\r\nCall-ID: c{n}\r\nCSeq: {n} {method}\r\n\
+            "{method} sip:{to}example.com SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{from}@example.com>;tag=t{n}\r\nTo: <sip:{to}example.com>\r\nCall-ID: c{n}\r\nCSeq: {n} {method}\r\n\
              Contact: <sip:{from}@{}>\r\n{more}Content-Length: {}\r\n\r\n{body}",
             address(from),
             address(from),
@@ -124,7 +135,10 @@ impl Town {
             0..=2 => {
                 let package = ["presence", "dialog", "presence"][self.pick(3)];
                 let expires = ["0", "60", "600"][self.pick(3)];
-                self.send(watcher, "SUBSCRIBE", &format!("Event: {package}\r\nExpires: {expires}\r\n"), "");
+                let target = TARGETS[self.pick(TARGETS.len())];
+                let head = format!("Event: {package}\r\nExpires: {expires}\r\nSupported: eventlist\r\n");
+                self.send_to(target, watcher, "SUBSCRIBE", &head, "");
+                self.lists += usize::from(target != "Alice@");
             }
             3..=5 => {
                 let note = self.rng.next_u64();
@@ -171,7 +185,7 @@ impl Town {
 
 #[test]
 fn no_secret_reaches_who_may_not_know_it() {
-    let (mut secrets, mut notifies) = (0, 0);
+    let (mut secrets, mut notifies, mut lists) = (0, 0, 0);
     for seed in 0..16 {
         let mut town = Town::new(seed);
         for _ in 0..150 {
@@ -179,7 +193,9 @@ fn no_secret_reaches_who_may_not_know_it() {
         }
         secrets += town.secrets_seen;
         notifies += town.notifies;
+        lists += town.lists;
     }
     // Why: a test in which nobody is told anything finds nothing.
     assert!(secrets > 300 && notifies > 2 * secrets, "{secrets} secrets in {notifies} NOTIFYs");
+    assert!(lists > 150, "{lists} subscriptions to lists");
 }

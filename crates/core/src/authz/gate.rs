@@ -73,8 +73,12 @@ impl Node {
     fn authorize_all_of(&mut self, now: Now, id: ResourceId) {
         for package in PackageId::all() {
             let Some(state) = self.facts.resources.package(id, package) else { return };
-            for slot in state.watchers.clone() {
+            let (watchers, lists) = (state.watchers.clone(), state.lists.clone());
+            for slot in watchers {
                 self.authorize(now, slot);
+            }
+            for place in lists {
+                self.authorize_member(now, place);
             }
         }
     }

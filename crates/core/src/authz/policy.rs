@@ -218,6 +218,7 @@ impl Facts {
             ResourceKey::Mailbox(name) => {
                 self.owners_of_mailbox(name).iter().map(|owner| self.owner_of(owner)).collect()
             }
+            ResourceKey::List { .. } => BTreeSet::new(),
         };
         owners.into_iter().collect()
     }
@@ -243,6 +244,11 @@ impl Facts {
         key: &ResourceKey,
         package: PackageId,
     ) -> Decision {
+        if matches!(key, ResourceKey::List { .. }) {
+            let allowed = self.may_read_list(name, key);
+            let handling = if allowed { Handling::Allow } else { Handling::Block };
+            return Decision::plain(handling, "a list; each of its members is asked for by itself");
+        }
         if self.is_own(name, key) {
             return Decision::plain(Handling::Allow, "one's own");
         }
@@ -325,7 +331,7 @@ impl Facts {
         let domains = &self.settings.domains;
         let home = owner.and_then(|owner| match owner {
             ResourceKey::User { domain, .. } => domains.iter().position(|own| own.name == *domain),
-            ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) => None,
+            ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
         });
         let scopes = home.or(watcher.domain).and_then(|index| domains.get(index)).or(domains.first());
         let scope = scopes.map_or(WatchScope::Nobody, |domain| match topic {
@@ -340,7 +346,9 @@ impl Facts {
             WatchScope::SameDomain => match key {
                 ResourceKey::User { .. } => allow(watcher.domain.is_some() && watcher.domain == home),
                 // Why: an extension was found in the watcher's own context.
-                ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) => allow(watcher.domain.is_some()),
+                ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) | ResourceKey::List { .. } => {
+                    allow(watcher.domain.is_some())
+                }
             },
         }
     }

@@ -23,11 +23,15 @@ impl Node {
         };
         let is_wanted = |owner: &ResourceKey| wanted.as_ref().is_none_or(|wanted| wanted == owner);
         let mut rows = Vec::new();
-        for (_, subscription) in self.subscriptions.iter() {
-            let resource = self.facts.resources.get(subscription.resource);
-            let Some(resource) = resource.filter(|_| subscription.standing == Standing::Pending) else {
-                continue;
-            };
+        let subscriptions = self.subscriptions.iter().flat_map(|(_, subscription)| {
+            let own = (subscription.standing == Standing::Pending).then_some(subscription.resource);
+            let members = subscription.list.iter().flat_map(|list| &list.members);
+            let members = members.filter(|member| member.standing == Some(Standing::Pending));
+            let ids = own.into_iter().chain(members.filter_map(|member| member.resource));
+            ids.map(move |id| (subscription, id))
+        });
+        for (subscription, id) in subscriptions {
+            let Some(resource) = self.facts.resources.get(id) else { continue };
             for owner in self.facts.owners(&resource.key).iter().filter(|owner| is_wanted(owner)) {
                 rows.push(view::Pending {
                     user: plain(owner),
@@ -82,14 +86,27 @@ impl Node {
     /// What each class of a resource's watchers is shown, and why.
     pub(crate) fn view_classes(&self, now: Now, resource: &Resource) -> Vec<view::WatcherClass> {
         let mut classes: BTreeMap<(PackageId, Handling, String, String), Vec<String>> = BTreeMap::new();
-        for slot in resource.packages.iter().flat_map(|package| package.watchers.iter()) {
-            let Some(subscription) = self.subscriptions.get(*slot) else { continue };
-            let Some(decision) = self.decision_on(now, *slot) else { continue };
-            let sees = match &subscription.standing {
-                Standing::Open => "everything".to_owned(),
-                Standing::Part(provided) => provided.summary(),
-                Standing::Withheld => "somebody who is not there".to_owned(),
-                Standing::Pending => "nothing yet".to_owned(),
+        let watchers = resource.packages.iter().flat_map(|package| {
+            let own = package.watchers.iter().filter_map(|slot| {
+                let subscription = self.subscriptions.get(*slot)?;
+                Some((subscription, Some(&subscription.standing)))
+            });
+            let lists = package.lists.iter().filter_map(|place| {
+                let subscription = self.subscriptions.get(place.slot)?;
+                let member = subscription.list.as_ref()?.members.get(place.member as usize)?;
+                Some((subscription, member.standing.as_ref()))
+            });
+            own.chain(lists)
+        });
+        for (subscription, standing) in watchers {
+            let watcher = subscription.text(Text::Watcher);
+            let decision = self.facts.decide(now.wall, watcher, &resource.key, subscription.package);
+            let sees = match standing {
+                Some(Standing::Open) => "everything".to_owned(),
+                Some(Standing::Part(provided)) => provided.summary(),
+                Some(Standing::Withheld) => "somebody who is not there".to_owned(),
+                Some(Standing::Pending) => "nothing yet".to_owned(),
+                None => "nothing".to_owned(),
             };
             let class = (subscription.package, decision.handling, sees, decision.because);
             let watchers = classes.entry(class).or_default();

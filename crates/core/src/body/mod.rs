@@ -21,6 +21,7 @@ pub mod pidf_diff;
 pub mod presence_document;
 pub mod presence_json;
 pub mod reginfo;
+pub mod rlmi;
 pub mod rpid;
 pub mod timed_status;
 pub(crate) mod validity;

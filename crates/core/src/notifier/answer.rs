@@ -75,6 +75,9 @@ impl Node {
     /// Whether what a subscription asked for by the parameters of Event is over, and its watcher knows.
     fn was_told_the_end(&mut self, slot: u32) -> bool {
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
+        if subscription.list.is_some() {
+            return false;
+        }
         let params = subscription.text(Text::EventParams).to_owned();
         // Why: whom the truth is kept from learns nothing by the end of a subscription either.
         let is_shown = matches!(subscription.standing, Standing::Open | Standing::Part(_));

@@ -54,6 +54,19 @@ pub(super) fn asked(
     set.map(Some).map_err(|error| Reject::NotAcceptableHere(error.to_string().into()))
 }
 
+/// The filters of a list: none.
+///
+/// # Errors
+/// 488: there are some.
+pub(super) fn none_of_list(message: &Message) -> Result<Option<FilterSet>, Reject> {
+    let content_type =
+        message.header(Name::ContentType).and_then(|value| value.split(';').next()).unwrap_or("");
+    if !message.body().is_empty() && content_type.trim().eq_ignore_ascii_case(filter::CONTENT_TYPE) {
+        return Err(Reject::NotAcceptableHere("lists are not filtered".into()));
+    }
+    Ok(None)
+}
+
 impl Subscription {
     /// What its filters leave of the document that its class of watchers shares, and the hash of that; `None` where they
     /// leave it as it is.
@@ -117,8 +130,9 @@ impl Node {
     pub(super) fn changed_filters(&self, message: &Message, slot: u32) -> Result<Option<FilterSet>, Reject> {
         let Some(subscription) = self.subscriptions.get(slot) else { return Ok(None) };
         let package = subscription.package;
-        let chosen =
-            message.header(Name::Accept).map(|_| self.chosen_format(message, package, subscription.profile));
+        let chosen = message
+            .header(Name::Accept)
+            .map(|_| self.chosen_format(message, package, subscription.profile, false));
         let format = chosen.and_then(Result::ok).unwrap_or(subscription.format);
         asked(message, (package, format), subscription.text(Text::Asked), subscription.filtering.as_deref())
     }

@@ -11,14 +11,17 @@
 //! ```
 //!
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
-//! answer; [`suppress`] knows what they have already, [`pace`] how often they want to be told, [`filtering`] what; [`size`]
-//! makes large ones fit their way; [`unsolicited`] is for phones that never ask. After a restart [`restart`] decides who is
-//! told again and when, and [`parked`] keeps those whose stream has to come back first. One NOTIFY is in flight per
-//! subscription; the newest state wins; identical documents are dropped.
+//! answer; [`list`] and [`list_document`] are for those that watch several resources at once; [`suppress`] knows what they
+//! have already, [`pace`] how often they want to be told, [`filtering`] what; [`size`] makes large ones fit their way;
+//! [`unsolicited`] is for phones that never ask. After a restart [`restart`] decides who is told again and when, and
+//! [`parked`] keeps those whose stream has to come back first. One NOTIFY is in flight per subscription; the newest state
+//! wins; identical documents are dropped.
 
 mod answer;
 mod destination;
 mod filtering;
+mod list;
+mod list_document;
 pub(crate) mod pace;
 mod parked;
 mod rates;
@@ -307,6 +310,7 @@ impl Node {
     fn remove_subscription(&mut self, slot: u32) {
         self.forget_way(Traveller::Subscription(slot));
         self.subscriptions.unpark(slot);
+        self.close_list(slot);
         if let Some(subscription) = self.subscriptions.slots.remove(slot) {
             self.release_resource(subscription.resource);
         }
@@ -414,6 +418,7 @@ impl Node {
             filtering: Filtering::of(record.filters.clone()),
             next_at: Instant::default(),
             pace: Rates::read(Params::new(&record.rates)).ok().and_then(|rates| Pace::of(now.mono, rates)),
+            list: None,
             ending: None,
             sent_hash: 0,
             sent_revision: 0,
@@ -434,6 +439,10 @@ impl Node {
             self.subscriptions.slots.restore(slot, subscription);
         } else {
             self.subscriptions.slots.put(slot, subscription);
+        }
+        if matches!(key, ResourceKey::List { .. }) {
+            let brought = (!record.members.is_empty()).then(|| record.members.clone().into());
+            self.open_list(now, slot, brought);
         }
         self.enter(now, slot);
         self.arm_again_restored(now, slot);

@@ -197,6 +197,9 @@ impl Node {
             return self.arm_again(now.mono, slot);
         }
         subscription.told_revision = None;
+        if let Some(list) = &mut subscription.list {
+            list.full = true;
+        }
         subscription.pending = true;
         subscription.forced = true;
         self.due.push_back(slot);

@@ -91,10 +91,19 @@ impl Node {
         self.due.clear();
         self.take_marks();
         let mut found = Vec::new();
-        let ids: Vec<_> = self.facts.resources.iter().map(|(id, _)| id).collect();
+        let is_list = |key: &ResourceKey| matches!(key, ResourceKey::List { .. });
+        // Why: a list has no state beside that of its members.
+        let resources = self.facts.resources.iter().filter(|(_, resource)| !is_list(&resource.key));
+        let ids: Vec<_> = resources.map(|(id, _)| id).collect();
         for id in ids {
             for package in PackageId::all() {
                 self.find_owed(now, (id, package), unsure, &mut found);
+            }
+        }
+        // Why: what a list's members owe it is due by now; it takes its turn with the others.
+        for slot in std::mem::take(&mut self.due) {
+            if let Some(subscription) = self.subscriptions.get(slot) {
+                found.push((subscription.package, now.wall, slot));
             }
         }
         self.subscriptions.backlog.fill(found);
@@ -135,10 +144,10 @@ impl Node {
     ) {
         let Some(state) = self.facts.resources.package_mut(id, package) else { return };
         state.dirty = false;
-        if state.watchers.is_empty() {
+        if !state.is_watched() {
             return;
         }
-        let (mark, watchers) = (state.mark, state.watchers.clone());
+        let (mark, watchers, lists) = (state.mark, state.watchers.clone(), state.lists.clone());
         let at = mark.and_then(|(slot, _)| self.subscriptions.marks.get(slot));
         let at = at.map_or(UnixTime::default(), |record| record.changed_at);
         let fresh = self.shown_hash(id, package);
@@ -159,6 +168,9 @@ impl Node {
                 None
             }
         };
+        if differs || at >= unsure {
+            lists.into_iter().for_each(|place| self.member_changed(now, place));
+        }
         let before = found.len();
         for slot in watchers {
             if let Some(at) = self.subscriptions.get(slot).and_then(when) {
@@ -196,7 +208,11 @@ impl Node {
                 *owed -= 1;
                 if *owed == 0 {
                     self.subscriptions.owe_no_more(unit.0, unit.1);
-                    self.mark_shown(now, unit.0, unit.1);
+                    // Why: lists that it is in may still wait for their turn; the mark is right at its next change.
+                    let state = self.facts.resources.package(unit.0, unit.1);
+                    if state.is_some_and(|state| state.lists.is_empty()) {
+                        self.mark_shown(now, unit.0, unit.1);
+                    }
                 }
             }
         }
@@ -240,7 +256,7 @@ impl Node {
                     || self.facts.person_of(key).is_some()
                     || settings.domains.iter().any(|d| d.any_user && d.name == *domain)
             }
-            ResourceKey::Mailbox(_) => true,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => true,
         }
     }
 }

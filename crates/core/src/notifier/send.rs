@@ -9,6 +9,7 @@ use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Listener, Transport, is_sips};
 use crate::journal::Record;
 use crate::limits;
+use crate::lists::OPTION;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
 use crate::packages::{Class, Content, PackageId, Subject, Tells};
@@ -74,8 +75,7 @@ impl Node {
         if subscription.in_flight.is_some() {
             return; // Why: the newest state goes out when the answer is there.
         }
-        let Some(Document { body, hash, word, revision, tag, raw }) = self.document_for(slot, Brevity::Whole)
-        else {
+        let Some(Document { body, hash, word, revision, tag, raw }) = self.document_now(now, slot) else {
             return;
         };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
@@ -124,7 +124,9 @@ impl Node {
         // RFC 6665 §4.2.1.4: state may come along; for a fetch it must. A resource that is gone has none.
         let document = match reason {
             EndReason::NoResource | EndReason::Rejected => None,
-            _ => self.document_for(slot, Brevity::Whole),
+            // Why: of a list whose watcher did not ask, there is nothing new to tell.
+            _ if self.has_told_list(slot) => None,
+            _ => self.document_now(now, slot),
         };
         let after = if document.is_some() { after.max(self.shown_after(slot)) } else { after };
         let suppress = self.subscriptions.get(slot).map(|subscription| subscription.suppress);
@@ -135,6 +137,10 @@ impl Node {
         if self.send_notify(now, slot, &notification, after) {
             self.remove_subscription(slot);
         }
+    }
+
+    fn has_told_list(&self, slot: u32) -> bool {
+        self.subscriptions.get(slot).is_some_and(|s| s.list.is_some() && !s.tells_whole_list() && !s.pending)
     }
 
     /// Whether a watcher gets its last NOTIFY. One that was told nothing yet does: it is the answer to a fetch (RFC 6665
@@ -193,6 +199,12 @@ impl Node {
         subscription.notifies = subscription.notifies.saturating_add(1);
         subscription.acknowledged = false;
         self.metrics.notified(&mut subscription.behind, now.mono);
+        if !body.shared_bytes().is_empty()
+            && let Some(list) = &mut subscription.list
+        {
+            subscription.pending |= list.commit();
+            subscription.sent_hash = list.sum;
+        }
         let cseq = subscription.local_cseq;
         let last = notification.is_last;
         let requester = if last { Requester::Farewell } else { Requester::Notify { slot, cseq } };
@@ -200,7 +212,9 @@ impl Node {
         let (Some(own), Some(subscription)) = (self.own_end(slot, flow), self.subscriptions.get(slot)) else {
             return true;
         };
-        let head = Head { subscription, own, server_name: &self.facts.settings.server_name, notification };
+        let event = self.event_of(subscription);
+        let head =
+            Head { subscription, own, event, server_name: &self.facts.settings.server_name, notification };
         let write = |branch: &Branch| head.write(branch.as_str(), body, now.wall);
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
@@ -226,7 +240,22 @@ impl Node {
         notification: &'n Notification<'n>,
     ) -> Option<Head<'n>> {
         let (own, subscription) = (self.own_end(slot, flow)?, self.subscriptions.get(slot)?);
-        Some(Head { subscription, own, server_name: &self.facts.settings.server_name, notification })
+        let event = self.event_of(subscription);
+        Some(Head { subscription, own, event, server_name: &self.facts.settings.server_name, notification })
+    }
+
+    /// The package as NOTIFYs name it.
+    ///
+    /// Interop: Linphone takes no list but one of `Presence`, though it asks for `presence` (captured, liblinphone 5.1).
+    fn event_of(&self, subscription: &Subscription) -> Cow<'static, str> {
+        let name = subscription.package.name();
+        let profile = self.facts.settings.profiles.get(usize::from(subscription.profile));
+        if subscription.list.is_none() || !profile.is_some_and(|profile| profile.list_event_capital) {
+            return name.into();
+        }
+        let mut letters = name.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>().into()
     }
 
     fn own_end(&self, slot: u32, flow: Flow) -> Option<OwnEnd> {
@@ -244,6 +273,9 @@ impl Node {
     /// The undecided record that what a watcher is shown rests on.
     fn shown_after(&self, slot: u32) -> Option<Ticket> {
         let subscription = self.subscriptions.get(slot)?;
+        if subscription.list.is_some() {
+            return self.list_shown_after(slot);
+        }
         let state = self.facts.resources.package(subscription.resource, subscription.package)?;
         self.tickets.undecided(state.after)
     }
@@ -306,8 +338,29 @@ impl Node {
         Some(Document { body, hash, word, revision, tag, raw })
     }
 
+    /// What a watcher is to be told now: a state, or what is new of a list.
+    fn document_now(&mut self, now: Now, slot: u32) -> Option<Document> {
+        match self.subscriptions.get(slot)?.list {
+            Some(_) => self.list_as_document(now, slot),
+            None => self.document_for(slot, Brevity::Whole),
+        }
+    }
+
+    /// What the watcher of a list is to be told now.
+    fn list_as_document(&mut self, now: Now, slot: u32) -> Option<Document> {
+        let full = self.subscriptions.get(slot)?.tells_whole_list();
+        let (body, hash) = self.list_document(now.wall, slot, full, None, Brevity::Whole)?;
+        // Why: boundaries and versions are no part of the entity.
+        let tag = EntityTag::of(self.subscriptions.get(slot)?, &EncodedBody::default(), hash);
+        Some(Document { raw: body.clone(), body, hash, word: None, revision: 0, tag })
+    }
+
     /// The entity-tag of what a watcher would be sent.
     pub(super) fn entity_tag_of(&mut self, slot: u32) -> Option<EntityTag> {
+        if self.subscriptions.get(slot)?.list.is_some() {
+            let sum = self.list_sum(slot)?;
+            return Some(EntityTag::of(self.subscriptions.get(slot)?, &EncodedBody::default(), sum));
+        }
         self.document_for(slot, Brevity::Whole).map(|document| document.tag)
     }
 
@@ -318,6 +371,9 @@ impl Node {
 
     /// Hash and revision of what a watcher would be sent.
     pub(super) fn state_of(&mut self, slot: u32) -> Option<(u64, u32)> {
+        if self.subscriptions.get(slot)?.list.is_some() {
+            return Some((self.list_sum(slot)?, 0));
+        }
         self.document_for(slot, Brevity::Whole).map(|document| (document.hash, document.revision))
     }
 
@@ -448,6 +504,7 @@ struct OwnEnd {
 pub(super) struct Head<'n> {
     subscription: &'n Subscription,
     own: OwnEnd,
+    event: Cow<'static, str>,
     server_name: &'n str,
     notification: &'n Notification<'n>,
 }
@@ -474,9 +531,13 @@ impl Head<'_> {
         writer.header_fmt(Name::CSeq, format_args!("{} NOTIFY", subscription.local_cseq));
         writer.header(Name::Contact, contact);
         match text(Text::EventId) {
-            "" => writer.header(Name::Event, subscription.package.name()),
-            id => writer.header_fmt(Name::Event, format_args!("{};id={id}", subscription.package.name())),
+            "" => writer.header(Name::Event, &self.event),
+            id => writer.header_fmt(Name::Event, format_args!("{};id={id}", self.event)),
         };
+        if subscription.list.is_some() {
+            // RFC 4662 §4.1.
+            writer.header(Name::Require, OPTION);
+        }
         writer.header(Name::SubscriptionState, self.notification.state);
         if let Some(tag) = self.notification.tag {
             writer.header_fmt(Name::SipETag, format_args!("{tag}"));

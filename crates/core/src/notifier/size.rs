@@ -32,6 +32,8 @@ pub(crate) enum Fit {
     Stream,
     /// Its document has less in it.
     Shortened(Brevity),
+    /// It is of a list, and the rest follows in others.
+    Paged,
     /// It did not, and went as it was.
     Fragments,
 }
@@ -49,6 +51,7 @@ impl Fit {
             Self::Stream => Some("by tcp: too large for a datagram"),
             Self::Shortened(Brevity::OneDialog) => Some("one dialog only: too large for a datagram"),
             Self::Shortened(_) => Some("shortened: too large for a datagram"),
+            Self::Paged => Some("in several: too large for a datagram"),
             Self::Fragments => Some("in fragments: too large for a datagram"),
         }
     }
@@ -68,6 +71,8 @@ pub(crate) enum StreamTo {
 
 /// More than a NOTIFY has beside its subscription's strings, its state and its body.
 const NOTIFY_BYTES_AROUND: usize = 500;
+/// More than the Content-Type of a list has, with its start and boundary, and Content-Length.
+const MULTIPART_TYPE_BYTES: usize = 240;
 /// As long as our branches are.
 const ANY_BRANCH: &str = "z9hG4bK0123456789abcdef";
 
@@ -91,6 +96,13 @@ impl Node {
             }
             WayTo::Later => return None,
             WayTo::None => {}
+        }
+        if self.subscriptions.get(slot)?.list.is_some() {
+            let none = EncodedBody::default();
+            let head_bytes = self.head_of(slot, flow, notification)?.write(ANY_BRANCH, &none, now.wall).len();
+            let (body, fit) = self.paged_list(now, slot, head_bytes + MULTIPART_TYPE_BYTES)?;
+            self.set_fit(slot, fit);
+            return Some((flow, Some(body)));
         }
         for brevity in Brevity::SHORTER {
             let Some(shorter) = self.shorter_body(slot, brevity) else { break };
@@ -118,8 +130,11 @@ impl Node {
         body: &EncodedBody,
     ) -> bool {
         // RFC 3261 §18.1.1: the bound is for a path whose MTU is not known; inside the machine it is larger than any message.
-        if flow.is_reliable() || flow.remote().ip().to_canonical().is_loopback() {
+        if flow.is_reliable() {
             return false;
+        }
+        if flow.remote().ip().to_canonical().is_loopback() {
+            return body.shared_bytes().len() > limits::DATAGRAM_BYTES_MAX;
         }
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
         // Why: to know the length exactly it has to be written, and nearly every NOTIFY is far from too large. The target
@@ -156,7 +171,7 @@ impl Node {
     }
 
     /// The next hop as a URI that means a stream; `None` where it may not be one.
-    fn stream_uri(&self, slot: u32, flow: Flow) -> Option<String> {
+    pub(super) fn stream_uri(&self, slot: u32, flow: Flow) -> Option<String> {
         self.listener_for(Transport::Tcp, flow.remote().is_ipv6())?;
         let subscription = self.subscriptions.get(slot)?;
         let route = lampyris_sip::headers::route::split(subscription.text(Text::Routes)).next();

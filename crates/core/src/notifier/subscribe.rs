@@ -17,6 +17,10 @@ use crate::features::{Feature, Features};
 use crate::filter::FilterSet;
 use crate::hits::Limit;
 use crate::limits;
+use crate::lists::OPTION;
+use crate::lists::find::FoundList;
+use crate::lists::request::{brings_list, unsupported};
+use crate::lists::resource_lists::Entry as Brought;
 use crate::node::Node;
 use crate::output::{Event, Ticket};
 use crate::packages::{self, PackageId, Tells};
@@ -49,6 +53,7 @@ struct Wish {
     profile: u16,
     set: Option<(Feature, Features)>,
     standing: Standing,
+    list: Option<Option<Vec<Brought>>>,
 }
 
 impl Node {
@@ -104,6 +109,7 @@ impl Node {
             forced: true,
             suppress: Suppress::Nothing,
             filtering: None,
+            list: None,
             next_at: Instant::default(),
             pace: None,
             ending: fetch.then_some(EndReason::Timeout),
@@ -142,6 +148,17 @@ impl Node {
             subscription.texts = texts;
         }
         self.set_filters(slot, wish.filters.take());
+        if let Some(brought) = wish.list.take() {
+            let fits = if self.open_list(now, slot, brought.map(Into::into)) {
+                self.list_fits(slot, request.flow)
+            } else {
+                Err(Reject::NotFound)
+            };
+            if let Err(reject) = fits {
+                self.remove_subscription(slot);
+                return Err(reject);
+            }
+        }
         // RFC 5839 §6.2: outside a dialog there is always a NOTIFY; only its body goes.
         self.suppress_if(slot, known);
         let accepted = self.accepted();
@@ -279,7 +296,18 @@ impl Node {
             }
             return Ok(());
         }
-        let filters = self.changed_filters(message, slot)?;
+        let is_list = self.subscriptions.get(slot).is_some_and(|subscription| subscription.list.is_some());
+        // RFC 5367 §5.1: a later list means nothing.
+        if is_list && brings_list(message) {
+            return Err(unsupported());
+        }
+        let filters = if is_list { None } else { self.changed_filters(message, slot)? };
+        if let Some(list) =
+            self.subscriptions.get_mut(slot).and_then(|subscription| subscription.list.as_mut())
+        {
+            // RFC 4662 §5.2: after each SUBSCRIBE everything is told.
+            list.full = true;
+        }
         if expires_s == 0 {
             let undo = self.undo_to(slot);
             let suppressed = self.suppress_if(slot, known);
@@ -310,8 +338,8 @@ impl Node {
             Ok((target, _)) => target,
             Err(_) => self.subscriptions.get(slot).map_or("", |s| s.text(Text::Target)).to_owned(),
         };
-        let format =
-            self.chosen_format(message, package, self.subscriptions.get(slot).map_or(0, |s| s.profile));
+        let profile = self.subscriptions.get(slot).map_or(0, |s| s.profile);
+        let format = self.chosen_format(message, package, profile, is_list);
         self.leave(slot);
         // Why: the way was to where the phone was before.
         if self.subscriptions.get(slot).is_some_and(|subscription| subscription.text(Text::Target) != target)
@@ -455,6 +483,10 @@ impl Node {
             writer.header(Name::RecordRoute, route);
         }
         writer.header(Name::Contact, &contact);
+        if subscription.list.is_some() {
+            // RFC 4662 §4.1.
+            writer.header(Name::Require, OPTION);
+        }
         writer.header_fmt(Name::Expires, format_args!("{}", subscription.granted_s));
         self.name_us(&mut writer);
         Some(writer.finish())
@@ -466,13 +498,16 @@ impl Node {
         let package = PackageId::by_name(event.package).ok_or_else(bad_event)?;
         self.may_subscribe(&request.identity)?;
         let (target, instance) = contact_of(message)?;
-        let resource = self.find_resource(&request.identity, message, package, false)?;
+        let (resource, list) = match self.find_list(&request.identity, message, package)? {
+            Some(FoundList { key, brought }) => (key, Some(brought)),
+            None => (self.find_resource(&request.identity, message, package, false)?, None),
+        };
         let watcher = request.identity.name(&self.facts.settings);
         let decision = self.facts.decide(now.wall, &watcher, &resource, package);
         let standing = decision.standing().ok_or(Reject::Forbidden)?;
         let user_agent = message.header(Name::UserAgent).unwrap_or("");
         let profile = self.profile_for(request.identity.peer.as_deref(), user_agent);
-        let format = self.chosen_format(message, package, profile)?;
+        let format = self.chosen_format(message, package, profile, list.is_some())?;
         let expires_s = self.granted(message)?;
         let routes = route_set(message)?;
         let event_id = event.id().unwrap_or("").to_owned();
@@ -497,10 +532,16 @@ impl Node {
             instance,
             routes,
             rates: pace::asked(event.params)?,
-            filters: filtering::asked(message, (package, format), message.request_uri().unwrap_or(""), None)?,
+            filters: match list {
+                Some(_) => filtering::none_of_list(message)?,
+                None => {
+                    filtering::asked(message, (package, format), message.request_uri().unwrap_or(""), None)?
+                }
+            },
             profile,
             set,
             standing,
+            list,
         })
     }
 
@@ -521,6 +562,7 @@ impl Node {
         message: &Message,
         package: PackageId,
         profile: u16,
+        is_list: bool,
     ) -> Result<u8, Reject> {
         let count = package.get().format_count();
         let mut preferred: Vec<usize> = Vec::with_capacity(count);
@@ -540,6 +582,7 @@ impl Node {
         let (mut offered, whole): (Vec<_>, Vec<_>) = preferred.into_iter().partition(changes);
         offered.retain(|format| is_named(*format));
         offered.extend(whole);
+        let offered_first = offered.first().copied();
         // RFC 6665 §3.1.3: without Accept the package's default format.
         let best = match message.accept() {
             None => offered.first().copied(),
@@ -551,7 +594,9 @@ impl Node {
                         best = Some((quality, format));
                     }
                 }
-                best.map(|(_, format)| format)
+                // Interop: some name only what a list itself is made of.
+                let names_list = is_list && accept.names("multipart/related");
+                best.map(|(_, format)| format).or_else(|| offered_first.filter(|_| names_list))
             }
         };
         let format = best.and_then(|format| u8::try_from(format).ok());

@@ -3,6 +3,7 @@
 //! The strings of a subscription live in one boxed slice; what is counted and timed stands beside it.
 
 use super::filtering::Filtering;
+use super::list::ListState;
 use super::pace::Pace;
 use super::size::{Fit, StreamTo};
 use super::suppress::Suppress;
@@ -181,6 +182,8 @@ pub(crate) struct Subscription {
     pub(crate) pace: Option<Box<Pace>>,
     /// What of the state it wants to be told, and when; mostly everything, always.
     pub(crate) filtering: Option<Box<Filtering>>,
+    /// What it is a list of; mostly it is of one resource.
+    pub(crate) list: Option<Box<ListState>>,
     /// It has ended: the final NOTIFY waits for the one in flight.
     pub(crate) ending: Option<EndReason>,
     /// Hash of the document sent last.
@@ -255,6 +258,7 @@ impl Subscription {
             rates: self.rates().to_string(),
             filters: self.filtering.as_ref().map(|own| own.set.clone()).unwrap_or_default(),
             sleeps: self.sleeps(),
+            members: self.list.as_ref().and_then(|list| list.brought.as_deref()).unwrap_or_default().to_vec(),
             expires_at: self.expires_at,
             created_at: self.created_at,
             origin: Origin { cseq: self.origin_cseq, branch: own(Text::OriginBranch) },

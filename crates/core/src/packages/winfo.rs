@@ -80,8 +80,10 @@ impl<B: Base> EventPackage for Winfo<B> {
     }
 
     fn compose(&self, view: &View<'_>) -> WatcherInfo {
-        let mut watchers: Vec<_> =
-            view.watchers(B::PACKAGE).map(|subscription| live(view, subscription)).collect();
+        let mut watchers: Vec<_> = view
+            .watchers(B::PACKAGE)
+            .map(|(subscription, standing)| live(view, subscription, standing))
+            .collect();
         watchers.extend(view.waiting(B::PACKAGE).map(|waiter| Watcher {
             id: waiter.id,
             uri: view.watcher_uri(&waiter.watcher),
@@ -117,8 +119,8 @@ impl<B: Base> EventPackage for Winfo<B> {
     }
 }
 
-fn live(view: &View<'_>, subscription: &Subscription) -> Watcher {
-    let (name, is_pending) = (subscription.text(Text::Watcher), subscription.standing == Standing::Pending);
+fn live(view: &View<'_>, subscription: &Subscription, standing: &Standing) -> Watcher {
+    let (name, is_pending) = (subscription.text(Text::Watcher), *standing == Standing::Pending);
     Watcher {
         id: watcher_id(subscription),
         uri: view.watcher_uri(name),

@@ -17,6 +17,7 @@ mod drop;
 mod events;
 mod failure;
 mod feature;
+mod lists;
 mod mailbox;
 mod nudge;
 mod phone;
@@ -71,6 +72,7 @@ pub(crate) static VERBS: &[Verb] = &[
     demo::VERB,
     phone::VERB,
     show::VERB,
+    lists::VERB,
     why::VERB,
     status::VERB,
     devstate::VERB,
@@ -347,7 +349,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 50] = [
+        let rows: [(&[&str], u8); 52] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -369,6 +371,8 @@ mod tests {
             (&["allow", "alice", "bob"], 3),
             (&["polite-block", "alice"], 2),
             (&["pending"], 3),
+            (&["lists"], 3),
+            (&["show", "list", "board"], 3),
             (&["rules", "show", "alice"], 3),
             (&["nudge", "6001"], 3),
             (&["drop", "--watcher", "Alice"], 3),

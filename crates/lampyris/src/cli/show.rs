@@ -10,7 +10,7 @@ use lampyris_core::view;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "show",
-    about: "Show hints, subscriptions, publications, registrations, devices, peers, calls, mailboxes, phone profiles or limits",
+    about: "Show hints, subscriptions, publications, registrations, devices, peers, calls, mailboxes, a list, phone profiles or limits",
     examples: &[
         ("show hints", "every lamp and its state"),
         ("show hint 60", "the lamps whose extension starts with 60"),
@@ -53,6 +53,12 @@ enum What {
     Calls,
     /// Every mailbox
     Mailboxes,
+    /// One list: who is in it, who watches it, and what each was told
+    List {
+        /// As in board, or as `lampyris lists` prints it
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Every phone profile in the order they are tried, with its reason
     Profiles,
     /// Every limit: how much is allowed, what is over it gets, and how often that was
@@ -71,6 +77,7 @@ fn run(what: &What, context: &mut Context<'_>) -> Result<(), Failure> {
         What::Calls => context.query(Command::Calls, calls),
         What::Mailboxes => context.query(Command::Mailboxes, mailboxes),
         What::Limits => context.query(Command::Limits, limits),
+        What::List { name } => super::lists::show(name, context),
         What::Profiles => context.query(Command::Profiles, profiles),
     }
 }
@@ -150,7 +157,10 @@ fn subscriptions(rows: &[view::Subscription], width: Option<usize>) -> String {
                 format!("{} {}", s.transport, s.peer),
                 s.resource.clone(),
                 s.event_id.as_ref().map_or_else(|| s.package.clone(), |id| format!("{};id={id}", s.package)),
-                or_dash(s.last_state.as_ref().or(s.mailbox.as_ref())),
+                s.members.map_or_else(
+                    || or_dash(s.last_state.as_ref().or(s.mailbox.as_ref())),
+                    |members| format!("{members} members"),
+                ),
                 left(s.expires_s),
                 s.notifies.to_string(),
                 s.cseq.to_string(),
@@ -391,6 +401,7 @@ mod tests {
             package: "dialog".into(),
             event_id: Some("7".into()),
             format: "application/dialog-info+xml".into(),
+            members: None,
             last_state: Some("Idle".into()),
             mailbox: None,
             granted_s: 3600,

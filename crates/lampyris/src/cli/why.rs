@@ -170,7 +170,10 @@ fn watcher(watcher: &view::Watcher) -> Vec<String> {
     vec![
         watcher.watcher.clone(),
         watcher.address.clone(),
-        watcher.package.clone(),
+        watcher
+            .list
+            .as_ref()
+            .map_or_else(|| watcher.package.clone(), |list| format!("{} in {list}", watcher.package)),
         watcher.told.clone().unwrap_or_else(|| "-".to_owned()),
         watcher.cseq.to_string(),
         answered,
@@ -196,6 +199,7 @@ mod tests {
         let watcher = |name: &str, answer: Option<u16>, answered_s: Option<u64>| view::Watcher {
             watcher: name.into(),
             address: "10.0.0.7:5060".into(),
+            list: None,
             package: "dialog".into(),
             told: answer.map(|_| "Busy".into()),
             fit: None,

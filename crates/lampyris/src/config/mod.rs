@@ -10,6 +10,7 @@ mod document;
 mod ha1;
 mod http;
 mod lint;
+mod lists;
 mod options;
 mod peers;
 mod people;

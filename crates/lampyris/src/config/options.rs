@@ -23,6 +23,8 @@ pub(crate) enum Table {
     Peer,
     /// `[people.bob]`.
     Person,
+    /// `[lists.board]`.
+    List,
     /// `[composition.NAME]`.
     Composition,
     /// `[hints]`: keys are extensions.
@@ -49,6 +51,7 @@ impl Table {
         Self::Domain,
         Self::Peer,
         Self::Person,
+        Self::List,
         Self::Composition,
         Self::Hints,
         Self::Context,
@@ -69,6 +72,7 @@ impl Table {
             Self::Domain => "[domains.\"NAME\"]",
             Self::Peer => "[peers.NAME]",
             Self::Person => "[people.NAME]",
+            Self::List => "[lists.NAME]",
             Self::Composition => "[composition.NAME]",
             Self::Hints => "[hints]",
             Self::Context => "[contexts.NAME]",
@@ -108,6 +112,12 @@ impl Table {
                 "What belongs to one person. Whoever watches any of these names sees the same presence and the \
                 calls of all devices; what the person sets on one of them holds for all. The person's own name is \
                 an address too, and a call to it rings every phone. A peer without an entry is a person of its own."
+            }
+            Self::List => {
+                "Several users and extensions that one subscription watches (RFC 4662): a phone's BLF list, or the \
+                contacts of an application. `sip:NAME@domain` is what it subscribes to. Each member is shown to a \
+                watcher as if it were watched alone. One subscription watches one event package, and every package \
+                has lists."
             }
             Self::Composition => {
                 "How the sources of somebody's presence become one document; domains and people name it. All \
@@ -265,6 +275,9 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Top."egress_deny", Kind::Texts, "", "[]", "[\"10.6.6.0/24\"]",
         "Networks that no request is sent to, not even to a configured peer.",
         "Hosts that must never hear from the server, whoever names them."),
+    option!(Top."resource_lists", Kind::Text, "", "none", "\"lists\"",
+        "Directory of lists (RFC 4826), relative to this file: `NAME.xml` with a `resource-lists` document is the list `NAME`, or where `NAME` is a user that user's own (`sip:mine@domain`); one with `rls-services` has the lists it names. A document that is wrong is an error of the configuration.",
+        "Lists that another program writes."),
     option!(Server."listen", Kind::Texts, "", "[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]", "[\"udp:127.0.0.1:5070\"]",
         "Sockets, each `TRANSPORT:ADDRESS:PORT` with a transport of `udp`, `tcp`, `tls`, `ws` or `wss`; port 0 lets the system choose.",
         "One per network card or address family."),
@@ -344,6 +357,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Limits."notify_max_rate", Kind::Integer(1, 100), "per second", "10", "2",
         "Most NOTIFYs of one subscription.",
         "What comes faster is told in one NOTIFY, the newest state; as many may leave at once. A watcher may ask for less (RFC 6446)."),
+    option!(Limits."list_datagram_bytes", Kind::Integer(1300, 65_000), "bytes", "1300", "16000",
+        "Longest first NOTIFY of a list over UDP. It names every member; where even the names have more, and the watcher takes no TCP or TLS, its SUBSCRIBE is answered 403.", "Beyond 1,300 bytes it goes in fragments, which networks lose."),
     option!(Limits."publication_min_s", Kind::Integer(1, YEAR_S), "seconds", "60", "120",
         "Shortest publication.", "Each refresh is written to the store."),
     option!(Limits."publication_default_s", Kind::Integer(1, YEAR_S), "seconds", "3600", "1800",
@@ -424,6 +439,10 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Who may watch the users of this domain who have no rules of their own.", "Each company has its own custom."),
     option!(Domain."watch_dialog", SCOPES, "", "`watch_dialog` at the top, else `watch` of this domain", "\"nobody\"",
         "The same for calls alone.", "A call centre shows calls, a lawyer does not."),
+    option!(Domain."everybody", Kind::Text, "", "\"all\"", "\"everybody\"",
+        "User part that means everybody of the domain; so does none, as in `sip:example.com`.", "One subscription for a wallboard."),
+    option!(Domain."everybody_max", Kind::Integer(0, 100_000), "users", "100", "10000",
+        "Most users a domain may have for a subscription to everybody in it; with more, or 0, there is none.", "The first NOTIFY names everybody, which for a large domain needs TCP, TLS or WebSocket."),
     option!(Peer."secret", Kind::Text, "", "none", "\"correct horse\"",
         "Password. Never printed or logged.", "One of `secret`, `secret_file` and `ha1`."),
     option!(Peer."secret_file", Kind::Text, "", "none", "\"alice.secret\"",
@@ -510,6 +529,23 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Person."composition", Kind::Text, "", "that of the domain", "\"latest\"",
         "How the person's presence is composed: the name of a `[composition.NAME]` or of a built-in one.",
         "One whose phones all say something else."),
+    option!(List."members", Kind::Texts, "", "[]", "[\"6001\", \"bob\", \"context:office\"]",
+        "Who is in it: users and extensions by name, a URI, `_60XX` for the extensions and users whose names match, `group:NAME` for the peers of a call group, `context:NAME` for the extensions of a context, `list:NAME` for those of another list. Whoever is named twice is in it once.",
+        "What a watcher's context does not have is shown to it as not there."),
+    option!(List."display", Kind::Text, "", "none", "\"The board\"",
+        "Name for people.", "Some applications show it."),
+    option!(List."domain", Kind::Text, "", "the first domain", "\"second.example.com\"",
+        "The domain it is in.", "Each company has its own."),
+    option!(List."owner", Kind::Text, "", "none", "\"alice\"",
+        "Whose own list it is: for that person `sip:mine@domain` is the same.", "One address in the provisioning of every phone."),
+    option!(List."packages", Kind::Texts, "", "every package", "[\"dialog\"]",
+        "The event packages it is for; others are answered 489.", "Asterisk's lists have one."),
+    option!(List."watchers", Kind::Texts, "", "whoever may subscribe", "[\"alice\"]",
+        "The users who may subscribe to it. What they are shown of each member is for that member's rules to say.", "Who belongs together is nobody's business."),
+    option!(List."notification_batch_interval", Kind::Integer(0, 60_000), "milliseconds", "0", "200",
+        "How long changes are gathered before they are told.", "Many changes at once become one NOTIFY."),
+    option!(List."full_state", Kind::Boolean, "", "false", "true",
+        "Tell the whole list with each change.", "For phones that do not read partial lists."),
     option!(Composition."base", Kind::Choice(&["union", "latest", "priority", "most-available"]), "", "\"union\"", "\"latest\"",
         "Whose activity is shown: `union`, that of calls beside what was set by hand or else published last; `latest`, whoever spoke last; `priority`, the first kind in `sources` that says one; `most-available`, the one that leaves the person most available, and open beats closed.",
         "`union` is what watchers have always been shown."),
@@ -571,6 +607,10 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Profile."end_notify", Kind::Boolean, "", "true", "false",
         "Send the last NOTIFY of a subscription that ran out, was ended by its watcher or was replaced (RFC 6665 §4.4.1). A fetch is always answered, and an end of the server's making always told.",
         "Zoiper subscribes again when it gets one, without end; FreeSWITCH leaves it out for the same reason."),
+    option!(Profile."list_event_capital", Kind::Boolean, "", "false", "true",
+        "NOTIFYs of a list say `Event: Presence`, with a capital.", "Linphone takes no other, though it asks for `presence`."),
+    option!(Profile."list_bare_ids", Kind::Boolean, "", "false", "true",
+        "The parts of a list's NOTIFY have their `Content-Id` without angle brackets.", "Linphone compares it with the list as it stands."),
     option!(Webhook."url", Kind::Text, "", "none: it must be there", "\"https://hooks.example.com/lamps\"",
         "Where events are posted to, `http://` or `https://`.", "A chat, a wall board, a call centre's statistics."),
     option!(Webhook."secret", Kind::Text, "", "none: it must be there", "\"long and random\"",

@@ -36,6 +36,7 @@ pub(crate) struct Raw {
     pub(crate) domains: Vec<Domain>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) people: Vec<Person>,
+    pub(crate) lists: Vec<List>,
     pub(crate) compositions: Vec<Composition>,
     pub(crate) dialplan: Dialplan,
     pub(crate) hints: Vec<HintPlace>,
@@ -139,6 +140,7 @@ overlaid!(
         watch: WatchScope,
         watch_dialog: WatchScope,
         rules: PathBuf,
+        resource_lists: PathBuf,
     }
 );
 
@@ -160,6 +162,7 @@ overlaid!(
         subscription_default_s: u32,
         subscription_max_s: u32,
         notify_max_rate: u32,
+        list_datagram_bytes: usize,
         publication_min_s: u32,
         publication_default_s: u32,
         publication_max_s: u32,
@@ -222,6 +225,8 @@ overlaid!(
         context: String,
         watch: WatchScope,
         watch_dialog: WatchScope,
+        everybody: String,
+        everybody_max: usize,
     }
 );
 
@@ -288,6 +293,26 @@ overlaid!(
 );
 
 overlaid!(
+    /// What is about one list.
+    ListFields {
+        members: Vec<Typed<String>>,
+        display: String,
+        domain: String,
+        owner: String,
+        packages: Vec<String>,
+        watchers: Vec<Typed<String>>,
+        batch_ms: u64,
+        full_state: bool,
+    }
+);
+
+/// A list.
+pub(crate) struct List {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: ListFields,
+}
+
+overlaid!(
     /// What is about one policy of composition.
     CompositionFields {
         base: Base,
@@ -348,6 +373,8 @@ overlaid!(
         auto_answer: Vec<(String, String)>,
         pickup: Pickup,
         end_notify: bool,
+        list_event_capital: bool,
+        list_bare_ids: bool,
         reason: String,
     }
 );
@@ -375,6 +402,15 @@ impl Raw {
             self.people.len() - 1
         });
         &mut self.people[at].fields
+    }
+
+    /// The list of this name, made if it is not there yet.
+    pub(crate) fn list(&mut self, name: Typed<String>) -> &mut ListFields {
+        let at = self.lists.iter().position(|list| list.name.value == name.value).unwrap_or_else(|| {
+            self.lists.push(List { name, fields: ListFields::default() });
+            self.lists.len() - 1
+        });
+        &mut self.lists[at].fields
     }
 
     /// The policy of this name, made if it is not there yet.

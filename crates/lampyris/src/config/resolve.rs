@@ -7,7 +7,7 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{composition, http, lint, peers, people, profiles, rules};
+use super::{composition, http, lint, lists, peers, people, profiles, rules};
 use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
@@ -48,6 +48,7 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     lint::egress(report, &settings, &raw);
     routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
+    lists::resolve(report, &mut settings, &raw);
     lint::dialplan(report, &settings, &raw);
     settings.dialplan = raw.dialplan;
     if let Some(directory) = &raw.server.rules {
@@ -220,6 +221,7 @@ fn routing(report: &mut Report, settings: &mut Settings, typed: &raw::RawCalls) 
 
 fn bounds(report: &mut Report, settings: &mut Settings, typed: &raw::RawBounds) {
     set(&mut settings.notify_max_rate, &typed.notify_max_rate);
+    set(&mut settings.list_datagram_bytes, &typed.list_datagram_bytes);
     let subscription = (&typed.subscription_min_s, &typed.subscription_default_s, &typed.subscription_max_s);
     let publication = (&typed.publication_min_s, &typed.publication_default_s, &typed.publication_max_s);
     let registration = (&typed.registration_min_s, &typed.registration_default_s, &typed.registration_max_s);
@@ -283,6 +285,8 @@ fn profile(typed: raw::Profile) -> Profile {
         auto_answer,
         pickup,
         end_notify,
+        list_event_capital,
+        list_bare_ids,
         reason,
     } = typed.fields;
     let mut profile = Profile::rfc();
@@ -304,6 +308,8 @@ fn profile(typed: raw::Profile) -> Profile {
     set(&mut profile.auto_answer, &auto_answer);
     set(&mut profile.pickup, &pickup);
     set(&mut profile.end_notify, &end_notify);
+    set(&mut profile.list_event_capital, &list_event_capital);
+    set(&mut profile.list_bare_ids, &list_bare_ids);
     set(&mut profile.reason, &reason);
     if on_timeout_retry.is_some_and(|retry| retry.value) {
         let after = retry_after_s.map_or(RETRY_AFTER_S, |seconds| seconds.value);
@@ -331,6 +337,8 @@ fn domains(report: &mut Report, raw: &Raw, shell: &ShellSettings) -> Vec<Domain>
         set(&mut domain.any_user, &fields.any_user);
         set(&mut domain.context, &raw.server.context);
         set(&mut domain.context, &fields.context);
+        set(&mut domain.everybody, &fields.everybody);
+        set(&mut domain.everybody_max, &fields.everybody_max);
         // Why: what is said of calls alone is never widened by what is said of all.
         for typed in [&raw.server.watch, &fields.watch] {
             set(&mut domain.watch.presence, typed);

@@ -60,6 +60,7 @@ pub(super) mod tests {
             package: "presence".to_owned(),
             event_id: None,
             format: "application/pidf+xml".to_owned(),
+            members: None,
             last_state: Some("Unavailable".to_owned()),
             mailbox: None,
             granted_s: 1800,

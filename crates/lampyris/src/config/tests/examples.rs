@@ -114,7 +114,7 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let hook: String = hook.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
     format!(
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
-         [peers.alice]\n{secret}{}[people.bob]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
+         [peers.alice]\n{secret}{}[people.bob]\n{}[lists.new]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
          [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
          [mailboxes.\"100\"]\n{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
         placed(Table::Top),
@@ -125,6 +125,7 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Domain),
         placed(Table::Peer),
         placed(Table::Person),
+        placed(Table::List),
         placed(Table::Composition),
         placed(Table::Context),
         placed(Table::Mailbox),
@@ -150,6 +151,10 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
             ("office-ca.pem", &certificate),
             ("a.key", &key),
             ("privkey.pem", &key),
+            (
+                "lists/board.xml",
+                "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list/></resource-lists>",
+            ),
             ("rules/alice.xml", "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>"),
         ]);
         let loaded = super::load(&folder.path("office.toml"), None);

@@ -79,6 +79,7 @@ const TABLES: [(&str, Table); 13] = [
     ("domains", Table::Domain),
     ("peers", Table::Peer),
     ("people", Table::Person),
+    ("lists", Table::List),
     ("composition", Table::Composition),
     ("hints", Table::Hints),
     ("contexts", Table::Context),
@@ -175,6 +176,7 @@ impl Reader<'_> {
             watch: top.choice("watch", &SCOPES),
             watch_dialog: top.choice("watch_dialog", &SCOPES),
             rules: top.text("rules").map(|path| path.map(|path| self.directory.join(path))),
+            resource_lists: top.text("resource_lists").map(|path| path.map(|path| self.directory.join(path))),
             ..Default::default()
         };
         if let Some(status) = own.subscribe_response.take_if(|status| status.value == 201) {
@@ -215,6 +217,7 @@ impl Reader<'_> {
                 Table::Domain => self.domain(name, fields),
                 Table::Peer => self.peer(name, fields),
                 Table::Person => self.person(name, fields),
+                Table::List => self.list(name, fields),
                 Table::Composition => self.composition(name, fields),
                 Table::Context => self.context(&name, fields),
                 Table::Mailbox => self.mailbox(&name, fields),
@@ -324,6 +327,7 @@ impl Reader<'_> {
             subscription_default_s: values.number("subscription_default_s"),
             subscription_max_s: values.number("subscription_max_s"),
             notify_max_rate: values.number("notify_max_rate"),
+            list_datagram_bytes: values.number("list_datagram_bytes"),
             publication_min_s: values.number("publication_min_s"),
             publication_default_s: values.number("publication_default_s"),
             publication_max_s: values.number("publication_max_s"),
@@ -373,6 +377,8 @@ impl Reader<'_> {
             composition: values.text("composition"),
             watch: values.choice("watch", &SCOPES),
             watch_dialog: values.choice("watch_dialog", &SCOPES),
+            everybody: values.text("everybody"),
+            everybody_max: values.number("everybody_max"),
         };
         self.raw.domain(name).overlay(own);
     }
@@ -443,6 +449,21 @@ impl Reader<'_> {
             composition: values.text("composition"),
         };
         self.raw.person(name).overlay(own);
+    }
+
+    fn list(&mut self, name: Typed<String>, table: &DeTable<'_>) {
+        let values = self.values(Table::List, table);
+        let own = super::raw::ListFields {
+            members: values.texts("members"),
+            display: values.text("display"),
+            domain: values.text("domain"),
+            owner: values.text("owner"),
+            packages: values.plain_texts("packages"),
+            watchers: values.texts("watchers"),
+            batch_ms: values.number("notification_batch_interval"),
+            full_state: values.boolean("full_state"),
+        };
+        self.raw.list(name).overlay(own);
     }
 
     fn composition(&mut self, name: Typed<String>, table: &DeTable<'_>) {
@@ -651,6 +672,8 @@ impl Reader<'_> {
             pickup: values
                 .choice("pickup", &[Pickup::Replaces, Pickup::Code].map(|pickup| (pickup.name(), pickup))),
             end_notify: values.boolean("end_notify"),
+            list_event_capital: values.boolean("list_event_capital"),
+            list_bare_ids: values.boolean("list_bare_ids"),
             reason: values.text("reason"),
         };
         match self.raw.profiles.iter_mut().find(|known| known.name.value == name.value) {
