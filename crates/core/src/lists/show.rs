@@ -131,7 +131,7 @@ impl Node {
             watcher: s.text(Text::Watcher).to_owned(),
             address: s.flow.remote().to_string(),
             package: s.package.name().to_owned(),
-            told: members.iter().filter(|member| member.is_told()).count(),
+            told: members.iter().filter(|member| member.is_shown()).count(),
             pending: count(|standing| *standing == Some(Standing::Pending)),
             refused: count(Option::is_none),
             version: if s.version == u32::MAX { 0 } else { s.version },

@@ -20,6 +20,9 @@ use crate::time::Now;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Hash of a member that was named, and nothing more (RFC 4662 §4.5).
+pub(super) const NAMED: u64 = 1;
+
 /// A subscription's list.
 #[derive(Clone, Debug)]
 pub(crate) struct ListState {
@@ -59,9 +62,14 @@ pub(crate) struct MemberState {
 }
 
 impl MemberState {
-    /// Something was told of it.
-    pub(crate) const fn is_told(&self) -> bool {
+    /// It was named at least.
+    pub(super) const fn is_told(&self) -> bool {
         self.told != 0
+    }
+
+    /// How it stands was told.
+    pub(crate) const fn is_shown(&self) -> bool {
+        self.told > NAMED
     }
 }
 
@@ -310,6 +318,9 @@ impl Node {
             list.sum = list.sum.wrapping_sub(ListState::share(entry, hash));
             list.gone.push((uri, entry.id.clone()));
         }
+        // Why: who is back before anybody was told of the going was never gone.
+        let is_back = |uri: &str| roster.entries.iter().any(|entry| &*entry.uri == uri);
+        list.gone.retain(|(uri, _)| !is_back(uri));
         // Why: names and order are told with the whole list only; who came and who went is told alone.
         let renamed = |entry: &Entry| {
             old.entries.iter().any(|known| known.uri == entry.uri && known.display != entry.display)

@@ -4,7 +4,7 @@
 //! What does not fit is left for the next: a member is then named without an instance, which says that nothing is known of it
 //! yet (RFC 4662 §4.5).
 
-use super::list::{ListState, Staged};
+use super::list::{ListState, NAMED, Staged};
 use super::send::hole_values;
 use super::size::Fit;
 use super::subscription::{Subscription, Text};
@@ -137,7 +137,10 @@ impl Node {
                 matches!(member.standing, Some(Standing::Open | Standing::Part(_) | Standing::Withheld));
             if is_full_up && has_body {
                 staged.left.push(index);
-                all.extend(full.then_some(Told { index, state: None, part: None }));
+                if full {
+                    staged.told.push((index, NAMED));
+                    all.push(Told { index, state: None, part: None });
+                }
                 continue;
             }
             let known =
@@ -155,7 +158,10 @@ impl Node {
             if bytes > left && !is_first && (part.is_some() || !full) {
                 is_full_up = true;
                 staged.left.push(index);
-                all.extend(full.then_some(Told { index, state: None, part: None }));
+                if full {
+                    staged.told.push((index, NAMED));
+                    all.push(Told { index, state: None, part: None });
+                }
                 continue;
             }
             left = left.saturating_sub(bytes);
@@ -182,7 +188,7 @@ impl Node {
         let rejected = Some(InstanceState::Terminated("rejected"));
         match (&entry.at, resource, standing) {
             // Why: nothing is known of it until a source says something.
-            (At::Elsewhere, ..) => plain(None, 1),
+            (At::Elsewhere, ..) => plain(None, NAMED),
             (At::Nowhere, ..) | (_, None, _) => plain(Some(InstanceState::Terminated("noresource")), 2),
             (_, _, None) => plain(rejected, if is_hidden { 0 } else { 3 }),
             (_, _, Some(Standing::Pending)) => plain(Some(InstanceState::Pending), 4),
@@ -192,7 +198,7 @@ impl Node {
                     Some((body, hash)) => {
                         Known { state: Some(InstanceState::Active), body: Some(body), hash: hash.max(5) }
                     }
-                    None => plain(None, 1),
+                    None => plain(None, NAMED),
                 }
             }
         }
@@ -277,7 +283,7 @@ impl Node {
                 return Some((body, Fit::Paged));
             }
             // Why: less of each member's state makes names no shorter.
-            if full && list.staged.told.is_empty() {
+            if full && !list.staged.told.iter().any(|(_, hash)| *hash > NAMED) {
                 return Some((body, Fit::Fragments));
             }
         }
