@@ -5,7 +5,7 @@ DOMAIN = "example.test"
 # The founding scenario, as written; its three secrets come from the TOML file beside it.
 FOUNDING = ["Alice", "Bob-mobile", "Bob-desk"]
 PEERS = ["reg-udp", "reg-tcp", "pub-udp", "pub-tcp", "watch-udp", "watch-tcp",
-         "carol", "dave", "erin", "frank", "grace", "heidi"]
+         "carol", "dave", "erin", "frank", "grace", "heidi", "gina", "hank", "ivan", "judy"]
 
 # A check about calls has three phones (`NAME-caller`, `NAME-called`, `NAME-third`) and an extension for `NAME-called`.
 CALLS = ["answered", "busy", "cancelled", "held", "twice", "restarted", "session", "stream", "silent", "dead", "alive",
@@ -60,4 +60,7 @@ CALLS_TOML = "[calls]\nsettle_ms = 3000\n"
 # As short as a configuration may make it.
 PROBING_TOML = CALLS_TOML + "probe_after_s = 10\nprobe_every_s = 10\n"
 
-FILES = {"sip.conf": SIP_CONF, "extensions.conf": EXTENSIONS_CONF, "beside.toml": SECRETS_TOML + CALLS_TOML}
+# Of users, and one that is not there.
+LISTS_TOML = '[lists.friends]\nmembers = ["hank", "sip:nobody@%s"]\n' % DOMAIN
+
+FILES = {"sip.conf": SIP_CONF, "extensions.conf": EXTENSIONS_CONF, "beside.toml": SECRETS_TOML + CALLS_TOML + LISTS_TOML}

@@ -26,6 +26,7 @@ import calls  # noqa: F401 (its checks)
 import calls_phones  # noqa: F401 (its checks)
 import kamailio  # noqa: F401 (its check)
 import linphone
+import linphone_lists  # noqa: F401 (its checks)
 import office
 import pickup  # noqa: F401 (its checks)
 import scanner  # noqa: F401 (its check)
