@@ -14,7 +14,7 @@ impl Node {
         let resources = self.facts.resources.iter().filter_map(|(_, resource)| match &resource.key {
             ResourceKey::Extension { context, .. } => Some(self.view_presentity(now, resource, context)),
             ResourceKey::User { domain, .. } => Some(self.view_presentity(now, resource, domain)),
-            ResourceKey::Mailbox(_) => None,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
         });
         let mut rows: Vec<_> = resources.chain(self.unwatched_people(now)).collect();
         rows.sort_by(|a, b| (a.is_person(), &a.group, &a.name).cmp(&(b.is_person(), &b.group, &b.name)));

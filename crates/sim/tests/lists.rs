@@ -219,7 +219,7 @@ impl Town {
                 }
                 _ => continue,
             };
-            if self.loses > 0 && self.rng.next_u64() % self.loses == 0 {
+            if self.loses > 0 && self.rng.next_u64().is_multiple_of(self.loses) {
                 self.dropped += 1;
                 continue;
             }
@@ -242,13 +242,13 @@ impl Town {
             }
             self.most_bytes = self.most_bytes.max(message.raw().len());
             // Why not always: a NOTIFY that fails is not looked at either.
-            let fails = self.loses > 0 && self.rng.next_u64() % 16 == 0;
+            let fails = self.loses > 0 && self.rng.next_u64().is_multiple_of(16);
             let status = if fails { StatusCode(500) } else { StatusCode(200) };
             if !fails {
                 picture.take(&message);
             }
             let answer = ResponseWriter::reply_to(&message, status, None, None).finish();
-            if self.loses == 0 || self.rng.next_u64() % self.loses != 0 {
+            if self.loses == 0 || !self.rng.next_u64().is_multiple_of(self.loses) {
                 self.host.input(self.now, Input::Received { flow, message: Message::parse(answer) });
             }
         }

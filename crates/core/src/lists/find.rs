@@ -96,7 +96,8 @@ impl Node {
         if settings.lists.named.contains_key(&(domain, user.to_owned())) {
             return Some(user.to_owned());
         }
-        if (user.is_empty() || *user == *home.everybody) && self.facts.shows_everybody(domain, home) {
+        let means_all = *user == *home.everybody && self.peer_named(domain, user).is_none();
+        if (user.is_empty() || means_all) && self.facts.shows_everybody(domain, home) {
             return Some(String::new());
         }
         if user != MINE {

@@ -4,6 +4,7 @@
 
 use super::RECIPIENT_LIST;
 use super::resource_lists::{self, CONTENT_TYPE, Entry};
+use crate::hits::Limit;
 use crate::limits;
 use crate::reject::Reject;
 use bytes::Bytes;
@@ -86,7 +87,7 @@ fn unpack(reader: impl Read) -> Result<Bytes, Reject> {
     let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let read = reader.take(bound).read_to_end(&mut out);
     if out.len() > most {
-        return Err(Reject::BodyTooLarge);
+        return Err(Limit::Body.into());
     }
     match read {
         Ok(_) => Ok(Bytes::from(out)),
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(recipient_list(&message(head, b"")), Ok(None));
         let bomb = packed(ZlibEncoder::new(&vec![b' '; 10_000_000][..], Compression::best()));
         assert!(bomb.len() < limits::BODY_BYTES_MAX);
-        assert_eq!(recipient_list(&message(head, &bomb)), Err(Reject::BodyTooLarge));
+        assert_eq!(recipient_list(&message(head, &bomb)), Err(Limit::Body.into()));
         assert!(matches!(recipient_list(&message(head, b"\x01\x02")), Err(Reject::BadRequest(_))));
         let gzip = head.replace("deflate", "gzip");
         assert_eq!(recipient_list(&message(&gzip, b"x")), Err(Reject::UnsupportedEncoding));

@@ -11,7 +11,7 @@
 //! nothing, while a stream is being opened. What is left out of a document is its body format's matter.
 
 use super::send::{Notification, hole_values};
-use super::subscription::Text;
+use super::subscription::{EndReason, Text};
 use crate::body::{Brevity, EncodedBody};
 use crate::flow::{Flow, Transport};
 use crate::limits;
@@ -101,6 +101,11 @@ impl Node {
             let none = EncodedBody::default();
             let head_bytes = self.head_of(slot, flow, notification)?.write(ANY_BRANCH, &none, now.wall).len();
             let (body, fit) = self.paged_list(now, slot, head_bytes + MULTIPART_TYPE_BYTES)?;
+            if head_bytes + body.shared_bytes().len() > limits::DATAGRAM_BYTES_MAX {
+                // Why: its names alone are more than a datagram can hold, and the stream it seemed to take is not there.
+                self.end(now, slot, EndReason::Rejected, None);
+                return None;
+            }
             self.set_fit(slot, fit);
             return Some((flow, Some(body)));
         }

@@ -62,5 +62,6 @@ PROBING_TOML = CALLS_TOML + "probe_after_s = 10\nprobe_every_s = 10\n"
 
 # Of users, and one that is not there.
 LISTS_TOML = '[lists.friends]\nmembers = ["hank", "sip:nobody@%s"]\n' % DOMAIN
+LISTS_TOML += '[lists.board]\nmembers = ["7008", "7009"]\n'
 
 FILES = {"sip.conf": SIP_CONF, "extensions.conf": EXTENSIONS_CONF, "beside.toml": SECRETS_TOML + CALLS_TOML + LISTS_TOML}

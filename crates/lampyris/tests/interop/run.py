@@ -198,6 +198,28 @@ def sipp_watches_dialogs_over_tcp(run):
 
 
 @check
+def sipp_watches_a_list_of_lamps(run):
+    """As a BLF list phone does: one subscription, all of it at first and after a refresh, one member for each change."""
+    name, lamp = "watch-list", "7009"
+    set_lamp = run.script(f"{name}-in-use", *run.server.command("devstate", "set", office.lamp_device(lamp), "INUSE"))
+    run.server.ask("devstate", "set", office.lamp_device(lamp), "NOT_INUSE")
+    accept = "application/dialog-info+xml, multipart/related, application/rlmi+xml"
+    kind, required = ("Content-Type:", 'multipart/related;type="application/rlmi[+]xml"'), ("Require:", "eventlist")
+    scenario = Scenario(name, "watch-tcp", office.DOMAIN)
+    scenario.subscribe("board", "dialog", accept, 600, status=421, expects=[required])
+    eventlist = {"headers": ["Supported: eventlist"]}
+    scenario.subscribe("board", "dialog", accept, 600, expects=[required], **eventlist)
+    scenario.notified(kind, required, body=['version="0" fullState="true"', "sip:7008@", "sip:7009@"])
+    scenario.command(set_lamp)
+    scenario.notified(kind, required, body=['version="1" fullState="false"', "sip:7009@", "<state>confirmed</state>"])
+    scenario.subscribe("board", "dialog", accept, 300, in_dialog=True, **eventlist)
+    scenario.notified(kind, body=['version="2" fullState="true"', "sip:7008@", "sip:7009@"])
+    scenario.subscribe("board", "dialog", accept, 0, in_dialog=True, **eventlist)
+    scenario.notified(state="terminated")
+    run.sipp(scenario, "tcp")
+
+
+@check
 def sipp_sees_lamp_6001_in_every_state(run):
     """The founding scenario: Alice watches 6001, which is Bob-mobile and Bob-desk. One NOTIFY per change, no more."""
     note = {

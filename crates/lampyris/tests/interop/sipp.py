@@ -54,7 +54,7 @@ class Scenario:
 
     def subscribe(self, watched, package, accept, expires, in_dialog=False, status=200, **checks):
         headers = [f"Event: {package}", f"Accept: {accept}", f"Expires: {expires}",
-                   "Contact: <sip:[user]@[local_ip]:[local_port];transport=[transport]>"]
+                   "Contact: <sip:[user]@[local_ip]:[local_port];transport=[transport]>", *checks.pop("headers", [])]
         uri = "[next_url]" if in_dialog else f"sip:{watched}@[domain]"
         tag = "[peer_tag_param]" if in_dialog else ""
         if status == 200:
