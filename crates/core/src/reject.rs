@@ -267,6 +267,14 @@ mod tests {
             (Reject::BadRequest("no Contact".into()), 400, &[("Warning", "399 lampyris \"no Contact\"")]),
             (Reject::MovedTemporarily { contact: "sip:a@b".into() }, 302, &[("Contact", "<sip:a@b>")]),
             (Reject::Forbidden, 403, &[]),
+            (
+                Reject::TooLargeToTell { bytes: 2000, bound: 1300 },
+                403,
+                &[(
+                    "Warning",
+                    "399 lampyris \"the names of the list have 2000 bytes, over UDP 1300 are sent; subscribe over TCP or TLS\"",
+                )],
+            ),
             (Reject::NotFound, 404, &[]),
             (Reject::MethodNotAllowed { allow: list("A, B") }, 405, &[("Allow", "A, B")]),
             (Reject::NotAcceptable { accept: list("a/b") }, 406, &[("Accept", "a/b")]),

@@ -103,6 +103,12 @@ mod tests {
 
     const LIST: &str = "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list><entry uri=\"sip:bob@example.com\"/></list></resource-lists>";
 
+    /// The body of a SUBSCRIBE of liblinphone 5.1.65, captured on loopback.
+    const LINPHONE: &str = "789c6d8d3d8fc2301044fbfc0a6bfbc4093427cb09545450c149d71adf1e58f247b4eb90f0eff12915baab668a99f7f46e09\
+        5e3c90d8a5d843d7b42030daf4ede2ad87cfcba1fe80dd5069424e1359acbde3cca29c22ab855d0ff79c4725e53ccfcdbc6d\
+        12dde4a66d3bf9753a9eed1d83a95de46ca245585f3d4c1495c3fca3464326144cf0aad0de15305442ffb6924263ccf41413\
+        151fbb515dd3758f8b09a3c726236790ffadaca1e4ffeeb45cb15abe1b87ea05454a5be1";
+
     fn message(head: &str, body: &[u8]) -> Message {
         let mut text = format!(
             "SUBSCRIBE sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@example.com>;tag=1\r\n\
@@ -153,5 +159,19 @@ mod tests {
         let text = "Require: recipient-list-subscribe\r\nContent-Type: text/plain\r\n";
         assert_eq!(recipient_list(&message(text, b"x")), Err(unsupported()));
         assert_eq!(recipient_list(&message("Content-Type: text/plain\r\n", b"x")), Ok(None));
+    }
+
+    #[test]
+    fn what_linphone_packs_is_read() {
+        let packed: Vec<u8> = LINPHONE
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let head = "Content-Type: application/resource-lists+xml\r\nContent-Encoding: deflate\r\n\
+                    Require: recipient-list-subscribe\r\nContent-Disposition: recipient-list\r\n";
+        let list = recipient_list(&message(head, &packed)).unwrap().unwrap();
+        let uris: Vec<_> = list.iter().map(|(uri, _)| uri.as_str()).collect();
+        assert_eq!(uris, ["sip:bob@example.test", "sip:carol@example.test"]);
     }
 }
