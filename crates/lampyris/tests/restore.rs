@@ -63,6 +63,7 @@ fn subscription(number: u64) -> SubscriptionRecord {
         rates: String::new(),
         filters: Default::default(),
         sleeps: false,
+        members: Vec::new(),
         expires_at: now() + Duration::from_secs(3600),
         created_at: now(),
         origin: Origin { cseq: 1, branch: format!("z9hG4bK{number:016x}") },

@@ -205,7 +205,8 @@ fn false_server(notifies: &'static [(u32, &'static str)]) -> Listen {
 
 #[test]
 fn what_a_server_does_wrong_is_found() {
-    let rows: [(&'static [(u32, &'static str)], [u64; 4]); 4] = [
+    type Row = (&'static [(u32, &'static str)], [u64; 4]);
+    let rows: [Row; 4] = [
         // missing, duplicated, out of order, wrong in body
         (&[(1, "")], [0, 0, 0, 0]),
         (&[(1, ""), (1, "")], [0, 0, 0, 0]),

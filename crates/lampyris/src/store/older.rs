@@ -98,6 +98,7 @@ fn subscription_1(body: &[u8]) -> Option<Value> {
         rates: String::new(),
         filters: Default::default(),
         sleeps: false,
+        members: Vec::new(),
         expires_at: rest.expires_at,
         created_at: rest.created_at,
         origin: rest.origin,

@@ -157,6 +157,7 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
             rates: ";max-rate=2".into(),
             filters: Default::default(),
             sleeps: true,
+            members: Vec::new(),
             expires_at: ENDS,
             created_at: BEGAN,
             origin: origin(),

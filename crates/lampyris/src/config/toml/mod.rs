@@ -71,7 +71,7 @@ const SCOPES: [(&str, WatchScope); 4] = [
 ];
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 13] = [
+const TABLES: [(&str, Table); 14] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
