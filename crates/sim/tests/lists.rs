@@ -18,6 +18,7 @@ use lampyris_core::rng::Rng;
 use lampyris_core::settings::Settings;
 use lampyris_core::time::{Instant, Now, UnixTime};
 use lampyris_sim::host::{Effect, Host};
+use lampyris_sim::store::Aftermath;
 use lampyris_sip::{Message, Name, ResponseWriter, StatusCode, multipart};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -306,7 +307,7 @@ impl Town {
                 self.renew(which, lists[which]);
             }
             10 if self.pick(3) == 0 => {
-                self.host.crash();
+                self.host.crash(Aftermath::Clean, &mut self.rng);
                 self.host.restart(self.now);
                 self.carry();
             }
