@@ -61,6 +61,7 @@ impl Node {
             Command::Nudge(selector) => self.nudge(&selector),
             Command::Drop(selector) => self.drop_subscriptions(now, &selector),
             Command::Limits => Reply::Limits(self.hits.rows(&self.facts.settings.quotas)),
+            Command::Gateways => Reply::Gateways(self.view_gateways(now)),
             Command::Status => Reply::Status(self.view_status(now)),
             Command::Metrics => Reply::Metrics(Box::new(self.view_metrics(now))),
             Command::Why(what) => self.why(now, &what),
@@ -339,6 +340,7 @@ impl Node {
         self.lists_follow(now);
         self.authorize_everything(now);
         self.tell_all_owners();
+        self.configure_gateways(now);
         self.schedule_qualify(now);
         Reply::Done { count: self.facts.settings.dialplan.hints().count() }
     }

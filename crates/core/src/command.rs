@@ -119,6 +119,8 @@ pub enum Command {
     Drop(Selector),
     /// All limits, and how often each was hit.
     Limits,
+    /// What we watch at servers elsewhere, and where we register.
+    Gateways,
     /// How the node is.
     Status,
     /// What was counted, for a program that draws it.
@@ -198,6 +200,8 @@ pub enum Reply {
     Profiles(Vec<view::Profile>),
     /// For `Limits`.
     Limits(Vec<view::Limit>),
+    /// For `Gateways`.
+    Gateways(Vec<view::Gateway>),
     /// For `Status`.
     Status(view::Status),
     /// For `Metrics`.

@@ -35,11 +35,13 @@ pub enum Kind {
     Rules,
     /// [`AnswerRecord`].
     Answer,
+    /// [`GatewayRecord`].
+    Gateway,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Rules,
         Self::Device,
         Self::Mailbox,
@@ -51,6 +53,7 @@ impl Kind {
         Self::Resource,
         Self::Subscription,
         Self::Answer,
+        Self::Gateway,
     ];
 }
 
@@ -106,6 +109,8 @@ pub enum Value {
     Rules(RulesRecord),
     /// The answer to a request that removed something.
     Answer(Box<AnswerRecord>),
+    /// A subscription of ours at a gateway.
+    Gateway(Box<GatewayRecord>),
 }
 
 impl Value {
@@ -118,6 +123,7 @@ impl Value {
             Self::Device(d) => d.until,
             Self::Status(s) => s.until,
             Self::Answer(a) => Some(a.until),
+            Self::Gateway(g) => Some(g.expires_at),
             Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) | Self::Rules(_) => None,
         }
     }
@@ -136,6 +142,7 @@ impl Value {
             Self::Status(_) => Kind::Status,
             Self::Rules(_) => Kind::Rules,
             Self::Answer(_) => Kind::Answer,
+            Self::Gateway(_) => Kind::Gateway,
         }
     }
 }
@@ -378,6 +385,29 @@ pub struct FeatureOrigin {
     pub by: String,
     /// When.
     pub at: UnixTime,
+}
+
+/// A subscription of ours at a gateway, as much as is needed to refresh it in the same dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayRecord {
+    /// The gateway's name and what is watched there.
+    pub errand: String,
+    /// Dialog: Call-ID.
+    pub call_id: String,
+    /// Dialog: our tag.
+    pub local_tag: String,
+    /// Dialog: the gateway's tag.
+    pub remote_tag: String,
+    /// Remote target.
+    pub target: String,
+    /// Route set, in the order of use.
+    pub routes: Vec<String>,
+    /// CSeq of our last request when this was stored.
+    pub local_cseq: u32,
+    /// The life asked for, in seconds.
+    pub expires_s: u32,
+    /// When what was granted ends.
+    pub expires_at: UnixTime,
 }
 
 /// What a person said of themselves by command.

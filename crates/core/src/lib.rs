@@ -23,6 +23,7 @@ pub mod features;
 pub mod filter;
 mod fingerprint;
 pub mod flow;
+pub mod gateways;
 mod gruu;
 pub mod hint;
 pub mod hits;

@@ -287,6 +287,22 @@ pub const PEER_LOOKUP_BACK_OFF_MIN: Duration = Duration::from_secs(10);
 
 /// By so much the wall clock must leave the monotonic one at once for it to have been set; less is drift.
 pub const WALL_JUMP_MIN: Duration = Duration::from_secs(2);
+/// How long before its end a subscription at a gateway is renewed: one request may go unanswered (64*T1) and another follow.
+pub const GATEWAY_RENEW_EARLY: Duration = Duration::from_secs(40);
+/// Least time between a gateway's answer and the next request of the same errand that it did not ask for.
+pub const GATEWAY_RENEW_LEAST: Duration = Duration::from_secs(1);
+/// Longest life that a gateway may insist on (Min-Expires), in seconds.
+pub const GATEWAY_EXPIRES_S_MAX: u32 = 86_400;
+/// Longest wait that a gateway may ask for (Retry-After).
+pub const GATEWAY_WAIT_MAX: Duration = Duration::from_secs(86_400);
+/// The wait after a refusal that is not likely to pass by itself.
+pub const GATEWAY_REFUSED_WAIT: Duration = Duration::from_secs(3600);
+/// Most requests of one errand in a row, each asked for by the answer to the one before (401, 423).
+pub const GATEWAY_ROUNDS_MAX: u32 = 4;
+/// Most members read of one list document of a gateway.
+pub const GATEWAY_MEMBERS_MAX: usize = 4096;
+/// How deep lists may be in lists of a gateway.
+pub const GATEWAY_LIST_DEPTH_MAX: usize = 4;
 
 const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);

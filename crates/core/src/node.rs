@@ -28,6 +28,7 @@ use crate::dns::Questions;
 use crate::drain::Draining;
 use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
+use crate::gateways::Gateways;
 use crate::gruu::GruuKey;
 use crate::hits::Hits;
 use crate::input::{Input, QueryId};
@@ -111,6 +112,8 @@ pub(crate) enum Timer {
     Drain,
     /// Nothing of before the start comes again.
     RepeatsOver,
+    /// Something is to be asked of a gateway.
+    Gateway(u32),
 }
 
 /// Who waits for the answer to a request of ours.
@@ -140,6 +143,13 @@ pub(crate) enum Requester {
     },
     /// Message counts for a phone that has no subscription.
     Unsolicited(u32),
+    /// A SUBSCRIBE or REGISTER to a gateway; its CSeq tells it from an older one.
+    Gateway {
+        /// The errand.
+        slot: u32,
+        /// The request's CSeq.
+        cseq: u32,
+    },
 }
 
 /// Counters for `status`.
@@ -165,6 +175,7 @@ pub struct Node {
     pub(crate) questions: Questions,
     pub(crate) peer_hosts: PeerHosts,
     pub(crate) qualifier: Qualifier,
+    pub(crate) gateways: Gateways,
     pub(crate) proxy: Proxy,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) tickets: Tickets,
@@ -229,6 +240,7 @@ impl Node {
             questions: Questions::default(),
             peer_hosts: PeerHosts::default(),
             qualifier: Qualifier::default(),
+            gateways: Gateways::default(),
             proxy: Proxy::default(),
             unsolicited: Unsolicited::default(),
             tickets: Tickets::default(),
@@ -256,6 +268,7 @@ impl Node {
         node.schedule_qualify(now);
         node.outputs.clear();
         node.look_up_peers(now);
+        node.configure_gateways(now);
         node
     }
 
@@ -286,6 +299,7 @@ impl Node {
         self.build_lamps(now);
         self.lists_follow(now);
         self.unsolicited.restored();
+        self.gateways_restored(now);
         self.outputs.retain(
             |output| !matches!(output, Output::Event(event) if !matches!(event, Event::Rules { .. })),
         );
@@ -370,6 +384,9 @@ impl Node {
                 if let Requester::Branch(id) = requester {
                     return self.on_branch_answer(now, id, message, flow);
                 }
+                if let Requester::Gateway { slot, cseq } = requester {
+                    return self.on_gateway_answer(now, slot, cseq, message);
+                }
                 if let Requester::Notify { slot, cseq } = requester
                     && (200..300).contains(&status.0)
                 {
@@ -388,6 +405,7 @@ impl Node {
             Requester::Notify { slot, cseq } => self.on_notify_answer(now, slot, cseq, status, retry_after),
             Requester::Qualify(probe) => self.on_qualify_answer(now, probe, status),
             Requester::Unsolicited(flight) => self.on_unsolicited_answer(flight, status),
+            Requester::Gateway { slot, cseq } => self.on_gateway_failed(now, slot, Some(cseq), status),
             Requester::Probe { dialog, side } => self.on_probe_answer(now, dialog, side, status),
             Requester::Branch(id) => self.on_branch_failed(now, id, status),
             Requester::Farewell | Requester::Nobody => {}
@@ -423,6 +441,7 @@ impl Node {
                 Timer::Backlog => self.on_backlog_due(now),
                 Timer::Drain => self.on_drain_due(now),
                 Timer::RepeatsOver => self.repeats.forget(),
+                Timer::Gateway(slot) => self.on_gateway_due(now, slot),
             }
         }
     }
@@ -558,6 +577,8 @@ impl Node {
             (Kind::Status, None) => self.put_status(now, slot, None, put),
             (Kind::Rules, Some(Value::Rules(record))) => self.put_rules(now, slot, Some(record), put),
             (Kind::Rules, None) => self.put_rules(now, slot, None, put),
+            (Kind::Gateway, Some(Value::Gateway(record))) => self.put_gateway(slot, *record),
+            (Kind::Gateway, None) => {}
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),
             (Kind::Resource, None) => self.subscriptions.forget(slot),
             (Kind::Answer, Some(Value::Answer(record))) => self.repeats.knows_answer(slot, *record),

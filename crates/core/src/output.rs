@@ -80,6 +80,9 @@ impl Event {
             Self::Feature { .. } => "feature",
             Self::Rules { .. } => "rules",
             Self::Unsent { .. } => "unsent",
+            Self::NotifyIn { .. } => "notify_in",
+            Self::PresenceIn { .. } => "presence_in",
+            Self::Gateway { .. } => "gateway",
             Self::Rejected { .. } => "rejected",
         }
     }
@@ -93,6 +96,8 @@ impl Event {
             Self::Subscription { resource, .. } | Self::Publication { resource, .. } => resource,
             Self::Status { person, .. } => person,
             Self::Feature { user, .. } | Self::Rules { user, .. } => user,
+            Self::PresenceIn { from, .. } => from,
+            Self::NotifyIn { gateway_name: gateway, .. } | Self::Gateway { gateway, .. } => gateway,
             Self::Unsent { .. } | Self::Rejected { .. } => "",
         }
     }
@@ -182,6 +187,54 @@ pub enum Event {
         to: SocketAddr,
         /// Why not, in a sentence without its end.
         why: &'static str,
+    },
+    /// A gateway's NOTIFY came in: FreeSWITCH's NOTIFY_IN, by its field names but for `event`, which is `package` here.
+    NotifyIn {
+        /// The event package.
+        package: String,
+        /// The body, or its beginning.
+        pl_data: String,
+        /// Its type.
+        sip_content_type: String,
+        /// The port it came in on.
+        port: u16,
+        /// Who tells.
+        module_name: &'static str,
+        /// The address it came in on.
+        profile_name: String,
+        /// Our URI there.
+        profile_uri: String,
+        /// The gateway.
+        gateway_name: String,
+        /// Call-Info; empty where there is none.
+        #[serde(rename = "Call-Info")]
+        call_info: String,
+    },
+    /// A gateway told the state of somebody: FreeSWITCH's PRESENCE_IN.
+    PresenceIn {
+        /// `sip`.
+        proto: &'static str,
+        /// The gateway.
+        login: String,
+        /// Who, as in `alice@example.com`.
+        from: String,
+        /// The first activity, else `unknown`.
+        rpid: &'static str,
+        /// In a few words.
+        status: String,
+        /// The event package.
+        event_type: &'static str,
+    },
+    /// How far a registration, or a subscription, at a gateway is.
+    Gateway {
+        /// The gateway.
+        gateway: String,
+        /// The event package, or `register`.
+        what: String,
+        /// As in `SUBED`.
+        state: &'static str,
+        /// What went wrong; empty where nothing did.
+        why: String,
     },
     /// Somebody was turned away for a reason an operator may want to see.
     Rejected {

@@ -8,6 +8,7 @@ use crate::composition::policy::{Policy, SourceKind};
 use crate::composition::sources::{Says, Source, Sources};
 use crate::device_state::{DeviceState, ExtensionState};
 use crate::features::Feature;
+use crate::gateways::gateway_of;
 use crate::node::{Node, Timer};
 use crate::packages::{Content, PackageId};
 use crate::publication::Publication;
@@ -114,9 +115,13 @@ fn push_device(all: &mut Vec<Source>, name: &str, state: DeviceState, since: Uni
 
 fn published_source(publication: &Publication) -> Option<Source> {
     let content: &Content = &publication.content;
+    let (kind, name) = match gateway_of(publication) {
+        Some(gateway) => (SourceKind::Connector, format!("gateway {gateway}")),
+        None => (SourceKind::Publication, format!("publication by {}", publication.publisher)),
+    };
     Some(Source {
-        kind: SourceKind::Publication,
-        name: format!("publication by {}", publication.publisher),
+        kind,
+        name,
         // Why: of one millisecond the last is the newest.
         tie: u64::MAX - publication.change,
         since: publication.modified_at,

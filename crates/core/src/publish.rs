@@ -22,16 +22,16 @@ use crate::reject::Reject;
 use crate::resource::{ResourceId, ResourceKey};
 use crate::router::Request;
 use crate::tickets::Undo;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 use lampyris_sip::headers::Event as EventHeader;
 use lampyris_sip::{Name, StatusCode};
 use std::time::Duration;
 
 /// A body as it is kept.
-struct Said {
-    content_type: String,
-    content: Content,
-    body: Vec<u8>,
+pub(crate) struct Said {
+    pub(crate) content_type: String,
+    pub(crate) content: Content,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Node {
@@ -167,7 +167,13 @@ impl Node {
     }
 
     /// What a publication says from now on: the body as it came, or merged with what stands. Remembers what is over.
-    fn merged(&mut self, key: &ResourceKey, package: PackageId, known: Option<u32>, said: Said) -> Said {
+    pub(crate) fn merged(
+        &mut self,
+        key: &ResourceKey,
+        package: PackageId,
+        known: Option<u32>,
+        said: Said,
+    ) -> Said {
         let (key, publications) = (key.to_string(), &mut self.facts.publications);
         let old = known.and_then(|slot| publications.get(slot)).map(|publication| &publication.content);
         let is_over = |name: &str| publications.over.has(&key, package, name);
@@ -455,6 +461,37 @@ impl Node {
             None => Record::Delete(key),
         };
         self.persist(record, Undo::To(previous))
+    }
+
+    /// A gateway has said something: the publication at `slot` holds it, until then.
+    pub(crate) fn source_said(&mut self, now: Now, slot: u32, is_new: bool, expires_at: UnixTime) {
+        let Some(resource) = self.facts.publications.get(slot).map(|publication| publication.resource) else {
+            return;
+        };
+        if is_new {
+            self.enter_publication(now, slot);
+        } else {
+            self.settle_publication(now, slot);
+            self.arm_freshness(now, slot);
+        }
+        self.tell_publication(slot, if is_new { "created" } else { "modified" });
+        self.publications_changed(now, resource);
+        self.source_lasts(now, slot, expires_at);
+    }
+
+    /// What a gateway said holds until then.
+    pub(crate) fn source_lasts(&mut self, now: Now, slot: u32, expires_at: UnixTime) {
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
+        publication.expires_at = expires_at;
+        if let Some(timer) = publication.timer.take() {
+            self.timers.cancel(timer);
+        }
+        publication.timer =
+            Some(self.timers.insert(now.mono_at(expires_at), Timer::PublicationExpires(slot)));
+        if let Some(value) = self.publication_value(slot) {
+            // Why nobody undoes it: the gateway tells it again.
+            self.persist(Record::Upsert(publication_key(slot), value), Undo::No);
+        }
     }
 
     /// A publication's row from the store, or before a change that could not be stored.

@@ -114,6 +114,9 @@ impl Node {
         let hop = if may_be_in_call { self.call_of(message) } else { None };
         // RFC 3261 §8.2.2.1: a scheme we do not know; before the method, so that the torture set's are all 416.
         let ours = self.target_of(message)?;
+        if let Some(slot) = self.gateway_dialog(message) {
+            return self.on_gateway_notify(now, flow, message, (slot, parts));
+        }
         let for_us = ours.as_ref().is_some_and(|address| address.user.is_empty());
         let for_phone = ours.is_some() && self.is_for_phone(message);
         if hop.is_some() || for_phone || (!known && !for_us && method != Method::Notify) {

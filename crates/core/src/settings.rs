@@ -6,6 +6,7 @@
 use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
+pub use crate::gateways::settings::{Gateway, Mapping, Password, Registration, RemoteSubscription};
 use crate::hint::Dialplan;
 use crate::lists::Lists;
 use crate::people::People;
@@ -76,6 +77,8 @@ pub struct Settings {
     /// Longest first NOTIFY of a list over UDP, in bytes: where the names alone have more, and the watcher takes no stream, its
     /// SUBSCRIBE is 403. Beyond [`crate::limits::DATAGRAM_REQUEST_BYTES_MAX`] it goes in fragments.
     pub list_datagram_bytes: usize,
+    /// Servers elsewhere that we are a client of.
+    pub gateways: Vec<Gateway>,
     /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
     pub rules: BTreeMap<String, Arc<PresRules>>,
 }
@@ -275,6 +278,7 @@ impl Settings {
             profiles: vec![Profile::rfc()],
             lists: Lists::default(),
             list_datagram_bytes: crate::limits::DATAGRAM_REQUEST_BYTES_MAX,
+            gateways: Vec::new(),
             rules: BTreeMap::new(),
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::features;
 use crate::journal::Counts;
+use crate::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 /// One hint, as `core show hints` lists it.
@@ -289,6 +290,35 @@ pub struct Call {
     pub since_s: u64,
     /// Call-ID.
     pub call_id: String,
+}
+
+/// A registration, or a watched URI, at a server elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The event package, or `register`.
+    pub what: String,
+    /// A list is watched.
+    pub list: bool,
+    /// Who is watched, or where we register.
+    pub uri: String,
+    /// As in `SUBED`.
+    pub state: String,
+    /// The server has not decided whether we may.
+    pub pending: bool,
+    /// When it came to this state.
+    pub since: UnixTime,
+    /// Seconds until what was granted ends.
+    pub expires_s: Option<u64>,
+    /// NOTIFYs taken.
+    pub notifies: u64,
+    /// Local sources that it is.
+    pub sources: usize,
+    /// Call-ID of the dialog.
+    pub call_id: String,
+    /// What went wrong last; empty where nothing has since.
+    pub trouble: String,
 }
 
 /// One mailbox.

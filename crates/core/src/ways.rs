@@ -36,6 +36,8 @@ pub(crate) enum Traveller {
     Subscription(u32),
     /// A branch of a request that is passed on.
     Branch(u32),
+    /// A request of ours to a gateway.
+    Gateway(u32),
 }
 
 /// What looking for a way gave.
@@ -103,7 +105,7 @@ impl Ways {
 
     /// Who waits for this stream.
     fn waiting_for(&self, id: StreamId) -> Vec<Traveller> {
-        let (first, last) = (Traveller::Subscription(0), Traveller::Branch(u32::MAX));
+        let (first, last) = (Traveller::Subscription(0), Traveller::Gateway(u32::MAX));
         self.connecting.range((id, first)..=(id, last)).map(|(_, traveller)| *traveller).collect()
     }
 }
@@ -259,6 +261,7 @@ impl Node {
         match traveller {
             Traveller::Subscription(slot) => self.resume(now, slot),
             Traveller::Branch(branch) => self.on_branch_way(now, branch, Some(flow)),
+            Traveller::Gateway(slot) => self.on_gateway_way(now, slot, Some(flow)),
         }
     }
 
@@ -267,6 +270,7 @@ impl Node {
         match traveller {
             Traveller::Subscription(slot) => self.on_unreachable(now, slot),
             Traveller::Branch(branch) => self.on_branch_way(now, branch, None),
+            Traveller::Gateway(slot) => self.on_gateway_way(now, slot, None),
         }
     }
 }

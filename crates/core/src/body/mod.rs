@@ -22,6 +22,7 @@ pub mod presence_document;
 pub mod presence_json;
 pub mod reginfo;
 pub mod rlmi;
+pub mod rlmi_received;
 pub mod rpid;
 pub mod timed_status;
 pub(crate) mod validity;

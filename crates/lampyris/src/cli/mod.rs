@@ -17,6 +17,7 @@ mod drop;
 mod events;
 mod failure;
 mod feature;
+mod gateways;
 mod lists;
 mod mailbox;
 mod nudge;
@@ -75,6 +76,7 @@ pub(crate) static VERBS: &[Verb] = &[
     lists::VERB,
     why::VERB,
     status::VERB,
+    gateways::VERB,
     devstate::VERB,
     mailbox::VERB,
     feature::VERB,

@@ -7,6 +7,8 @@ mod asterisk;
 mod composition;
 mod diagnostic;
 mod document;
+mod freeswitch;
+mod gateways;
 mod ha1;
 mod http;
 mod lint;

@@ -35,6 +35,10 @@ pub(crate) enum Table {
     ContextHints,
     /// `[mailboxes."100@default"]`.
     Mailbox,
+    /// `[gateways.NAME]`.
+    Gateway,
+    /// `[subscriptions.NAME]`.
+    Subscription,
     /// `[profiles.name]`.
     Profile,
     /// `[webhooks.name]`.
@@ -42,7 +46,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Top,
         Self::Server,
         Self::Tls,
@@ -57,6 +61,8 @@ impl Table {
         Self::Context,
         Self::ContextHints,
         Self::Mailbox,
+        Self::Gateway,
+        Self::Subscription,
         Self::Profile,
         Self::Webhook,
     ];
@@ -78,6 +84,8 @@ impl Table {
             Self::Context => "[contexts.NAME]",
             Self::ContextHints => "[contexts.NAME.hints]",
             Self::Mailbox => "[mailboxes.\"NUMBER@CONTEXT\"]",
+            Self::Gateway => "[gateways.NAME]",
+            Self::Subscription => "[subscriptions.NAME]",
             Self::Profile => "[profiles.NAME]",
             Self::Webhook => "[webhooks.NAME]",
         }
@@ -136,6 +144,14 @@ impl Table {
                 presence providers."
             }
             Self::Mailbox => "Who may watch a mailbox beside its owner.",
+            Self::Gateway => {
+                "A server elsewhere that this one is a client of: it watches there (`[subscriptions.NAME]`), and \
+                registers where it is told to. What arrives is shown as the state of users and extensions here, by the \
+                rules of `map`, for as long as the subscription lasts. `lampyris gateways` shows how each of them is."
+            }
+            Self::Subscription => {
+                "What is watched at a gateway: one event package, any number of addresses. FreeSWITCH's `<subscriptions>`."
+            }
             Self::Profile => {
                 "How a kind of phone wants to be treated. A profile of a built-in name changes what it \
                 names in that one; a new one goes before the built-in ones."
@@ -225,6 +241,9 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Top."asterisk", Kind::Text, "", "none", "\"asterisk\"",
         "A directory with sip.conf and extensions.conf, relative to this file; what TOML says wins over it.",
         "The same as naming the directory and this file beside it on the command line."),
+    option!(Top."freeswitch_gateways", Kind::Texts, "", "[]", "[\"sip_profiles/external/fs2.xml\"]",
+        "Gateway files of FreeSWITCH, relative to this file: their account, `register` and `<subscriptions>` are taken as they stand. What `[gateways.NAME]` says of the same gateway wins.",
+        "Who comes from FreeSWITCH keeps the files; `map` says who its users are here."),
     option!(Top."trusted", Kind::Texts, "", "[]", "[\"10.0.0.0/8\"]",
         "Networks whose requests are not challenged; who asks is P-Asserted-Identity, else From.",
         "An authenticating proxy stands there. Anybody in these networks can say to be anyone."),
@@ -573,6 +592,46 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Many phones read the first service only."),
     option!(Mailbox."watchers", Kind::Texts, "", "[]", "[\"alice\"]",
         "Peers that may watch it beside its owner.", "A shared mailbox, a secretary."),
+    option!(Gateway."realm", Kind::Text, "", "the gateway's name", "\"example.net\"",
+        "Digest realm: a challenge of another one is not answered.", "A server behind it, or one that took its address, does not get a hash of the password."),
+    option!(Gateway."username", Kind::Text, "", "the gateway's name", "\"1000\"",
+        "Digest username, and the user part of who we are there.", "The account that the other side gave us."),
+    option!(Gateway."secret", Kind::Text, "", "none", "\"correct horse\"",
+        "Password; `lampyris` never prints it.", "Servers that know us by our address need none."),
+    option!(Gateway."secret_file", Kind::Text, "", "none", "\"net.secret\"",
+        "File whose first line is the password, relative to this one.", "Keeps it out of the configuration."),
+    option!(Gateway."domain", Kind::Text, "", "as `realm`", "\"example.net\"",
+        "Domain of who we are there: From is `username@domain`.", "A realm that is no domain."),
+    option!(Gateway."proxy", Kind::Text, "", "as `realm`", "\"sip.example.net;transport=tls\"",
+        "The server: host, maybe with a port and parameters. Found by NAPTR, SRV and addresses (RFC 3263); where one host does not answer the next is tried.",
+        "A server that is not called like its realm."),
+    option!(Gateway."outbound_proxy", Kind::Text, "", "none", "\"edge.example.com\"",
+        "Where requests that begin a dialog are sent instead, written like `proxy`.", "The way out leads through a session border controller."),
+    option!(Gateway."register", Kind::Boolean, "", "false", "true",
+        "Whether to register there. In a gateway file of FreeSWITCH the default is `true`, as it is there.", "Servers that let only registered users watch."),
+    option!(Gateway."register_expires_s", Kind::Integer(5, DAY_S), "seconds", "3600", "600",
+        "Life of the registration that is asked for.", "A shorter one keeps the way through a NAT open."),
+    option!(Gateway."retry_s", Kind::Integer(10, DAY_S), "seconds", "30", "60",
+        "The wait after a failed registration.", "The server may ask for more by Retry-After."),
+    option!(Gateway."map", Kind::Texts, "", "[]", "[\"1000 = bob\", \"7* = 7*\"]",
+        "Whose state what arrives is: `REMOTE = LOCAL`, the first that fits. REMOTE is a user part or `user@host`; LOCAL a peer, a person, an extension, `extension@context`, `sip:user@domain` or a mailbox. One `*` in REMOTE stands for any text, in LOCAL for the same text. What fits none is told as an event only.",
+        "Without rules another server says nothing of anybody here."),
+    option!(Subscription."gateway", Kind::Text, "", "none; it must be given", "\"fs2\"",
+        "The gateway.", "Several subscriptions share one account."),
+    option!(Subscription."event", Kind::Text, "", "\"presence\"", "\"dialog\"",
+        "The event package; `eventlist`, as FreeSWITCH calls it, is `presence` with `list`.", "Lamps are `dialog`, message counts `message-summary`."),
+    option!(Subscription."uris", Kind::Texts, "", "[], which is the account's own", "[\"sip:alice@example.net\", \"sip:bob@example.net\"]",
+        "Who is watched.", "One subscription each."),
+    option!(Subscription."list", Kind::Boolean, "", "false", "true",
+        "Whether the addresses are lists (RFC 4662), each a single subscription to all its members.", "A hundred contacts for one subscription."),
+    option!(Subscription."accept", Kind::Texts, "", "what this server reads of the package", "[\"application/pidf+xml\", \"application/cpim-pidf+xml\"]",
+        "Body formats that are asked for.", "A server that answers 406 to others."),
+    option!(Subscription."username_in_request", Kind::Boolean, "", "true", "false",
+        "Without `uris`: whether the request goes to `sip:username@server`, or to `sip:server` alone. In a gateway file of FreeSWITCH the default is `false`.", "As FreeSWITCH asks by default."),
+    option!(Subscription."expires_s", Kind::Integer(5, DAY_S), "seconds", "3600", "600",
+        "Life of the subscription that is asked for.", "A shorter one notices sooner that the server has forgotten it."),
+    option!(Subscription."retry_s", Kind::Integer(10, DAY_S), "seconds", "30", "60",
+        "The wait after a failure.", "The server may ask for more by Retry-After."),
     option!(Profile."user_agents", Kind::Texts, "", "[], which matches none in a new profile", "[\"ExamplePhone/\"]",
         "Parts of the User-Agent, in any case, any of which selects it; one that begins with `^` must stand at the start.", "The first profile that matches is taken."),
     option!(Profile."variant", Kind::Choice(&["rfc", "chan_sip", "pjsip", "freeswitch", "cisco"]), "", "\"rfc\"", "\"pjsip\"",

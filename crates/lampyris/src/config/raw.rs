@@ -38,6 +38,8 @@ pub(crate) struct Raw {
     pub(crate) people: Vec<Person>,
     pub(crate) lists: Vec<List>,
     pub(crate) compositions: Vec<Composition>,
+    pub(crate) gateways: Vec<RawGateway>,
+    pub(crate) subscriptions: Vec<RawSubscription>,
     pub(crate) dialplan: Dialplan,
     pub(crate) hints: Vec<HintPlace>,
     /// Contexts named somewhere, to be checked once all are known.
@@ -313,6 +315,48 @@ pub(crate) struct List {
 }
 
 overlaid!(
+    /// What is about one gateway.
+    GatewayFields {
+        realm: String,
+        username: String,
+        secret: Secret,
+        domain: String,
+        proxy: String,
+        outbound_proxy: String,
+        register: bool,
+        register_expires_s: u32,
+        retry_s: u32,
+        maps: Vec<Typed<String>>,
+    }
+);
+
+/// A gateway.
+pub(crate) struct RawGateway {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: GatewayFields,
+}
+
+overlaid!(
+    /// What is about one subscription at a gateway.
+    SubscriptionFields {
+        gateway: String,
+        event: String,
+        uris: Vec<Typed<String>>,
+        list: bool,
+        accept: Vec<String>,
+        username_in_request: bool,
+        expires_s: u32,
+        retry_s: u32,
+    }
+);
+
+/// A subscription at a gateway.
+pub(crate) struct RawSubscription {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: SubscriptionFields,
+}
+
+overlaid!(
     /// What is about one policy of composition.
     CompositionFields {
         base: Base,
@@ -411,6 +455,26 @@ impl Raw {
             self.lists.len() - 1
         });
         &mut self.lists[at].fields
+    }
+
+    /// The gateway of this name, which is made if it is not there.
+    pub(crate) fn gateway(&mut self, name: Typed<String>) -> &mut GatewayFields {
+        let same = |known: &RawGateway| known.name.value == name.value;
+        let at = self.gateways.iter().position(same).unwrap_or_else(|| {
+            self.gateways.push(RawGateway { name, fields: GatewayFields::default() });
+            self.gateways.len() - 1
+        });
+        &mut self.gateways[at].fields
+    }
+
+    /// The subscription of this name, which is made if it is not there.
+    pub(crate) fn subscription(&mut self, name: Typed<String>) -> &mut SubscriptionFields {
+        let same = |known: &RawSubscription| known.name.value == name.value;
+        let at = self.subscriptions.iter().position(same).unwrap_or_else(|| {
+            self.subscriptions.push(RawSubscription { name, fields: SubscriptionFields::default() });
+            self.subscriptions.len() - 1
+        });
+        &mut self.subscriptions[at].fields
     }
 
     /// The policy of this name, made if it is not there yet.

@@ -7,7 +7,7 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{composition, http, lint, lists, peers, people, profiles, rules};
+use super::{composition, gateways, http, lint, lists, peers, people, profiles, rules};
 use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
@@ -46,6 +46,7 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     peers::resolve(report, &mut settings, &raw);
     people::resolve(report, &mut settings, &raw);
     lint::egress(report, &settings, &raw);
+    settings.gateways = gateways::resolve(report, &raw);
     routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
     lists::resolve(report, &mut settings, &raw);

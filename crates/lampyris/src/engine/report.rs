@@ -43,6 +43,18 @@ impl Report {
                     tracing::info!(%to, why, suppressed, "not sent");
                 }
             }
+            Event::NotifyIn { package, gateway_name, .. } => {
+                tracing::debug!(package, gateway_name, "NOTIFY_IN")
+            }
+            Event::PresenceIn { login, from, rpid, status, .. } => {
+                tracing::debug!(login, from, rpid, status, "PRESENCE_IN");
+            }
+            Event::Gateway { gateway, what, state, why } if why.is_empty() => {
+                tracing::debug!(gateway, what, state, "gateway");
+            }
+            Event::Gateway { gateway, what, state, why } => {
+                tracing::warn!(gateway, what, state, why, "gateway");
+            }
             Event::Rejected { from, status, why } => {
                 if let Some(suppressed) = self.may_log(Instant::now()) {
                     tracing::info!(%from, status, why, suppressed, "rejected");

@@ -3,7 +3,7 @@
 use super::history::Item;
 
 /// Every kind of event there is, with whether a board may show it.
-pub(crate) const KINDS: [(&str, bool); 10] = [
+pub(crate) const KINDS: [(&str, bool); 13] = [
     ("extension", true),
     ("device", true),
     ("feature", true),
@@ -13,6 +13,9 @@ pub(crate) const KINDS: [(&str, bool); 10] = [
     ("publication", false),
     ("rules", false),
     ("unsent", false),
+    ("notify_in", false),
+    ("presence_in", false),
+    ("gateway", false),
     ("rejected", false),
 ];
 

@@ -48,6 +48,7 @@ pub(crate) fn encode(key: Key, value: &Value) -> Result<Vec<u8>, postcard::Error
         Value::Status(record) => postcard::to_extend(record, row),
         Value::Rules(record) => postcard::to_extend(record, row),
         Value::Answer(record) => postcard::to_extend(record, row),
+        Value::Gateway(record) => postcard::to_extend(record, row),
     }?;
     let crc = checksum(key, &row).to_le_bytes();
     row[CRC].copy_from_slice(&crc);
@@ -121,6 +122,7 @@ fn current(kind: Kind, body: &[u8]) -> Option<Value> {
         Kind::Status => older::whole(body).map(Value::Status),
         Kind::Rules => older::whole(body).map(Value::Rules),
         Kind::Answer => older::whole(body).map(Value::Answer),
+        Kind::Gateway => older::whole(body).map(Value::Gateway),
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) const fn number(kind: Kind) -> u8 {
         Kind::Status => 9,
         Kind::Rules => 10,
         Kind::Answer => 11,
+        Kind::Gateway => 12,
     }
 }
 
@@ -33,6 +34,7 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
         Kind::Status => "status",
         Kind::Rules => "rules",
         Kind::Answer => "answer",
+        Kind::Gateway => "gateway",
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",

@@ -4,9 +4,9 @@ use lampyris_core::features::{Feature, Features};
 use lampyris_core::flow::{Flow, ListenerId, StreamId};
 use lampyris_core::journal::{
     AnswerRecord, BindingRecord, BindingsRecord, CallDialogRecord, CallEndRecord, CallRecord,
-    CallReplacesRecord, Counts, DeviceRecord, FeatureOrigin, FeaturesRecord, GruuRecord, IdentityRecord,
-    MailboxRecord, Origin, PublicationRecord, ResourceRecord, RulesRecord, StatusRecord, SubscriptionRecord,
-    Value,
+    CallReplacesRecord, Counts, DeviceRecord, FeatureOrigin, FeaturesRecord, GatewayRecord, GruuRecord,
+    IdentityRecord, MailboxRecord, Origin, PublicationRecord, ResourceRecord, RulesRecord, StatusRecord,
+    SubscriptionRecord, Value,
 };
 use lampyris_core::time::UnixTime;
 
@@ -181,6 +181,17 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
             source: [192, 0, 2, 17].into(),
             response: b"SIP/2.0 200 OK\r\n\r\n".to_vec(),
             until: ENDS,
+        })),
+        Value::Gateway(Box::new(GatewayRecord {
+            errand: "fs2 presence sip:bob@example.net".into(),
+            call_id: "gw-1".into(),
+            local_tag: "lt".into(),
+            remote_tag: "rt".into(),
+            target: "sip:bob@192.0.2.40".into(),
+            routes: texts(&["<sip:p1;lr>"]),
+            local_cseq: 4,
+            expires_s: 600,
+            expires_at: ENDS,
         })),
     ]
 }

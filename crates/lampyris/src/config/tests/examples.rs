@@ -112,11 +112,12 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let hook = [("url", "https://example.com"), ("secret", "z")].into_iter();
     let hook = hook.filter(|(key, _)| table != Table::Webhook || *key != name);
     let hook: String = hook.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+    let gateway = if (table, name) == (Table::Subscription, "gateway") { "" } else { "gateway = \"net\"\n" };
     format!(
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[people.bob]\n{}[lists.new]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
          [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
-         [mailboxes.\"100\"]\n{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
+         [mailboxes.\"100\"]\n{}[gateways.fs2]\n[gateways.net]\n{}[subscriptions.own]\n{gateway}{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
         placed(Table::Top),
         placed(Table::Server),
         placed(Table::Tls),
@@ -129,6 +130,8 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Composition),
         placed(Table::Context),
         placed(Table::Mailbox),
+        placed(Table::Gateway),
+        placed(Table::Subscription),
         placed(Table::Profile),
         placed(Table::Webhook),
     )
@@ -155,6 +158,7 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
                 "lists/board.xml",
                 "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list/></resource-lists>",
             ),
+            ("sip_profiles/external/fs2.xml", "<include><gateway name=\"fs2\"/></include>"),
             ("rules/alice.xml", "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>"),
         ]);
         let loaded = super::load(&folder.path("office.toml"), None);
@@ -174,6 +178,8 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
         let value = match option.name {
             "secret" | "secret_file" | "ha1" => continue,
             "retry_after_s" => "60\non_timeout = \"retry\"".to_owned(),
+            "register_expires_s" => "600\nregister = true".to_owned(),
+            "retry_s" if option.table == Table::Gateway => "60\nregister = true".to_owned(),
             "qualify_every_s" => "30\nqualify = true".to_owned(),
             "group" => "\"lampyris\"\nuser = \"lampyris\"".to_owned(),
             "default_route" => "\"alice\"".to_owned(),

@@ -3,6 +3,7 @@
 //! In: a file. Out: [`Raw`] fields over what is already there: first the Asterisk directory the file names, then its
 //! includes, then itself. Unknown keys are errors in every table.
 
+mod gateways;
 mod http;
 mod values;
 
@@ -13,7 +14,7 @@ use super::raw::{
 };
 use super::shell::{Advertised, ClientAuth, Durability, Listen, LogFormat};
 use super::source::{FileId, Span, Typed};
-use super::{algorithm_named, asterisk};
+use super::{algorithm_named, asterisk, freeswitch};
 use ::toml::de::{DeTable, DeValue};
 use ipnet::IpNet;
 use lampyris_core::body::Variant;
@@ -71,7 +72,7 @@ const SCOPES: [(&str, WatchScope); 4] = [
 ];
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 14] = [
+const TABLES: [(&str, Table); 16] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
@@ -84,6 +85,8 @@ const TABLES: [(&str, Table); 14] = [
     ("hints", Table::Hints),
     ("contexts", Table::Context),
     ("mailboxes", Table::Mailbox),
+    ("gateways", Table::Gateway),
+    ("subscriptions", Table::Subscription),
     ("profiles", Table::Profile),
     ("webhooks", Table::Webhook),
 ];
@@ -110,6 +113,10 @@ impl Reader<'_> {
                     "name the directory that holds sip.conf, relative to this file",
                 );
             }
+        }
+        for file in top.texts("freeswitch_gateways").map(|list| list.value).unwrap_or_default() {
+            let path = self.directory.join(&file.value);
+            freeswitch::read(self.report, self.raw, &path, file.span);
         }
         for include in top.texts("include").map(|list| list.value).unwrap_or_default() {
             let path = self.directory.join(&include.value);
@@ -222,6 +229,8 @@ impl Reader<'_> {
                 Table::Context => self.context(&name, fields),
                 Table::Mailbox => self.mailbox(&name, fields),
                 Table::Webhook => self.webhook(name, fields),
+                Table::Gateway => self.gateway(name, fields),
+                Table::Subscription => self.subscription(name, fields),
                 _ => self.profile(name, fields),
             }
         }
