@@ -4,6 +4,7 @@ use crate::command::Reply;
 use crate::composition::sources::{self, compose};
 use crate::device_state::{ExtensionState, PresenceValue, aggregate};
 use crate::devices::{Device, Provider};
+use crate::gateways::gateway_of;
 use crate::manual_status::nobody;
 use crate::node::Node;
 use crate::notifier::subscription::{Subscription, Text};
@@ -540,6 +541,11 @@ impl Node {
                         "{} calls published ({} ringing, {} on hold)",
                         calls.inuse, calls.ringing, calls.onhold
                     ));
+                    let own = self.facts.resources.find(&self.facts.user_key(peer));
+                    let own = own.and_then(|id| self.facts.resources.get(id));
+                    let told = own.into_iter().flat_map(|resource| self.facts.publications_of(resource));
+                    let gateways: BTreeSet<_> = told.filter_map(gateway_of).collect();
+                    parts.extend(gateways.into_iter().map(|gateway| format!("watched at gateway {gateway}")));
                 }
                 if let Some(level) = peer.busy_level.filter(|_| peer.call_limit.is_some()) {
                     parts.push(format!("busy from {level}"));

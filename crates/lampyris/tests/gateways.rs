@@ -1,0 +1,58 @@
+//! Two servers, one of which watches the other by the gateway file that FreeSWITCH's documentation prints: the lamp here
+//! follows the phone there, until the configuration no longer names the gateway.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
+
+mod lab;
+
+use lab::{Lab, PATIENCE};
+use std::time::{Duration, Instant};
+
+/// Asks until what is printed has all of these in it.
+fn until(lab: &Lab, words: &[&str], wanted: &[&str]) {
+    let began = Instant::now();
+    loop {
+        let answer = lab.ask(words);
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        if wanted.iter().all(|part| text.contains(part)) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{words:?}: {wanted:?} expected, {text}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn freeswitchs_gateway_file_watches_another_lampyris() {
+    // The file asks of `192.168.7.2`, as user 1000 there.
+    let there = "[domains.\"192.168.7.2\"]\n[peers.1000]\nsecret = \"1234\"\n";
+    let there = Lab::start("gateway-there", &["udp:127.0.0.1:0"], there);
+    let here = Lab::start("gateway-here", &["udp:127.0.0.1:0"], "");
+    let file = include_str!("fixtures/freeswitch/fs2.xml");
+    std::fs::write(here.directory.join("fs2.xml"), file).unwrap();
+    here.edit("[server]", "freeswitch_gateways = \"fs2.xml\"\n[server]");
+    let gateway = format!(
+        "[gateways.fs2]\nproxy = \"{}\"\nmap = [\"1000 = bob\"]\n[hints]\n\"6001\" = \"SIP/bob\"\n",
+        there.address("udp")
+    );
+    here.edit("[hints]\n", &gateway);
+    assert!(here.ask(&["reload"]).status.success());
+    until(&here, &["gateways"], &["fs2", "dialog", "SUBED"]);
+
+    let lamp = |state: &str| {
+        assert!(there.ask(&["devstate", "set", "SIP/1000", state]).status.success());
+    };
+    for (state, shown) in [("INUSE", "InUse"), ("RINGING", "Ringing"), ("INUSE", "InUse")] {
+        lamp(state);
+        until(&here, &["show", "hint", "6001"], &[shown]);
+    }
+    until(&here, &["why", "6001"], &["gateway fs2"]);
+    until(&here, &["show", "publications"], &["gateway:fs2"]);
+
+    // Without the gateway, nothing of it is left.
+    here.edit("freeswitch_gateways = \"fs2.xml\"\n", "");
+    assert!(here.ask(&["reload"]).status.success());
+    until(&here, &["gateways"], &["no lines"]);
+    until(&here, &["show", "hint", "6001"], &["Unavailable"]);
+    until(&there, &["show", "subscriptions"], &["no subscriptions"]);
+}
