@@ -10,8 +10,8 @@ use crate::ways::{Traveller, WayTo};
 use lampyris_sip::{Message, Name};
 use std::time::Duration;
 
-/// Timer N (RFC 6665 §4.1.2.4): by when the first NOTIFY is to come, 64*T1.
-const FIRST_NOTIFY_WITHIN: Duration = Duration::from_secs(32);
+/// Timer N (RFC 6665 §4.1.2.4): by when the first NOTIFY is to come, and the last one; 64*T1.
+const NOTIFY_WITHIN: Duration = Duration::from_secs(32);
 
 impl Node {
     /// A gateway answered.
@@ -43,7 +43,13 @@ impl Node {
         self.forget_way(Traveller::Gateway(slot));
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         if errand.is_ending && errand.state == State::Unsubscribe {
-            return self.forget_errand(slot);
+            // RFC 6665 §4.1.2.3: one more NOTIFY says that it is over.
+            let is_told = errand.want.is_registration();
+            return if is_told {
+                self.forget_errand(slot)
+            } else {
+                self.arm_errand(now, slot, NOTIFY_WITHIN)
+            };
         }
         let asked = errand.expires_s;
         let expires = message.header(Name::Expires).and_then(leading_number);
@@ -100,8 +106,7 @@ impl Node {
         let (is_told, renew) = (errand.is_told, errand.renew_after(granted).max(limits::GATEWAY_RENEW_LEAST));
         self.renew_sources(now, slot);
         self.store_errand(slot);
-        let (state, after) =
-            if is_told { (State::Subed, renew) } else { (State::Subscribe, FIRST_NOTIFY_WITHIN) };
+        let (state, after) = if is_told { (State::Subed, renew) } else { (State::Subscribe, NOTIFY_WITHIN) };
         self.enter_state(now, slot, state, "");
         self.arm_or_end(now, slot, after);
     }

@@ -30,6 +30,9 @@ impl Node {
             self.enter_state(now, slot, State::FailWait, "no NOTIFY came");
             return self.arm_errand(now, slot, retry);
         }
+        if errand.is_ending && errand.state == State::Unsubscribe {
+            return self.forget_errand(slot);
+        }
         if errand.is_ending {
             self.enter_state(now, slot, State::Unsubscribe, "");
         } else if errand.dialog.is_none() {

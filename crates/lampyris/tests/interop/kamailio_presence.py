@@ -1,0 +1,130 @@
+"""Kamailio's `presence` is the server that we watch by a gateway: it asks for a password, holds what a phone publishes to
+it, and the lamp here follows."""
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import office
+from checks import check
+from kamailio import MODULES, TABLES, Phone
+from programs import Missing, Program, Server, need, wait_until
+
+WANTED = ["db_text", "tm", "sl", "rr", "pv", "siputils", "textops", "maxfwd", "auth", "presence", "presence_xml",
+          "presence_dialoginfo"]
+
+CONFIG = """#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+tcp_children=1
+auto_aliases=no
+listen=udp:127.0.0.1:{port}
+mpath="{modules}/"
+{load}
+modparam("presence", "db_url", "text://{tables}")
+modparam("presence", "subs_db_mode", 0)
+modparam("presence", "server_address", "sip:127.0.0.1:{port}")
+modparam("presence_xml", "db_url", "text://{tables}")
+modparam("presence_xml", "force_active", 1)
+request_route {{
+    if (is_method("PUBLISH")) {{
+        if (!t_newtran()) {{ sl_reply_error(); exit; }}
+        handle_publish(); exit;
+    }}
+    if (is_method("SUBSCRIBE")) {{
+        if (!has_totag() && !pv_auth_check("watched.test", "1234", "0", "0")) {{ auth_challenge("watched.test", "1"); exit; }}
+        if (!t_newtran()) {{ sl_reply_error(); exit; }}
+        handle_subscribe(); exit;
+    }}
+    sl_send_reply("405", "Not here");
+}}
+"""
+
+DIALOG = """<?xml version="1.0"?>
+<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{version}" state="full" entity="sip:dave@{at}">
+<dialog id="d1" call-id="c1" local-tag="l" remote-tag="r" direction="recipient"><state>{state}</state></dialog>
+</dialog-info>"""
+
+HERE = """
+[gateways.kamailio]
+realm = "watched.test"
+username = "1000"
+secret = "1234"
+proxy = "127.0.0.1:{port}"
+map = ["dave = lamp"]
+[subscriptions.calls]
+gateway = "kamailio"
+event = "dialog"
+uris = ["sip:dave@127.0.0.1:{port}"]
+expires_s = 60
+retry_s = 10
+[subscriptions.presence]
+gateway = "kamailio"
+uris = ["sip:dave@127.0.0.1:{port}"]
+retry_s = 10
+[contexts.default.hints]
+"7999" = "SIP/lamp"
+"""
+
+
+def configured(directory, port):
+    modules = next((path for path in MODULES if Path(path, "presence_dialoginfo.so").exists()), None)
+    if modules is None or not TABLES.exists():
+        raise Missing("there are no presence modules of Kamailio")
+    tables = directory / "tables"
+    tables.mkdir()
+    for table in ("version", "presentity", "active_watchers", "watchers", "xcap"):
+        shutil.copy(TABLES / table, tables)
+    load = "\n".join(f'loadmodule "{name}.so"' for name in WANTED)
+    config = directory / "kamailio.cfg"
+    config.write_text(CONFIG.format(port=port, modules=modules, load=load, tables=tables))
+    return config
+
+
+def publish(dave, port, state, version, etag):
+    """dave's phone says how its call is; its entity-tag at Kamailio."""
+    body = DIALOG.format(state=state, version=version, at=f"127.0.0.1:{port}")
+    aor = f"sip:dave@127.0.0.1:{port}"
+    dave.cseq += 1
+    lines = [f"PUBLISH {aor} SIP/2.0", f"Via: SIP/2.0/UDP {dave.at};branch=z9hG4bKpublish{dave.cseq};rport",
+             "Max-Forwards: 70", f"From: <{aor}>;tag=dave", f"To: <{aor}>", f"Call-ID: publish-{dave.at}",
+             f"CSeq: {dave.cseq} PUBLISH", "Event: dialog", "Expires: 600", "Content-Type: application/dialog-info+xml",
+             *([f"SIP-If-Match: {etag}"] if etag else []), f"Content-Length: {len(body)}", "", body]
+    dave.send("\r\n".join(lines))
+    head = dave.hears("SIP/2.0 200")
+    return next(line.partition(":")[2].strip() for line in head if line.lower().startswith("sip-etag:"))
+
+
+def until(server, words, wanted, seconds=20):
+    """Asks the server until what it prints has all of these in it."""
+    said = f"`{' '.join(words)}` says {wanted}"
+    wait_until(lambda: all(part in server.ask(*words) for part in wanted), said, seconds)
+
+
+@check
+def kamailio_is_watched_by_a_gateway(run):
+    need("kamailio")
+    directory = run.logs / "kamailio-presence"
+    directory.mkdir()
+    port = run.free_port()
+    with ExitStack() as ending:
+        command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid",
+                   "-Y", directory]
+        kamailio = Program("Kamailio", command, directory / "kamailio.log")
+        ending.callback(kamailio.stop)
+        files = {**office.FILES, "beside.toml": office.FILES["beside.toml"] + HERE.format(port=port)}
+        server = Server(run.server.binary, files, directory)
+        ending.callback(server.stop)
+        until(server, ["gateways"], ["SUBED  "], 60)
+        dave = Phone("dave", port)
+        etag = None
+        for version, (state, lamp) in enumerate([("early", "Ringing"), ("confirmed", "InUse")]):
+            etag = publish(dave, port, state, version, etag)
+            until(server, ["show", "hint", "7999"], [lamp])
+        # What the other server said holds over a crash of ours, and goes on in the same dialog.
+        server.crash_and_restart()
+        until(server, ["gateways"], ["SUBED  "], 60)
+        until(server, ["show", "hint", "7999"], ["InUse"])
+        publish(dave, port, "terminated", 2, etag)
+        until(server, ["show", "hint", "7999"], ["Unavailable"])
