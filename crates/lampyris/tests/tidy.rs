@@ -75,7 +75,7 @@ fn files() -> Vec<File> {
                 continue; // a directory, or in a linked work tree a file
             }
             if path.is_dir() {
-                if !matches!(name, "target" | "__pycache__" | "artifacts" | "corpus") {
+                if !matches!(name, "target" | "node_modules" | "__pycache__" | "artifacts" | "corpus") {
                     walk(root, &path, out);
                 }
             } else if let Ok(text) = fs::read_to_string(&path) {

@@ -15,13 +15,13 @@ mod devstate;
 mod drain;
 mod drop;
 mod events;
-mod failure;
+pub(crate) mod failure;
 mod feature;
 mod gateways;
 mod lists;
 mod mailbox;
 mod nudge;
-mod phone;
+pub(crate) mod phone;
 mod presence;
 #[cfg(test)]
 mod reference;

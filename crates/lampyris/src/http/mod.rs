@@ -20,6 +20,7 @@ mod link;
 pub(crate) mod metrics;
 mod openapi;
 mod page;
+mod phones;
 mod problem;
 mod read;
 mod routes;

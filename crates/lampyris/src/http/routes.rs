@@ -2,7 +2,7 @@
 
 use super::body::Json;
 use super::problem::Problem;
-use super::{Api, events, link, metrics, openapi, page, read, write};
+use super::{Api, events, link, metrics, openapi, page, phones, read, write};
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
@@ -28,6 +28,8 @@ pub(super) fn described() -> (Router<Arc<Api>>, OpenApi) {
         .routes(routes!(read::calls))
         .routes(routes!(read::peers))
         .routes(routes!(read::profiles))
+        .routes(routes!(phones::makers))
+        .routes(routes!(phones::provisioning))
         .routes(routes!(read::status))
         .routes(routes!(read::server))
         .routes(routes!(read::token))
@@ -50,6 +52,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
     router
         .route("/openapi.json", get(move || async move { Json(description) }))
         .route("/", get(page::front))
+        .route("/console.js", get(page::script))
+        .route("/console.css", get(page::style))
         .route("/presence.js", get(page::presence_js))
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics::metrics))

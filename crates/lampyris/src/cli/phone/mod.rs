@@ -12,8 +12,8 @@ use crate::config::{built_in_profiles, did_you_mean};
 use clap::{Args, FromArgMatches};
 use lampyris_core::settings::{Pickup, Profile};
 use lampyris_sip::Uri;
-use serde_json::json;
-use template::{Values, Vendor, vendors};
+use serde::Serialize;
+use template::{Snippet, Values, Vendor, vendors};
 
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
@@ -32,6 +32,37 @@ pub(crate) const VERB: Verb = Verb {
 /// What is printed where nothing was asked for.
 const EXAMPLE_EXTENSION: &str = "6001";
 const EXAMPLE_LIST: &str = "board";
+
+/// A maker of phones, for programs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Maker {
+    /// As in `yealink`.
+    vendor: String,
+    /// The phones meant.
+    title: String,
+    /// The server's profile for them.
+    profile: String,
+}
+
+/// What makes a phone of one maker watch lamps, for programs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Provisioning {
+    /// As in `yealink`.
+    vendor: String,
+    /// The phones meant.
+    title: String,
+    /// The server's profile for them.
+    profile: String,
+    /// How it picks up: `replaces` or `code`.
+    #[schema(value_type = Option<String>)]
+    pickup: Option<&'static str>,
+    /// Header lines of a call it answers by itself.
+    auto_answer: Vec<String>,
+    /// What one has to know beside the lines.
+    notes: Vec<String>,
+    /// The lines of each file or page.
+    parts: Vec<Snippet>,
+}
 
 #[derive(Debug, clap::Args)]
 struct PhoneArgs {
@@ -53,29 +84,16 @@ struct PhoneArgs {
 }
 
 fn run(args: &PhoneArgs, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Some(name) = &args.vendor else { return list(context) };
     let vendors = vendors()?;
-    let Some(name) = &args.vendor else { return list(&vendors, context) };
-    let Some(vendor) = vendors.iter().find(|vendor| vendor.name.eq_ignore_ascii_case(name)) else {
-        let fix = match did_you_mean(name, vendors.iter().map(|vendor| vendor.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "`lampyris phone` lists those there are".to_owned(),
-        };
-        return Err(Failure::Usage(format!("there is no vendor `{name}`; {fix}")));
-    };
-    let snippets = vendor.snippets(&values(args)?);
+    let vendor = find(&vendors, name)?;
+    let values = values(args)?;
+    if context.json {
+        return context.print_json(&for_programs(&filled(vendor, &values))?);
+    }
+    let snippets = vendor.snippets(&values);
     let profiles = built_in_profiles();
     let profile = profiles.iter().find(|profile| profile.name == vendor.profile);
-    if context.json {
-        return context.print_json(&json!({
-            "vendor": vendor.name,
-            "title": vendor.title,
-            "profile": vendor.profile,
-            "pickup": profile.map(|profile| profile.pickup.name()),
-            "auto_answer": profile.map(header_lines).unwrap_or_default(),
-            "notes": vendor.notes,
-            "parts": snippets,
-        }));
-    }
     let mut out = String::new();
     for (at, snippet) in snippets.iter().enumerate() {
         if at == 0 {
@@ -89,14 +107,67 @@ fn run(args: &PhoneArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     context.print(&out)
 }
 
-fn list(vendors: &[Vendor], context: &mut Context<'_>) -> Result<(), Failure> {
+fn for_programs(value: &impl Serialize) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+fn find<'a>(vendors: &'a [Vendor], name: &str) -> Result<&'a Vendor, Failure> {
+    let found = vendors.iter().find(|vendor| vendor.name.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        let fix = match did_you_mean(name, vendors.iter().map(|vendor| vendor.name.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`lampyris phone` lists those there are".to_owned(),
+        };
+        Failure::Usage(format!("there is no vendor `{name}`; {fix}"))
+    })
+}
+
+/// Every maker there is.
+///
+/// # Errors
+/// An own bug: the built-in table cannot be read.
+pub(crate) fn makers() -> Result<Vec<Maker>, Failure> {
+    let maker = |Vendor { name, title, profile, .. }| Maker { vendor: name, title, profile };
+    Ok(vendors()?.into_iter().map(maker).collect())
+}
+
+/// The lines for a phone of this maker that watches `extensions` on `server`, with its account where `user` is given.
+///
+/// # Errors
+/// The maker is unknown, or a value is none.
+pub(crate) fn provisioning(
+    maker: &str,
+    extensions: Vec<String>,
+    server: String,
+    user: Option<String>,
+) -> Result<Provisioning, Failure> {
+    let args = PhoneArgs { vendor: None, extensions, list: None, server, user };
+    let vendors = vendors()?;
+    Ok(filled(find(&vendors, maker)?, &values(&args)?))
+}
+
+fn filled(vendor: &Vendor, values: &Values) -> Provisioning {
+    let profiles = built_in_profiles();
+    let profile = profiles.iter().find(|profile| profile.name == vendor.profile);
+    Provisioning {
+        vendor: vendor.name.clone(),
+        title: vendor.title.clone(),
+        profile: vendor.profile.clone(),
+        pickup: profile.map(|profile| profile.pickup.name()),
+        auto_answer: profile.map(header_lines).unwrap_or_default(),
+        notes: vendor.notes.clone(),
+        parts: vendor.snippets(values),
+    }
+}
+
+fn list(context: &mut Context<'_>) -> Result<(), Failure> {
+    let makers = makers()?;
     if context.json {
-        let row = |vendor: &Vendor| json!({"vendor": vendor.name, "title": vendor.title, "profile": vendor.profile});
-        return context.print_json(&vendors.iter().map(row).collect());
+        return context.print_json(&for_programs(&makers)?);
     }
     let columns = [Column::Text("Vendor"), Column::Long("Phones"), Column::Text("Profile")];
-    let row = |vendor: &Vendor| vec![vendor.name.clone(), vendor.title.clone(), vendor.profile.clone()];
-    let rows: Vec<_> = vendors.iter().map(row).collect();
+    let row = |maker: &Maker| vec![maker.vendor.clone(), maker.title.clone(), maker.profile.clone()];
+    let rows: Vec<_> = makers.iter().map(row).collect();
     let table = table::render(&columns, &rows, context.width);
     context.print(&table)
 }

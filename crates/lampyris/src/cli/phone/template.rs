@@ -62,9 +62,9 @@ const fn one() -> usize {
 }
 
 /// How a part is written.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// Lines of names and values.
     Keys,
     /// One element.
@@ -93,8 +93,8 @@ pub(super) struct Values {
 }
 
 /// One file's lines.
-#[derive(Debug, Serialize)]
-pub(super) struct Snippet {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Snippet {
     /// Where they go.
     pub(super) r#where: String,
     /// How they are written.

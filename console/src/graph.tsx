@@ -1,0 +1,1 @@
+export function Graph(_: Record<string, unknown>) { return <p/>; }
