@@ -1,1 +1,273 @@
-export function Person(_: Record<string, unknown>) { return <p/>; }
+// One lamp: why it shows what it shows, its last day, who watches it, and setting it by hand.
+
+import { useEffect, useState } from "preact/hooks";
+import { type Why, get, listen, send } from "./api";
+import { lamps, title } from "./lamps";
+import { STATES, look } from "./states";
+import { Glyph, Page, State, said, span, useLamps, usePolled, useTick } from "./ui";
+
+interface Device {
+  device: string;
+  state: string;
+  source: string;
+  for_s: number | null;
+}
+
+export function Person({ resource, isAdmin }: { resource: string; isAdmin: boolean }) {
+  useLamps();
+  const now = useTick(1000);
+  const lamp = lamps.all.get(resource);
+  // A change of the lamp asks again at once.
+  const key = `${lamp?.state}${lamp?.since}`;
+  const why = usePolled<Why[]>(() => (isAdmin ? get(`why/${encodeURIComponent(resource)}`) : Promise.resolve([])), 5000, key);
+  const found = why.value?.find((row) => row.resource === resource);
+  const state = lamp?.state ?? found?.state ?? "";
+  return (
+    <Page title={lamp ? lamp.name : resource} error={why.error} tools={<span class="faint">{lamp ? title(lamp) : ""}</span>}>
+      <div class={`now ${look(state).tone}`}>
+        <Glyph state={state} />
+        <strong>{look(state).word}</strong>
+        {lamp ? <span>for {span((now - lamp.since) / 1000)}</span> : null}
+        {lamp?.peerOf && state !== "Idle" ? <span>with {lamp.peerOf}</span> : null}
+        {lamp && lamp.presence !== "not_set" ? <span>{lamp.presence}</span> : null}
+        <span class="faint">{resource}</span>
+      </div>
+      <Strip resource={resource} state={state} now={now} />
+      {isAdmin ? <a class="button" href={`#/subscriptions?resource=${encodeURIComponent(resource)}`}>Its subscriptions</a> : null}
+      {lamp && lamp.devices.length > 0 ? <ByHand devices={lamp.devices} changed={why.again} /> : null}
+      {found ? <Because why={found} /> : null}
+    </Page>
+  );
+}
+
+function Because({ why }: { why: Why }) {
+  return (
+    <>
+      <h2>Why</h2>
+      <table>
+        <thead>
+          <tr>
+            <th>Source</th>
+            <th>Says</th>
+            <th>Because</th>
+            <th>Since</th>
+            <th>Lease</th>
+          </tr>
+        </thead>
+        <tbody>
+          {why.sources.map((source) => (
+            <tr key={source.name} class={source.won ? "won" : ""}>
+              <td>
+                {source.name} {source.won ? <small class="mark">decides</small> : null}
+              </td>
+              <td>
+                <State state={source.state} />
+              </td>
+              <td>{source.because}</td>
+              <td>{span(source.since_s)}</td>
+              <td>{source.expires_s === null ? "no end" : span(source.expires_s)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <h2>Who watches</h2>
+      {why.watchers.length === 0 ? <p class="faint">Nobody.</p> : null}
+      <table>
+        <thead>
+          <tr>
+            <th>Watcher</th>
+            <th>Package</th>
+            <th>Was told</th>
+            <th>Answered</th>
+            <th>Ends in</th>
+          </tr>
+        </thead>
+        <tbody>
+          {why.watchers.map((row, index) => (
+            <tr key={index}>
+              <td>
+                {row.watcher} <small class="faint">{row.address}</small>
+              </td>
+              <td>{row.package}</td>
+              <td>{row.told === null ? "–" : <State state={row.told} />}</td>
+              <td>{row.answer === null ? "not yet" : `${row.answer}, ${span(row.answered_s ?? 0)} ago`}</td>
+              <td>{span(row.expires_s)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+const SETTABLE: [string, string][] = [
+  ["INUSE", "in use"],
+  ["BUSY", "busy"],
+  ["RINGING", "ringing"],
+  ["ONHOLD", "on hold"],
+  ["NOT_INUSE", "idle"],
+  ["UNAVAILABLE", "unavailable"],
+];
+const PRESENCES = ["available", "away", "xa", "dnd", "chat", "unavailable", "not_set"];
+const LENGTHS: [string, string][] = [
+  ["600", "10 minutes"],
+  ["3600", "1 hour"],
+  ["28800", "8 hours"],
+  ["", "until removed"],
+];
+
+/** Sets a source of the lamp by hand, and shows what was set. */
+function ByHand({ devices, changed }: { devices: string[]; changed: () => void }) {
+  const [device, setDevice] = useState(devices[0] ?? "");
+  const [length, setLength] = useState("600");
+  const [note, setNote] = useState("");
+  const [answer, setAnswer] = useState("");
+  const isPresence = device.startsWith("CustomPresence:");
+  const choices = isPresence ? PRESENCES.map((word) => [word, word] as [string, string]) : SETTABLE;
+  const [chosen, setChosen] = useState("");
+  const state = choices.some(([value]) => value === chosen) ? chosen : (choices[0]?.[0] ?? "");
+  const set = usePolled<Device[]>(() => get("sources"), 5000);
+  const mine = (set.value ?? []).filter((row) => devices.includes(row.device));
+
+  const act = async (work: Promise<unknown>, done: string) => {
+    try {
+      await work;
+      setAnswer(done);
+    } catch (error) {
+      setAnswer(said(error as Error));
+    }
+    changed();
+    set.again();
+  };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const body: Record<string, unknown> = { state };
+    if (!isPresence && length !== "") body.for_s = Number(length);
+    if (isPresence && note !== "") body.note = note;
+    void act(send("PUT", `sources/${encodeURIComponent(device)}`, body), "Set.");
+  };
+  return (
+    <>
+      <h2>Set by hand</h2>
+      <form class="row" onSubmit={submit}>
+        <label>
+          What
+          <select value={device} onChange={(event) => setDevice(event.currentTarget.value)}>
+            {devices.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Status
+          <select name="status" value={state} onChange={(event) => setChosen(event.currentTarget.value)}>
+            {choices.map(([value, word]) => (
+              <option key={value} value={value}>
+                {word}
+              </option>
+            ))}
+          </select>
+        </label>
+        {isPresence ? (
+          <label>
+            Note
+            <input value={note} onInput={(event) => setNote(event.currentTarget.value)} />
+          </label>
+        ) : (
+          <label>
+            For
+            <select value={length} onChange={(event) => setLength(event.currentTarget.value)}>
+              {LENGTHS.map(([value, word]) => (
+                <option key={value} value={value}>
+                  {word}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <button type="submit" class="main">
+          Set
+        </button>
+        {mine.map((row) => (
+          <button key={row.device} type="button" onClick={() => act(send("DELETE", `sources/${encodeURIComponent(row.device)}`), "Removed.")}>
+            Remove {row.device}: <State state={row.state} /> {row.for_s === null ? "" : span(row.for_s)}
+          </button>
+        ))}
+        <span role="status">{answer}</span>
+      </form>
+    </>
+  );
+}
+
+const DAY_MS = 86_400_000;
+/** What a server remembers at most (docs/api.md). */
+const REMEMBERED = 16_000;
+
+interface Piece {
+  at: number;
+  state: string;
+}
+
+/** The last 24 hours, as far as the server remembers its events. */
+function Strip({ resource, state, now }: { resource: string; state: string; now: number }) {
+  const [pieces, setPieces] = useState<Piece[]>([]);
+  const [since, setSince] = useState(Date.now());
+  const known = lamps.lastId !== "";
+  useEffect(() => {
+    if (!known) return;
+    const stop = new AbortController();
+    const [run = "", number = "0"] = lamps.lastId.split("-");
+    const from = `${run}-${Math.max(0, Number(number) - REMEMBERED)}`;
+    const told: Piece[] = [];
+    const name = encodeURIComponent(resource.replace(/^sip:/, ""));
+    const path = `events?kinds=extension&${resource.startsWith("sip:") ? "people" : "extensions"}=${name}`;
+    let due = 0;
+    const take = (kind: string, data: string) => {
+      if (kind === "gap") told.length = 0;
+      if (kind !== "extension") return;
+      const event = JSON.parse(data) as { extension: string; state: string; was: string; at_ms: number };
+      if (event.extension !== resource) return;
+      if (told.length === 0) told.push({ at: 0, state: event.was });
+      told.push({ at: event.at_ms, state: event.state });
+      due ||= requestAnimationFrame(() => {
+        due = 0;
+        setPieces([...told]);
+        setSince(told[1]?.at ?? Date.now());
+      });
+    };
+    listen(path, from, stop.signal, (event) => take(event.name, event.data)).catch(() => {});
+    return () => stop.abort();
+  }, [resource, known]);
+
+  const begin = now - DAY_MS;
+  const all = pieces.length > 0 ? pieces : [{ at: since, state }];
+  const part = (ms: number) => Math.min(100, Math.max(0, (ms / DAY_MS) * 100));
+  const hours = [0, 6, 12, 18, 24];
+  const totals = new Map<string, number>();
+  const drawn = all.flatMap((piece, index) => {
+    const from = Math.max(piece.at === 0 ? since - 1 : piece.at, begin);
+    const to = all[index + 1]?.at ?? now;
+    if (to <= from) return [];
+    totals.set(piece.state, (totals.get(piece.state) ?? 0) + to - from);
+    return [{ piece, from, to }];
+  });
+  const words = STATES.filter((name) => totals.has(name)).map((name) => `${look(name).word} ${span((totals.get(name) ?? 0) / 1000)}`);
+  return (
+    <figure class="strip">
+      <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`Last 24 hours: ${words.join(", ")}`}>
+        {drawn.slice(-2000).map(({ piece, from, to }) => (
+          <rect key={from} class={look(piece.state).tone} x={part(from - begin)} width={Math.max(0.05, part(to - from))} y="0" height="10" />
+        ))}
+      </svg>
+      <div class="hours" aria-hidden="true">
+        {hours.map((hour) => (
+          <span key={hour}>{new Date(begin + (hour / 24) * DAY_MS).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</span>
+        ))}
+      </div>
+      <figcaption>
+        {words.join(" · ")}
+        {since > begin ? ` – remembered since ${new Date(since).toLocaleTimeString()}` : ""}
+      </figcaption>
+    </figure>
+  );
+}
