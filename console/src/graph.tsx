@@ -70,7 +70,7 @@ export function Graph() {
         <ul aria-label="Watchers">
           {shownLeft.map(({ who, to }) => (
             <li key={who} class={to.some((whom) => isLit(who, whom)) ? "lit" : ""}>
-              <a href={`#/subscriptions?watcher=${encodeURIComponent(who)}`} title={who} aria-label={`${bare(who)} watches ${to.map(bare).join(", ")}`} {...hold(`l${who}`)}>
+              <a href={`#/subscriptions?watcher=${encodeURIComponent(who)}`} title={who} aria-description={`watches ${to.map(bare).join(", ")}`} {...hold(`l${who}`)}>
                 <span>{bare(who)}</span> <small>{to.length}</small>
               </a>
             </li>

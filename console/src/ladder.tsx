@@ -98,7 +98,8 @@ export function Ladder() {
       }
     >
       <div class={picked.length > 0 ? "ladder open" : "ladder"}>
-        <ol aria-label="Messages, newest first">
+        {shown.length === 0 ? <p class="empty">{paused ? "Paused." : "Nothing has gone by yet that fits."}</p> : null}
+        <ol aria-label="Messages, newest first" hidden={shown.length === 0}>
           {shown
             .slice()
             .reverse()
@@ -115,7 +116,6 @@ export function Ladder() {
                 </button>
               </li>
             ))}
-          {shown.length === 0 ? <p class="empty">{paused ? "Paused." : "Nothing has gone by yet that fits."}</p> : null}
         </ol>
         {picked.length > 0 ? <Detail picked={picked} only={(callId) => setText(callId)} close={() => setPicked([])} /> : null}
       </div>

@@ -25,8 +25,8 @@ export interface Lamp {
 
 export type Link = "connecting" | "live" | "lost" | "refused";
 
-/** How many snapshot rows are taken before the browser gets its turn. */
-const ROWS_AT_ONCE = 1000;
+/** How much of a snapshot is read before the browser gets its turn. */
+const SLICE_CHARS = 200_000;
 
 class Lamps {
   all = new Map<string, Lamp>();
@@ -91,13 +91,13 @@ class Lamps {
       const event = JSON.parse(data) as { extension: string; state: string; at_ms: number };
       this.change(event.extension, event.state, event.at_ms);
     } else if (name === "snapshot") {
-      const snapshot = JSON.parse(data) as { at_ms: number; presentities: Presentity[] };
-      void this.replace(snapshot.presentities, snapshot.at_ms);
+      void this.takeSnapshot(data);
     } else if (name === "publication") {
       this.refreshSoon();
     }
   }
 
+  private snapshots = 0;
   private changesHeld: [string, string, number][] | null = null;
 
   private change(resource: string, state: string, at: number): void {
@@ -123,19 +123,32 @@ class Lamps {
     this.counts.set(state, (this.counts.get(state) ?? 0) + by);
   }
 
-  /** Takes a snapshot in slices; what changes meanwhile waits. */
-  private async replace(rows: Presentity[], at: number): Promise<void> {
-    this.changesHeld ??= [];
-    const all = new Map<string, Lamp>();
-    const order: Lamp[] = [];
-    for (let from = 0; from < rows.length; from += ROWS_AT_ONCE) {
-      for (const row of rows.slice(from, from + ROWS_AT_ONCE)) {
-        const lamp = lampOf(row, at);
-        all.set(lamp.resource, lamp);
-        order.push(lamp);
-      }
-      if (from + ROWS_AT_ONCE < rows.length) await new Promise((next) => setTimeout(next));
+  /** Reads a snapshot in slices, so that ten thousand lamps do not stop the page; what changes meanwhile waits. */
+  private async takeSnapshot(data: string): Promise<void> {
+    // A newer snapshot holds what an older one and the changes between them said.
+    const mine = (this.snapshots += 1);
+    this.changesHeld = [];
+    // Quotes within strings are escaped, so this stands only where a row begins.
+    const mark = '{"resource":';
+    const begin = data.indexOf(mark);
+    const end = data.lastIndexOf("]");
+    const at = Number(/"at_ms":(\d+)/.exec(data.slice(0, begin < 0 ? undefined : begin))?.[1] ?? Date.now());
+    const lamps: Lamp[] = [];
+    for (let from = begin; from >= 0 && from < end; ) {
+      let next = data.indexOf(mark, from + SLICE_CHARS);
+      if (next < 0) next = end + 1;
+      for (const row of JSON.parse(`[${data.slice(from, next - 1)}]`) as Presentity[]) lamps.push(lampOf(row, at));
+      from = next;
+      await new Promise((turn) => setTimeout(turn));
+      if (mine !== this.snapshots) return;
     }
+    this.replace(lamps);
+  }
+
+  /** Shows these and no others. */
+  private replace(order: Lamp[]): void {
+    const all = new Map<string, Lamp>();
+    for (const lamp of order) all.set(lamp.resource, lamp);
     order.sort(before);
     this.all = all;
     this.order = order;
@@ -174,7 +187,7 @@ class Lamps {
       }
       if (isNew) {
         const extensions = await get<Presentity[]>("extensions").catch(() => null);
-        if (extensions) await this.replace([...extensions, ...people], Date.now());
+        if (extensions) this.replace([...extensions, ...people].map((row) => lampOf(row, Date.now())));
       }
       this.touch();
     }, 3000);

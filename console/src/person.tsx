@@ -199,7 +199,13 @@ function ByHand({ devices, changed }: { devices: string[]; changed: () => void }
   );
 }
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+/** What the strip may reach back to. */
+const REACHES: [number, string][] = [
+  [HOUR_MS / 4, "15 min"],
+  [HOUR_MS, "1 h"],
+  [24 * HOUR_MS, "24 h"],
+];
 /** What a server remembers at most (docs/api.md). */
 const REMEMBERED = 16_000;
 
@@ -208,10 +214,11 @@ interface Piece {
   state: string;
 }
 
-/** The last 24 hours, as far as the server remembers its events. */
+/** The last 24 hours or less, as far as the server remembers its events. */
 function Strip({ resource, state, now }: { resource: string; state: string; now: number }) {
   const [pieces, setPieces] = useState<Piece[]>([]);
   const [since, setSince] = useState(Date.now());
+  const [chosen, setChosen] = useState(0);
   const known = lamps.lastId !== "";
   useEffect(() => {
     if (!known) return;
@@ -239,10 +246,13 @@ function Strip({ resource, state, now }: { resource: string; state: string; now:
     return () => stop.abort();
   }, [resource, known]);
 
-  const begin = now - DAY_MS;
+  // Where little is remembered, a whole day would be an empty strip.
+  const fitting = REACHES.find(([reach]) => now - since < reach)?.[0] ?? 24 * HOUR_MS;
+  const reachMs = chosen || fitting;
+  const begin = now - reachMs;
   const all = pieces.length > 0 ? pieces : [{ at: since, state }];
-  const part = (ms: number) => Math.min(100, Math.max(0, (ms / DAY_MS) * 100));
-  const hours = [0, 6, 12, 18, 24];
+  const part = (ms: number) => Math.min(100, Math.max(0, (ms / reachMs) * 100));
+  const marks = [0, 0.25, 0.5, 0.75, 1];
   const totals = new Map<string, number>();
   const drawn = all.flatMap((piece, index) => {
     const from = Math.max(piece.at === 0 ? since - 1 : piece.at, begin);
@@ -254,19 +264,26 @@ function Strip({ resource, state, now }: { resource: string; state: string; now:
   const words = STATES.filter((name) => totals.has(name)).map((name) => `${look(name).word} ${span((totals.get(name) ?? 0) / 1000)}`);
   return (
     <figure class="strip">
-      <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`Last 24 hours: ${words.join(", ")}`}>
+      <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`The last ${span(reachMs / 1000)}: ${words.join(", ")}`}>
         {drawn.slice(-2000).map(({ piece, from, to }) => (
           <rect key={from} class={look(piece.state).tone} x={part(from - begin)} width={Math.max(0.05, part(to - from))} y="0" height="10" />
         ))}
       </svg>
       <div class="hours" aria-hidden="true">
-        {hours.map((hour) => (
-          <span key={hour}>{new Date(begin + (hour / 24) * DAY_MS).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</span>
+        {marks.map((mark) => (
+          <span key={mark}>{new Date(begin + mark * reachMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</span>
         ))}
       </div>
       <figcaption>
-        {words.join(" · ")}
-        {since > begin ? ` – remembered since ${new Date(since).toLocaleTimeString()}` : ""}
+        <span role="group" aria-label="How far back">
+          {REACHES.map(([reach, word]) => (
+            <button key={word} type="button" aria-pressed={reach === reachMs} onClick={() => setChosen(reach)}>
+              {word}
+            </button>
+          ))}
+        </span>
+        <span>{words.join(" · ")}</span>
+        {since > begin ? <span>remembered since {new Date(since).toLocaleTimeString()}</span> : null}
       </figcaption>
     </figure>
   );
