@@ -1,5 +1,6 @@
 // The board: lamps by group. Only the rows in sight exist as nodes, however many lamps there are.
 
+import { Component } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Lamp, lamps, title } from "./lamps";
 import { STATES, look } from "./states";
@@ -178,6 +179,9 @@ function Grid({ shown, now, sizes }: { shown: Lamp[]; now: number; sizes: Sizes 
               <Cell
                 key={lamp.resource}
                 lamp={lamp}
+                state={lamp.state}
+                presence={lamp.presence}
+                peerOf={lamp.peerOf}
                 left={column * (width + sizes.gap)}
                 top={row.top}
                 width={width}
@@ -197,6 +201,9 @@ function Grid({ shown, now, sizes }: { shown: Lamp[]; now: number; sizes: Sizes 
 
 interface CellProps {
   lamp: Lamp;
+  state: string;
+  presence: string;
+  peerOf: string;
   left: number;
   top: number;
   width: number;
@@ -207,30 +214,38 @@ interface CellProps {
   seconds: number;
 }
 
-function Cell({ lamp, left, top, width, height, place, total, active, seconds }: CellProps) {
-  const { tone, word } = look(lamp.state);
-  const presence = lamp.presence === "not_set" || lamp.presence === "" ? "" : lamp.presence;
-  return (
-    <div
-      role="listitem"
-      aria-posinset={place + 1}
-      aria-setsize={total}
-      style={{ transform: `translate(${left}px,${top}px)`, width: `${width}px`, height: `${height}px` }}
-    >
-      <a class={`lamp ${tone}`} href={personLink(lamp.resource)} tabIndex={active ? 0 : -1} data-lamp={lamp.resource} data-state={lamp.state}>
-        <Glyph state={lamp.state} />
-        <span class="name">
-          <b>{lamp.name}</b> <span>{title(lamp) === lamp.name ? "" : title(lamp)}</span>
-        </span>
-        <span class="what">
-          <span class="word">{word}</span>
-          {presence ? <span class="presence">{presence}</span> : null}
-          {lamp.peerOf && lamp.state !== "Idle" ? <span class="with">{`with ${lamp.peerOf}`}</span> : null}
-          <span class="timer">{span(seconds)}</span>
-        </span>
-      </a>
-    </div>
-  );
+/** Drawn again only where what it shows changed: most lamps did not in most frames. */
+class Cell extends Component<CellProps> {
+  override shouldComponentUpdate(next: CellProps): boolean {
+    return (Object.keys(next) as (keyof CellProps)[]).some((name) => next[name] !== this.props[name]);
+  }
+
+  render() {
+    const { lamp, state, peerOf, left, top, width, height, place, total, active, seconds } = this.props;
+    const { tone, word } = look(state);
+    const presence = this.props.presence === "not_set" ? "" : this.props.presence;
+    return (
+      <div
+        role="listitem"
+        aria-posinset={place + 1}
+        aria-setsize={total}
+        style={{ transform: `translate(${left}px,${top}px)`, width: `${width}px`, height: `${height}px` }}
+      >
+        <a class={`lamp ${tone}`} href={personLink(lamp.resource)} tabIndex={active ? 0 : -1} data-lamp={lamp.resource} data-state={state}>
+          <Glyph state={state} />
+          <span class="name">
+            <b>{lamp.name}</b> <span>{title(lamp) === lamp.name ? "" : title(lamp)}</span>
+          </span>
+          <span class="what">
+            <span class="word">{word}</span>
+            {presence ? <span class="presence">{presence}</span> : null}
+            {peerOf && state !== "Idle" ? <span class="with">{`with ${peerOf}`}</span> : null}
+            <span class="timer">{span(seconds)}</span>
+          </span>
+        </a>
+      </div>
+    );
+  }
 }
 
 /** Where each row is; groups begin a new one. */

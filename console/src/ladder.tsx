@@ -127,7 +127,9 @@ const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 23);
 
 function Arrow({ message }: { message: Message }) {
   const code = Number(message.what.slice(0, 3));
-  const tone = Number.isNaN(code) ? "request" : code < 200 ? "early" : code < 300 ? "good" : "bad";
+  // A challenge is on the way to an answer, not a failure.
+  const isEarly = code < 200 || code === 401 || code === 407;
+  const tone = Number.isNaN(code) ? "request" : isEarly ? "early" : code < 300 ? "good" : "bad";
   const inward = message.direction === "received";
   return (
     <span class={`arrow ${tone} ${inward ? "in" : "out"}`}>

@@ -11,7 +11,7 @@ import { lamps } from "./lamps";
 import { Person } from "./person";
 import { Phones } from "./phones";
 import { Subscriptions } from "./subscriptions";
-import { said, useLamps } from "./ui";
+import { said, useLink } from "./ui";
 import "./style.css";
 
 const PAGES: [string, string, boolean][] = [
@@ -39,7 +39,7 @@ function App({ refused }: { refused: string }) {
   const [problem, setProblem] = useState(refused);
   const [inside, setInside] = useState(hasToken() && refused === "");
   const main = useRef<HTMLElement>(null);
-  useLamps();
+  const link = useLink();
 
   useEffect(() => {
     const move = () => {
@@ -68,7 +68,7 @@ function App({ refused }: { refused: string }) {
     return () => stop.abort();
   }, [inside]);
 
-  if (!inside || lamps.link === "refused") {
+  if (!inside || link === "refused") {
     const begin = (token: string) => {
       setToken(token);
       setProblem("");
@@ -76,7 +76,7 @@ function App({ refused }: { refused: string }) {
       setInside(false);
       setTimeout(() => setInside(true));
     };
-    return <Door problem={problem || (lamps.link === "refused" ? "The token is no longer good." : "")} begin={begin} />;
+    return <Door problem={problem || (link === "refused" ? "The token is no longer good." : "")} begin={begin} />;
   }
   const [page = "", detail = ""] = where();
   const isAdmin = scopes?.includes("admin") ?? false;
@@ -96,8 +96,8 @@ function App({ refused }: { refused: string }) {
               {title}
             </a>
           ))}
-          <span class={`link ${lamps.link}`} role="status">
-            {lamps.link === "live" ? "live" : lamps.link === "lost" ? "no connection" : "connecting"}
+          <span class={`link ${link}`} role="status">
+            {link === "live" ? "live" : link === "lost" ? "no connection" : "connecting"}
           </span>
           <button type="button" class="quiet" onClick={() => (setToken(""), location.reload())}>
             Sign out

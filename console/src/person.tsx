@@ -261,7 +261,7 @@ function Strip({ resource, state, now }: { resource: string; state: string; now:
     totals.set(piece.state, (totals.get(piece.state) ?? 0) + to - from);
     return [{ piece, from, to }];
   });
-  const words = STATES.filter((name) => totals.has(name)).map((name) => `${look(name).word} ${span((totals.get(name) ?? 0) / 1000)}`);
+  const words = STATES.filter((name) => (totals.get(name) ?? 0) >= 1000).map((name) => `${look(name).word} ${span((totals.get(name) ?? 0) / 1000)}`);
   return (
     <figure class="strip">
       <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`The last ${span(reachMs / 1000)}: ${words.join(", ")}`}>

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused } from "./api";
-import { lamps } from "./lamps";
+import { type Link, lamps } from "./lamps";
 import { look } from "./states";
 
 export function Glyph({ state }: { state: string }) {
@@ -36,6 +36,13 @@ export function span(seconds: number): string {
 export function useLamps(): void {
   const [, draw] = useState(0);
   useEffect(() => lamps.subscribe(() => draw((n) => n + 1)), []);
+}
+
+/** How the stream is; draws again when that changes. */
+export function useLink(): Link {
+  const [link, set] = useState(lamps.link);
+  useEffect(() => lamps.subscribe(() => set(lamps.link)), []);
+  return link;
 }
 
 /** Draws again every `ms`. */
