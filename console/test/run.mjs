@@ -95,7 +95,8 @@ await test("a PUBLISH lights a lamp within 100 ms of the NOTIFY", async (page) =
     must((await here.textContent(`${lamp("6001")} .word`)) === word, "the word");
     must((await here.getAttribute(`${lamp("6001")} .glyph`, "class"))?.includes(tone), "the colour");
   }
-  must(Math.min(...late) <= 100, `later than the NOTIFY by ${late.join(", ")} ms`);
+  // The middle one: a machine that does other things may be late once.
+  must([...late].sort((a, b) => a - b)[1] <= 100, `later than the NOTIFY by ${late.join(", ")} ms`);
   return `after the NOTIFY by ${late.join(", ")} ms`;
 });
 
@@ -107,6 +108,18 @@ await test("shapes differ by state", async (page) => {
   must((await shape("6001")) !== (await shape("7000")), "one shape for two states");
 });
 
+/** Each page, and what is there when it has been filled. */
+const FILLED = {
+  board: "[data-lamp]",
+  wall: ".kiosk [data-lamp]",
+  "person/6001%40default": "tr.won",
+  watchers: ".graph li",
+  ladder: ".empty",
+  subscriptions: "meter",
+  phones: "figure pre",
+  health: ".tile.good",
+};
+
 await test("no obstacle that axe knows, in both themes and on a phone", async (page) => {
   const found = [];
   const looks = [
@@ -116,11 +129,10 @@ await test("no obstacle that axe knows, in both themes and on a phone", async (p
   ];
   for (const options of looks) {
     const here = await page(office, admin, { ...options, bypassCSP: true });
-    for (const hash of ["board", "wall", "person/6001%40default", "watchers", "ladder", "subscriptions", "phones", "health"]) {
+    for (const [hash, filled] of Object.entries(FILLED)) {
       await here.goto(`${office.http}/#/${hash}`);
       await here.reload();
-      await here.waitForSelector("h1");
-      await here.waitForTimeout(500);
+      await here.waitForSelector(filled);
       await here.evaluate(axe);
       const { violations } = await here.evaluate(() => window.axe.run());
       for (const { id, nodes } of violations) found.push(`${hash} ${options.colorScheme}: ${id} ${nodes[0].html.slice(0, 160)}`);
@@ -179,14 +191,25 @@ await test("who watches whom", async (page) => {
 await test("the ladder: redacted, compared, paused, downloaded", async (page) => {
   const here = await page(office, admin);
   await here.goto(`${office.http}/#/ladder`);
-  await here.waitForSelector("h1:has-text('SIP ladder')");
-  await here.waitForTimeout(500);
+  await here.fill("input[type=search]", "OPTIONS");
+  const buttons = here.locator(".ladder li button");
+  const flows = () => until("OPTIONS go by", async () => {
+    const { callId } = await bob.request("OPTIONS", "6002", []);
+    await here.waitForTimeout(200);
+    return (await here.textContent(".ladder")).includes(callId);
+  });
+  await flows();
+  const pause = here.locator("button:has-text('Pause')");
+  await pause.click();
+  const unseen = await bob.request("OPTIONS", "6002", []);
+  await pause.click();
+  await flows();
+  must(!(await here.textContent(".ladder")).includes(unseen.callId), "nothing while paused");
   const secret = 'Authorization: Digest username="bob", realm="x", nonce="n", uri="sip:x", response="0123456789abcdef", cnonce="c"\r\n';
   const asks = ["Event: dialog", "Accept: application/dialog-info+xml", "Expires: 600"];
   const { callId } = await bob.request("SUBSCRIBE", "6002", asks, "", secret);
   await here.fill("input[type=search]", callId);
   await until("its messages", async () => (await here.locator(".ladder li").count()) >= 4);
-  const buttons = here.locator(".ladder li button");
   await buttons.last().click();
   const text = await here.textContent("aside pre");
   must(text.startsWith("SUBSCRIBE ") && !text.includes("0123456789abcdef"), `the SUBSCRIBE, redacted: ${text}`);
@@ -196,11 +219,6 @@ await test("the ladder: redacted, compared, paused, downloaded", async (page) =>
   const file = join(logs, "console.pcap");
   await download.saveAs(file);
   must(readFileSync(file).readUInt32BE(0) === 0xa1b2c3d4, "a capture");
-  await here.click("button:has-text('Pause')");
-  const before = await buttons.count();
-  await bob.request("OPTIONS", "6002", []);
-  await here.waitForTimeout(400);
-  must((await buttons.count()) === before, "nothing while paused");
   let methods;
   try {
     methods = execFileSync("tshark", ["-r", file, "-o", "udp.check_checksum:TRUE", "-Y", "sip && udp.checksum.status==1", "-T", "fields", "-e", "sip.CSeq.method"], {
@@ -292,8 +310,7 @@ await test(`${PEOPLE} people, ${RATE} changes a second: no long task, few nodes`
     });
   });
   await here.goto(`${crowd.http}/#/board`);
-  await here.waitForSelector("[data-lamp]");
-  await here.waitForTimeout(1500);
+  await here.waitForSelector(`.sheet small:has-text("${PEOPLE}")`);
   const loading = await here.evaluate(() => Math.max(0, ...window.tasks.splice(0)));
   const notes = [];
   // Why: other work of the machine makes tasks longer too; one quiet round shows what the page takes.
