@@ -16,6 +16,7 @@ use crate::output::Event;
 use crate::packages::{Content, PackageId, Watched};
 use crate::publication::Publication;
 use crate::publish::Said;
+use crate::quotas::is_full;
 use crate::resource::ResourceKey;
 use crate::time::Now;
 use bytes::Bytes;
@@ -262,6 +263,7 @@ impl Node {
         let etag = self.rng.next_u128();
         let Some(errand) = self.gateways.errands.get_mut(arrived.slot) else { return Ok(()) };
         let expires_at = errand.ends_at(now);
+        let change = self.facts.publications.next_change();
         let slot = match known {
             Some(slot) => {
                 let Some(publication) = self.facts.publications.get_mut(slot) else { return Ok(()) };
@@ -269,6 +271,7 @@ impl Node {
                 publication.content = said.content;
                 publication.body = said.body;
                 publication.modified_at = now.wall;
+                publication.change = change;
                 publication.stale = false;
                 publication.flow = arrived.flow;
                 slot
@@ -279,7 +282,7 @@ impl Node {
                     .resources
                     .package(resource, package)
                     .map_or(0, |state| state.publications.len());
-                if held >= limits::PUBLICATIONS_PER_RESOURCE_MAX {
+                if is_full(held, self.facts.settings.quotas.publications_per_presentity) {
                     self.release_resource(resource);
                     return Err(format!("{key} has too many sources"));
                 }
@@ -294,6 +297,7 @@ impl Node {
                     content: said.content,
                     expires_at,
                     modified_at: now.wall,
+                    change,
                     call_id: errand.name(),
                     origin: Origin { cseq: 0, branch: arrived.instance.to_owned() },
                     timer: None,
