@@ -100,7 +100,7 @@ limits! {
     XmlDepth, "xml_depth", bad(400), fixed(limits::XML_DEPTH_MAX), "elements nested too deep";
     /// More attributes of one element than [`limits::XML_ATTRIBUTES_PER_ELEMENT_MAX`].
     XmlAttributes, "xml_attributes", bad(400), fixed(limits::XML_ATTRIBUTES_PER_ELEMENT_MAX), "too many attributes";
-    /// XML larger than one of the other bounds of `XML_` in [`limits`].
+    /// XML larger than one of the other bounds of `XML_` in [`mod@limits`].
     XmlSize, "xml_size", bad(400), fixed(limits::XML_BYTES_MAX), "the XML is too large";
     /// As many subscriptions as the node takes.
     Subscriptions, "subscriptions", bad(503), quota(|q| q.subscriptions), "too many subscriptions";

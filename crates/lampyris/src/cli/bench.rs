@@ -59,7 +59,7 @@ struct BenchArgs {
     /// Which load
     #[arg(value_name = "LOAD")]
     kind: Kind,
-    /// The server, as in udp:127.0.0.1:5060, tls:[::1]:5061 or ws:127.0.0.1:5080
+    /// The server, as in udp:127.0.0.1:5060, tls:192.0.2.5:5061 or ws:127.0.0.1:5080
     #[arg(value_name = "TRANSPORT:ADDR:PORT", value_parser = Listen::parse)]
     server: Listen,
     /// Domain of all users [default: bench.example]
