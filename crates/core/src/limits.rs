@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// Longest SIP message taken, in bytes; a larger one is 413 (RFC 3261 §21.4.11).
-pub const MESSAGE_BYTES_MAX: usize = 65_535;
-/// Longest body taken, in bytes; a larger one is 413.
-pub const BODY_BYTES_MAX: usize = 60_000;
+/// Longest head of a SIP message taken, in bytes; a longer one is 513 (RFC 3261 §21.5.7).
+pub const HEAD_BYTES_MAX: usize = 65_535;
+/// Longest body taken, in bytes; a larger one is 413 (RFC 3261 §21.4.11). A datagram holds less.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Longest SIP message taken, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = HEAD_BYTES_MAX + BODY_BYTES_MAX;
 /// Longest URI taken, in bytes; a longer one is 414 (security row 19).
 pub const URI_BYTES_MAX: usize = 1024;
 /// Longest Call-ID and longest branch taken, in bytes; a longer one is 400.
@@ -304,7 +306,7 @@ pub const GATEWAY_MEMBERS_MAX: usize = 4096;
 /// How deep lists may be in lists of a gateway.
 pub const GATEWAY_LIST_DEPTH_MAX: usize = 4;
 
-const _: () = assert!(BODY_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(XML_BYTES_MAX <= BODY_BYTES_MAX);
 const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);
 const _: () = assert!(DRAIN_STEPS_PER_S > 0);

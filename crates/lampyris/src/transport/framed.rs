@@ -47,7 +47,7 @@ async fn read_all(
 ) -> End {
     let mut still = connection.stillness(&read);
     let patience = connection.limits();
-    let (head_max, body_max) = (limits::MESSAGE_BYTES_MAX, limits::BODY_BYTES_MAX);
+    let (head_max, body_max) = (limits::HEAD_BYTES_MAX, limits::BODY_BYTES_MAX);
     let mut framer = if connection.accepted {
         Framer::new(head_max, body_max)
     } else {

@@ -41,7 +41,7 @@ impl Wire {
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr()?;
                 let (read, write) = stream.into_split();
-                let framer = Framer::for_opened_flow(limits::MESSAGE_BYTES_MAX, limits::BODY_BYTES_MAX);
+                let framer = Framer::for_opened_flow(limits::HEAD_BYTES_MAX, limits::BODY_BYTES_MAX);
                 Ok((Self::Tcp(Mutex::new(write)), Ear { tcp: Some((read, framer)) }, local))
             }
             other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("no phone here speaks {other}"))),

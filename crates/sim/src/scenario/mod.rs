@@ -31,9 +31,10 @@
 //! The first line cites the clause. What belongs to a step is indented by four spaces, an empty line ends a head. In what
 //! is sent, Via, Max-Forwards and Content-Length are added where they are missing (`!Via` leaves it out), `${name}` is a
 //! captured value or an address (`${Alice}`, `${lampyris}`, `.ip`, `.port`), `{branch}` a fresh branch, `{authorize}` the
-//! answer to the last challenge. In what is expected, the listed headers must match in any order, `!Header` must be
-//! absent, all others do not matter; `{any}`, `{capture name}` and `{above name}` (a number greater than the captured one,
-//! which it replaces) match; an XML body is compared after canonicalisation, or by lines `contains ...` and `lacks ...`.
+//! answer to the last challenge, `{to 65536}` letters that bring the body to this size. In what is expected, the listed
+//! headers must match in any order, `!Header` must be absent, all others do not matter; `{any}`, `{capture name}` and
+//! `{above name}` (a number greater than the captured one, which it replaces) match; an XML body is compared after
+//! canonicalisation, or by lines `contains ...` and `lacks ...`.
 //!
 //! [`parse`] reads a script, [`run()`] plays it on a [`Stage`]: [`virtual_stage`] here, real sockets in the binary's tests.
 

@@ -250,7 +250,7 @@ impl Player<'_> {
         self.values.insert("branch".to_owned(), format!("z9hG4bK-{party}-{}", self.branches));
         let text = fill(&template.replace("{branch}", "${branch}"), &self.values)?;
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
-        let body = body.replace('\n', "\r\n");
+        let body = filled_to(body.replace('\n', "\r\n"))?;
         let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
         let has = |lines: &[String], name: &str| {
             lines.iter().skip(1).any(|line| {
@@ -294,4 +294,14 @@ impl Player<'_> {
         }
         Ok(format!("{}\r\n\r\n{body}", lines.join("\r\n")).into())
     }
+}
+
+/// A body in which `{to N}` stands for as many letters as make it N bytes long.
+fn filled_to(body: String) -> Result<String, String> {
+    let Some((before, rest)) = body.split_once("{to ") else { return Ok(body) };
+    let (size, after) = rest.split_once('}').ok_or("{to is not closed")?;
+    let size: usize = size.parse().map_err(|_| format!("{{to {size}}} names no size"))?;
+    let letters =
+        size.checked_sub(before.len() + after.len()).ok_or("the body is longer than it is to be")?;
+    Ok(format!("{before}{}{after}", "x".repeat(letters)))
 }
