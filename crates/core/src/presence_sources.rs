@@ -208,13 +208,7 @@ mod tests {
         assert_eq!(
             rows.collect::<Vec<_>>(),
             [
-                (
-                    "manual",
-                    "status of bob@localhost",
-                    "dnd, \"Writing\"",
-                    true,
-                    "stands first in the order of kinds"
-                ),
+                ("manual", "status of bob@localhost", "dnd, \"Writing\"", true, "do not disturb beats all"),
                 ("registration", "SIP/desk", "NOT_INUSE", true, "is what the lamp shows"),
                 ("calls", "SIP/desk", "INUSE", false, "do not disturb beats all"),
                 ("registration", "SIP/mobile", "UNAVAILABLE", false, "another device beats it"),

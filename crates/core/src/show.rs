@@ -344,18 +344,23 @@ impl Node {
                 !name.is_empty() && (what == name || what == list.to_string())
             }
         };
-        let found: Vec<_> = self
-            .facts
-            .resources
-            .iter()
-            .filter(|(_, resource)| named(&resource.key))
-            .map(|(_, resource)| self.view_why(now, resource))
-            .collect();
-        if let (true, Some(user)) = (found.is_empty(), self.user_called(what)) {
+        let all = || self.facts.resources.iter().map(|(_, resource)| resource);
+        let mut found: Vec<_> = all().filter(|resource| named(&resource.key)).collect();
+        // Why: a person is asked for to learn who sees what of them, by whatever name they are watched.
+        let person = self.facts.settings.people.named(what).map(|person| self.facts.person_key(person));
+        if let Some(person) = &person {
+            let is_own = |resource: &&Resource| self.facts.is_same_person(&resource.key, person);
+            let others = all().filter(|resource| watchers(resource) > 0 && !named(&resource.key));
+            found.extend(others.filter(is_own));
+        }
+        let has_own = found.iter().any(|resource| named(&resource.key));
+        let mut found: Vec<_> = found.into_iter().map(|resource| self.view_why(now, resource)).collect();
+        if let (false, Some(user)) = (has_own, self.user_called(what)) {
             let id = self.resource(now, &user);
             let row = self.facts.resources.get(id).map(|resource| self.view_why(now, resource));
             self.release_resource(id);
-            return Reply::Why(row.into_iter().collect());
+            found.splice(0..0, row);
+            return Reply::Why(found);
         }
         if found.is_empty() {
             let reason = format!(

@@ -252,6 +252,9 @@ impl<'a> Jury<'a> {
         };
         let winner = self.heard.iter().copied().find(|place| self.speaks(*place) && !beside(self, *place));
         let why = match self.policy.base {
+            _ if self.policy.dnd_beats_all && winner.is_some_and(|winner| is_dnd(self.source(winner))) => {
+                "do not disturb beats all"
+            }
             Base::Union => "first to be heard; calls stand beside it",
             Base::Latest => "spoke last",
             Base::Priority => "stands first in the order of kinds",
