@@ -119,10 +119,12 @@ class Program:
 
 
 class Server:
-    """The server under test, on free ports that it keeps over restarts, of the loopback address unless told."""
+    """The server under test, on free ports that it keeps over restarts, of the loopback address unless told; `more`
+    are transports beside UDP and TCP, on ports in `ports`."""
 
-    def __init__(self, binary, files, directory, address="127.0.0.1"):
+    def __init__(self, binary, files, directory, address="127.0.0.1", more=()):
         self.address = address
+        self.ports = dict.fromkeys(more, 0)
         self.binary = Path(binary).resolve()
         self.directory = directory
         self.data = directory / "data"
@@ -142,11 +144,15 @@ class Server:
         self.starts += 1
         command = [self.binary, "run", self.config, *self.beside, "--data", self.data,
                    "--listen", f"udp:{self.address}:{self.udp}", "--listen", f"tcp:{self.address}:{self.tcp}"]
+        for transport, port in self.ports.items():
+            command += ["--listen", f"{transport}:{self.address}:{port}"]
         address = re.escape(self.address)
         self.program = Program("lampyris", command, self.directory / f"server-{self.starts}.log")
         try:
             self.udp = int(self.program.wait_for(rf"^listening udp:{address}:(\d+)", 20).group(1))
             self.tcp = int(self.program.wait_for(rf"^listening tcp:{address}:(\d+)").group(1))
+            for transport in self.ports:
+                self.ports[transport] = int(self.program.wait_for(rf"^listening {transport}:{address}:(\d+)").group(1))
         except Failure:
             self.stop()
             raise

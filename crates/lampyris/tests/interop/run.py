@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import silent  # noqa: F401 (its check, which takes longest)
+import acceptance  # noqa: F401 (its check)
 import baresip
 import browser  # noqa: F401 (its check)
 import calls  # noqa: F401 (its checks)
