@@ -383,7 +383,9 @@ impl Node {
         self.subscriptions.last_stored = self.subscriptions.last_stored.max(record.created_at);
         // Why: NOTIFYs may have left since the row was stored, also the last one of an unsubscribe that is undone.
         let jump = match put {
-            Put::Restart => crate::limits::CSEQ_JUMP,
+            // Why with the time: the row may be as old as the one that the life before began from, where nothing could be
+            // stored in between, and that one has counted on.
+            Put::Restart => crate::limits::CSEQ_JUMP.saturating_add(counted_since(now, record.created_at)),
             Put::Undo => crate::limits::CSEQ_JUMP_UNDO,
         };
         let (cseq, version) = said.unwrap_or((record.local_cseq, record.version));
@@ -484,4 +486,12 @@ impl Node {
 /// The row of a subscription.
 fn subscription_key(slot: u32) -> Key {
     Key { kind: Kind::Subscription, slot: u64::from(slot) }
+}
+
+/// More NOTIFYs than a subscription can have been sent since it began; never so many that a CSeq would not fit
+/// (RFC 3261 §8.1.1.5).
+fn counted_since(now: Now, began: UnixTime) -> u32 {
+    let most =
+        now.wall.since(began).as_millis().saturating_mul(crate::limits::NOTIFIES_PER_S_MAX.into()) / 1000;
+    u32::try_from(most).unwrap_or(u32::MAX).min(crate::limits::CSEQ_COUNTED_MAX)
 }
