@@ -64,7 +64,7 @@ impl World {
         let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(START_MS) };
         let settings = Arc::new(settings());
         let mut node = node(&settings, 0, now);
-        node.restored(now);
+        node.restored(now, true);
         Self {
             now,
             wall_ahead_ms: 0,
@@ -195,7 +195,7 @@ impl World {
                 self.node.restore(self.now, *key, value.clone());
             }
         }
-        self.node.restored(self.now);
+        self.node.restored(self.now, false);
         self.drain();
     }
 }

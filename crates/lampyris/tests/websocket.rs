@@ -165,10 +165,14 @@ fn what_breaks_rfc_6455_is_closed_with_its_code() {
         ("an unknown kind", frame(0x83, b"x", true), CloseCode::Protocol),
         ("a piece of nothing", frame(0x80, b"x", true), CloseCode::Protocol),
         ("no UTF-8", frame(0x81, b"\xff\xfe", true), CloseCode::Invalid),
-        ("too long", frame(0x81, &[b'x'; 65_536], true), CloseCode::Size),
+        (
+            "too long",
+            frame(0x81, &vec![b'x'; lampyris_core::limits::MESSAGE_BYTES_MAX + 1], true),
+            CloseCode::Size,
+        ),
         (
             "too long in pieces",
-            [frame(0x01, &[b'x'; 60_000], true), frame(0x80, &[b'x'; 60_000], true)].concat(),
+            [frame(0x01, &[b'x'; 90_000], true), frame(0x80, &[b'x'; 60_000], true)].concat(),
             CloseCode::Size,
         ),
     ] {
