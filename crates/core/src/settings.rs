@@ -346,10 +346,14 @@ impl Profile {
 
     /// Whether this profile is for a phone that says this of itself.
     pub fn matches(&self, user_agent: &str) -> bool {
-        let user_agent = user_agent.to_ascii_lowercase();
-        let selects = |part: &String| match part.to_ascii_lowercase() {
-            part if part.starts_with('^') => user_agent.starts_with(&part[1..]),
-            part => user_agent.contains(&part),
+        // Why without copies: every SUBSCRIBE asks each profile.
+        let agent = user_agent.as_bytes();
+        let selects = |part: &String| match part.strip_prefix('^') {
+            Some(start) => {
+                agent.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start.as_bytes()))
+            }
+            None if part.is_empty() => true,
+            None => agent.windows(part.len()).any(|own| own.eq_ignore_ascii_case(part.as_bytes())),
         };
         self.user_agents.is_empty() || self.user_agents.iter().any(selects)
     }
