@@ -258,8 +258,9 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 255;
 pub const CSEQ_JUMP: u32 = 1 << 16;
 /// More NOTIFYs than one subscription is sent in a second.
 pub const NOTIFIES_PER_S_MAX: u32 = 16;
-/// Most that is taken to have been counted since a subscription began: a third of the CSeqs there are, and months of them.
-pub const CSEQ_COUNTED_MAX: u32 = 700_000_000;
+/// Most that is taken to have been counted since a subscription began: 18 hours of it. Each restart may add this again, and
+/// CSeqs end at 2^31.
+pub const CSEQ_COUNTED_MAX: u32 = 1 << 20;
 /// How far CSeq jumps when a change of a subscription is undone: beyond the NOTIFYs that may have left meanwhile.
 pub const CSEQ_JUMP_UNDO: u32 = 16;
 /// A subscription's record is rewritten before this many NOTIFYs went out since it was last stored.

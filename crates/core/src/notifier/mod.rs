@@ -488,8 +488,8 @@ fn subscription_key(slot: u32) -> Key {
     Key { kind: Kind::Subscription, slot: u64::from(slot) }
 }
 
-/// More NOTIFYs than a subscription can have been sent since it began; never so many that a CSeq would not fit
-/// (RFC 3261 §8.1.1.5).
+/// More NOTIFYs than a subscription can have been sent since it began, up to a bound, so that many restarts do not use up the
+/// CSeqs there are (RFC 3261 §8.1.1.5).
 fn counted_since(now: Now, began: UnixTime) -> u32 {
     let most =
         now.wall.since(began).as_millis().saturating_mul(crate::limits::NOTIFIES_PER_S_MAX.into()) / 1000;
