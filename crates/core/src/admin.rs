@@ -66,6 +66,7 @@ impl Node {
             Command::Metrics => Reply::Metrics(Box::new(self.view_metrics(now))),
             Command::Why(what) => self.why(now, &what),
             Command::Reload(settings) => self.reload(now, settings),
+            Command::Settings => Reply::Settings(self.facts.settings.clone()),
             Command::Stop => self.stop(now),
             Command::Leave => {
                 self.mark_unanswered(now);

@@ -130,6 +130,9 @@ pub enum Command {
     /// Use these settings from now on.
     #[serde(skip)]
     Reload(Arc<Settings>),
+    /// The settings in force.
+    #[serde(skip)]
+    Settings,
     /// Prepare to stop: end subscriptions if configured.
     Stop,
     /// The last one: what is unanswered now is told again after the restart.
@@ -208,6 +211,9 @@ pub enum Reply {
     Metrics(Box<view::Metrics>),
     /// For `Why`.
     Why(Vec<view::Why>),
+    /// For `Settings`.
+    #[serde(skip)]
+    Settings(Arc<Settings>),
     /// Done, and how many things it touched.
     Done {
         /// Things touched.

@@ -202,6 +202,22 @@ impl Hits {
         }
     }
 
+    /// Adds what was counted here to samples of the same limits.
+    pub fn add_to_samples(&self, samples: &mut [view::Sample]) {
+        for (sample, limit) in samples.iter_mut().zip(Limit::ALL) {
+            sample.value += self.of(*limit);
+        }
+    }
+
+    /// How often each was hit, by its name.
+    pub(crate) fn samples(&self) -> Vec<view::Sample> {
+        let sample = |limit: &Limit| view::Sample {
+            labels: vec![("limit".to_owned(), limit.name().to_owned())],
+            value: self.of(*limit),
+        };
+        Limit::ALL.iter().map(sample).collect()
+    }
+
     /// Every limit, what it allows and how often it was hit.
     pub(crate) fn rows(&self, quotas: &Quotas) -> Vec<view::Limit> {
         let row = |limit: &Limit| view::Limit {

@@ -258,11 +258,12 @@ impl Node {
         if state == device.state {
             return;
         }
-        device.state = state;
+        let was = std::mem::replace(&mut device.state, state);
         device.since = now.wall;
         let event = Event::Device { device: device.name.as_typed().to_owned(), state: state.name() };
         let resources = device.resources.clone();
         self.tell(event);
+        self.tell_unwatched(id, was);
         for resource in resources {
             self.relamp(now, resource);
             self.changed(resource, StateKind::DeviceStates);

@@ -255,6 +255,7 @@ impl Node {
             responses_received: by_transport(&metrics.responses_received, "class", &CLASSES),
             responses_sent: by_transport(&metrics.responses_sent, "class", &CLASSES),
             refused: by_status(&metrics.refused),
+            limits: self.hits.samples(),
             notify_failed: by_status(&metrics.notify_failed),
             subscriptions: subscriptions.collect(),
             change_to_sent: metrics.change_to_sent.view(),

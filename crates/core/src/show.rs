@@ -303,28 +303,31 @@ impl Node {
         let facts = &self.facts;
         let said = facts.manual_status(owner);
         let person = facts.person_of(owner);
-        let devices = match person {
-            Some(person) => facts.devices_of(person).0,
-            None => facts.peers_of(owner).into_iter().map(|peer| peer.device.clone()).collect(),
-        };
+        let devices = facts.devices_behind(owner);
         let states: Vec<_> = devices.iter().map(|device| self.device_state_of(device)).collect();
         let display = person.map(|person| &person.display).or(facts.peer_of(owner).map(|peer| &peer.display));
         let plain = |key: &ResourceKey| key.to_string().trim_start_matches("sip:").to_owned();
         let mut names: Vec<_> = facts.names_of(owner).iter().map(plain).collect();
         names.extend(person.iter().flat_map(|person| person.aliases.iter().cloned()));
-        let shown =
+        let listed =
             devices.iter().zip(&states).map(|(device, state)| format!("{} {state}", device.as_typed()));
+        let resource = facts.resources.find(owner).and_then(|id| facts.resources.get(id));
+        let word = match resource {
+            Some(resource) => facts.shown(resource).word,
+            None => said.map_or("", |said| said.status.name()),
+        };
         view::Person {
             person: plain(owner),
             display: display.cloned().unwrap_or_default(),
             lamp: aggregate(states.iter().copied()).extension().cli_word().to_owned(),
+            presence: if word.is_empty() { PresenceValue::NotSet.name() } else { word }.to_owned(),
             status: said.map(|said| said.status.name().to_owned()),
             note: said.map(|said| said.note.clone()).filter(|note| !note.is_empty()),
             since_s: said.map(|said| now.wall.since(said.set_at).as_secs()),
             left_s: said.and_then(|said| said.until).map(|at| u64::from(seconds_until(now.wall, at))),
             do_not_disturb: facts.wants_no_calls(owner),
             names,
-            devices: shown.collect(),
+            devices: listed.collect(),
             mailboxes: facts.mailboxes_of_user(owner).to_vec(),
         }
     }

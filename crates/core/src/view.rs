@@ -41,8 +41,10 @@ pub struct Presentity {
     pub state: String,
     /// Seconds since it changed.
     pub since_s: u64,
-    /// As in `not_set`.
+    /// What all sources but the lamp come to, as in `away`; `not_set` where none says anything.
     pub presence: String,
+    /// In the person's own words; may be empty.
+    pub note: String,
     /// The devices behind it, as in `SIP/Bob-desk`.
     pub devices: Vec<String>,
     /// The peers behind those.
@@ -112,6 +114,7 @@ pub struct Subscription {
 
 /// One list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct List {
     /// As in `list:board@example.com`.
     pub name: String,
@@ -131,6 +134,7 @@ pub struct List {
 
 /// One list with its members and watchers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ListDetail {
     /// The list.
     pub list: List,
@@ -144,6 +148,7 @@ pub struct ListDetail {
 
 /// One member of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ListMember {
     /// Its URI in the list.
     pub uri: String,
@@ -159,6 +164,7 @@ pub struct ListMember {
 
 /// One subscription to a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ListWatcher {
     /// Peer name or URI.
     pub watcher: String,
@@ -294,6 +300,7 @@ pub struct Call {
 
 /// A registration, or a watched URI, at a server elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Gateway {
     /// The gateway's name.
     pub gateway: String,
@@ -307,7 +314,8 @@ pub struct Gateway {
     pub state: String,
     /// The server has not decided whether we may.
     pub pending: bool,
-    /// When it came to this state.
+    /// When it came to this state, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
     pub since: UnixTime,
     /// Seconds until what was granted ends.
     pub expires_s: Option<u64>,
@@ -361,6 +369,8 @@ pub struct Person {
     pub display: String,
     /// What the lamp shows, as in `InUse`.
     pub lamp: String,
+    /// What all sources but the lamp come to, as in `away`; `not_set` where none says anything.
+    pub presence: String,
     /// What was set by command, as in `away`.
     pub status: Option<String>,
     /// In the person's own words.
@@ -488,7 +498,7 @@ pub struct Sample {
 }
 
 /// Latencies.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Histogram {
     /// Upper bounds of the buckets, in microseconds.
@@ -513,6 +523,8 @@ pub struct Metrics {
     pub responses_sent: Vec<Sample>,
     /// Requests refused, by `code`.
     pub refused: Vec<Sample>,
+    /// How often limits were hit, by `limit`.
+    pub limits: Vec<Sample>,
     /// NOTIFYs that failed, by `code`; 408 for no answer.
     pub notify_failed: Vec<Sample>,
     /// Subscriptions now, by `package`, `state`, `transport`.

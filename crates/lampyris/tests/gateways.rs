@@ -27,7 +27,7 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
     // The file asks of `192.168.7.2`, as user 1000 there.
     let there = "[domains.\"192.168.7.2\"]\n[peers.1000]\nsecret = \"1234\"\n";
     let there = Lab::start("gateway-there", &["udp:127.0.0.1:0"], there);
-    let here = Lab::start("gateway-here", &["udp:127.0.0.1:0"], "");
+    let here = Lab::start("gateway-here", &["udp:127.0.0.1:0"], "http = \"127.0.0.1:0\"\n");
     let file = include_str!("fixtures/freeswitch/fs2.xml");
     std::fs::write(here.directory.join("fs2.xml"), file).unwrap();
     here.edit("[server]", "freeswitch_gateways = \"fs2.xml\"\n[server]");
@@ -46,6 +46,22 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
         lamp(state);
         until(&here, &["show", "hint", "6001"], &[shown]);
     }
+    let token = here.token(&["admin"]);
+    let mut events = here.events("/api/v1/events?kinds=notify_in,presence_in", &token, None);
+    assert_eq!(events.next().kind, "snapshot");
+    lamp("RINGING");
+    let [notify, presence] = ["notify_in", "presence_in"].map(|kind| events.of(kind).data);
+    assert_eq!((&notify["gateway_name"], &notify["package"]), (&"fs2".into(), &"dialog".into()), "{notify}");
+    assert!(notify["pl_data"].as_str().unwrap().contains("early"), "{notify}");
+    assert_eq!(
+        (&presence["login"], &presence["event_type"]),
+        (&"fs2".into(), &"dialog".into()),
+        "{presence}"
+    );
+    let gateways = here.get("/api/v1/gateways", &token).json();
+    assert_eq!((&gateways[0]["gateway"], &gateways[0]["state"]), (&"fs2".into(), &"SUBED".into()));
+
+    lamp("INUSE");
     until(&here, &["why", "6001"], &["gateway fs2"]);
     until(&here, &["show", "publications"], &["gateway:fs2"]);
 

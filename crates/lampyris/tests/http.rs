@@ -299,6 +299,200 @@ fn states_are_set_and_removed_by_whom_they_belong_to() {
     }
 }
 
+/// A person of several names, a list and what is secret, beside the office.
+const PEOPLE: &str = "http = \"127.0.0.1:0\"\n[people.robert]\ndisplay = \"Robert\"\npeers = [\"bob\"]\naliases = [\"rob\"]\n\
+                      [lists.board]\nmembers = [\"7000\", \"alice\"]\n\
+                      [peers.carol]\nsecret = \"hunter2-carol\"\n\
+                      [webhooks.wall]\nurl = \"http://me:hunter2-user@127.0.0.1:9/x?token=hunter2-query\"\nsecret = \"hunter2-wall\"\n\
+                      [gateways.far]\nproxy = \"127.0.0.1:9\"\nrealm = \"far.example\"\nusername = \"1000\"\n\
+                      secret = \"hunter2-far\"\n";
+
+#[test]
+fn a_person_is_one_row_and_says_a_status_by_any_name() {
+    let lab = Lab::start("http-people", &["udp:127.0.0.1:0"], PEOPLE);
+    let admin = &lab.token(&["admin"]);
+    let [rob, alice] =
+        ["state:write:rob", "state:write:alice"].map(|scope| lab.token(&[scope, "board:read"]));
+    let row = || {
+        let people = lab.get("/api/v1/people", &rob).json();
+        let people = people.as_array().unwrap();
+        let names: Vec<_> = people.iter().map(|row| row["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["alice", "carol", "robert"], "bob is a name of robert's");
+        people[2].clone()
+    };
+    assert_eq!((&row()["display"], &row()["peers"]), (&json!("Robert"), &json!(["bob"])));
+    let mut events = lab.events("/api/v1/events?people=robert", &rob, None);
+    assert_eq!(events.next().data["presentities"][0]["resource"], "sip:robert@example.com");
+
+    // Nobody watches; the board follows all the same.
+    let was = row()["state"].clone();
+    assert_eq!(lab.send("PUT", "/api/v1/sources/SIP%2Fbob", admin, "{\"state\":\"INUSE\"}").status, 200);
+    let told = events.of("extension").data;
+    assert_eq!(
+        (&told["extension"], &told["state"], &told["was"]),
+        (&json!("sip:robert@example.com"), &json!("InUse"), &was)
+    );
+    assert_eq!(row()["state"], "InUse");
+
+    let status = "/api/v1/people/rob/status";
+    let body = "{\"status\":\"meeting\",\"note\":\"Plans\",\"for_s\":600}";
+    for (method, path, token, body, expected) in [
+        ("PUT", status, &alice, body, 403),
+        ("PUT", status, &rob, "{\"status\":\"juggling\"}", 422),
+        ("PUT", status, &rob, "{\"status\":\"away\",\"for_s\":0}", 400),
+        ("PUT", "/api/v1/people/nobody/status", admin, body, 422),
+        ("PUT", status, &rob, body, 200),
+    ] {
+        let answer = lab.send(method, path, token, body);
+        assert_eq!(answer.status, expected, "{path} {body}: {}", answer.body);
+    }
+    let told = events.of("status").data;
+    assert_eq!(
+        (&told["person"], &told["status"], &told["note"]),
+        (&json!("sip:robert@example.com"), &json!("meeting"), &json!("Plans"))
+    );
+    assert_eq!((&row()["presence"], &row()["note"]), (&json!("meeting"), &json!("Plans")));
+    for name in ["robert", "bob", "rob@example.com"] {
+        let person = lab.get(&format!("/api/v1/people/{name}"), &alice).json();
+        assert_eq!(
+            (&person["person"], &person["status"], &person["presence"]),
+            (&json!("robert@example.com"), &json!("meeting"), &json!("meeting")),
+            "{name}"
+        );
+        assert!((590..=600).contains(&person["left_s"].as_u64().unwrap()), "{person}");
+    }
+    assert_eq!(lab.get("/api/v1/statuses", &alice).json().as_array().unwrap().len(), 1);
+    let why = lab.get("/api/v1/why/robert", admin).json();
+    let kinds: Vec<_> =
+        why[0]["presence"]["sources"].as_array().unwrap().iter().map(|row| &row["kind"]).collect();
+    assert!(kinds.contains(&&json!("manual")), "{why}");
+    for (path, token, expected, count) in [
+        (status, &alice, 403, None),
+        (status, &rob, 200, Some(1)),
+        (status, &rob, 200, Some(0)),
+        ("/api/v1/people/nobody/status", admin, 404, None),
+    ] {
+        let answer = lab.http("DELETE", path, token, "", "");
+        assert_eq!((answer.status, answer.json()["count"].as_u64()), (expected, count), "{path}");
+    }
+    assert_eq!(events.of("status").data["status"], "none");
+    assert_eq!(row()["presence"], "not_set");
+    assert_eq!(lab.get("/api/v1/people/nobody", admin).status, 404);
+}
+
+#[test]
+fn watchers_wait_until_they_are_approved_or_blocked() {
+    let lab = Lab::start("http-pending", &["tcp:127.0.0.1:0"], HTTP);
+    let admin = &lab.token(&["admin"]);
+    let board = &lab.token(&["board:read", "state:write:*"]);
+    lab.edit("[domains.\"example.com\"]\n", "[domains.\"example.com\"]\nwatch = \"confirm\"\n");
+    assert_eq!(lab.send("POST", "/api/v1/reload", admin, "").status, 200);
+    let stream = std::net::TcpStream::connect(lab.address("tcp")).unwrap();
+    stream.set_read_timeout(Some(lab::PATIENCE)).unwrap();
+    let mut phone = lab::Sip::new(stream, "TCP");
+    let more = "Contact: <sip:alice@x7.invalid;transport=tcp>\r\nEvent: presence\r\nExpires: 600\r\n";
+    phone.request("SUBSCRIBE", "sip:bob@example.com", more);
+    assert!(phone.read().unwrap().starts_with("SIP/2.0 20"));
+    assert!(phone.notified().contains("Subscription-State: pending"));
+
+    let pending = lab.get("/api/v1/pending", admin).json();
+    assert_eq!(
+        (&pending[0]["user"], &pending[0]["watcher"], &pending[0]["status"]),
+        (&json!("bob@example.com"), &json!("alice"), &json!("pending"))
+    );
+    let watchers = lab.get("/api/v1/people/bob/watchers", admin).json();
+    assert_eq!(
+        (&watchers["pending"][0]["watcher"], &watchers["watchers"][0]["package"]),
+        (&json!("alice"), &json!("presence"))
+    );
+    assert_eq!(watchers["classes"][0]["handling"], "confirm", "{watchers}");
+
+    let alice = "/api/v1/people/bob/watchers/alice";
+    let ruling = |handling: &str| json!({ "handling": handling }).to_string();
+    for (token, body, expected) in [
+        (board, ruling("allow"), 403),
+        (admin, ruling("perhaps"), 400),
+        (admin, "{}".to_owned(), 400),
+        (admin, ruling("allow"), 200),
+    ] {
+        assert_eq!(lab.send("PUT", alice, token, &body).status, expected, "{body}");
+    }
+    assert!(phone.notified().contains("Subscription-State: active"));
+    assert_eq!(lab.get("/api/v1/pending", admin).json(), json!([]));
+    let rules = lab.get("/api/v1/people/bob/rules", admin).json();
+    let handlings: Vec<_> =
+        rules[0]["rules"].as_array().unwrap().iter().map(|row| &row["handling"]).collect();
+    assert!(handlings.contains(&&json!("allow")), "{rules}");
+    assert_eq!(lab.send("PUT", alice, admin, &ruling("block")).status, 200);
+    assert!(phone.notified().contains("Subscription-State: terminated;reason=rejected"));
+    for (method, path, expected, count) in [
+        ("DELETE", alice, 200, 1),
+        ("DELETE", alice, 200, 0),
+        ("PUT", alice, 200, 1),
+        ("PUT", alice, 200, 0),
+        ("DELETE", "/api/v1/people/bob/rules", 200, 1),
+        ("DELETE", "/api/v1/people/bob/rules", 200, 0),
+    ] {
+        let answer = lab.send(method, path, admin, &ruling("polite-block"));
+        assert_eq!((answer.status, &answer.json()["count"]), (expected, &json!(count)), "{method} {path}");
+    }
+    for path in ["/api/v1/people/nobody/watchers", "/api/v1/people/nobody/rules"] {
+        assert_eq!(lab.get(path, admin).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn lists_domains_limits_and_the_configuration_without_secrets() {
+    let lab = Lab::start("http-lists", &["udp:127.0.0.1:0"], PEOPLE);
+    let (admin, board) = (&lab.token(&["admin"]), &lab.token(&["board:read"]));
+    for (path, words) in
+        [("lists", &["lists"][..]), ("gateways", &["gateways"]), ("limits", &["show", "limits"])]
+    {
+        let mut words = words.to_vec();
+        words.push("--json");
+        let said: Value = serde_json::from_slice(&lab.ask(&words).stdout).unwrap();
+        assert_eq!(lab.get(&format!("/api/v1/{path}"), admin).json(), said, "{path}");
+        assert_eq!(lab.get(&format!("/api/v1/{path}"), board).status, 403, "{path}");
+    }
+    let list = lab.get("/api/v1/lists/board", admin).json();
+    let members: Vec<_> = list["members"].as_array().unwrap().iter().map(|row| &row["resource"]).collect();
+    assert_eq!(members, [&json!("7000@default"), &json!("sip:alice@example.com")]);
+    let domains = lab.get("/api/v1/domains", board).json();
+    assert_eq!(
+        (&domains[0]["name"], &domains[0]["people"], &domains[0]["everybody"]),
+        (&json!("example.com"), &json!(3), &json!("sip:example.com"))
+    );
+    assert_eq!(lab.get("/api/v1/domains/example.com", board).json().as_array().unwrap().len(), 3);
+    for path in ["lists/none", "domains/none", "events?lists=none", "events?domains=none"] {
+        assert_eq!(lab.get(&format!("/api/v1/{path}"), admin).status, 404, "{path}");
+    }
+    let names = |query: &str| {
+        let snapshot = lab.events(&format!("/api/v1/events?{query}"), board, None).next();
+        let rows = snapshot.data["presentities"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("lists=board"), ["7000", "alice"]);
+    assert_eq!(names("domains=example.com"), ["alice", "carol", "robert"]);
+    assert_eq!(names("lists=board&people=robert"), ["7000", "alice", "robert"]);
+
+    let config = lab.get("/api/v1/config", admin);
+    assert!(!config.body.contains("hunter2"), "{}", config.body);
+    let config = config.json();
+    for (pointer, value) in [
+        ("/peers/carol/secret", json!("***")),
+        ("/peers/alice/authentication", json!("open")),
+        ("/people/robert/peers", json!(["bob"])),
+        ("/server/webhooks/wall/secret", json!("***")),
+        ("/server/webhooks/wall/url", json!("http://127.0.0.1:9/x?***")),
+        ("/gateways/far/password", json!("***")),
+        ("/hints/0/extension", json!("7000")),
+        ("/subscription_expires_s/default", json!(3600)),
+    ] {
+        assert_eq!(config.pointer(pointer), Some(&value), "{pointer}: {config:#}");
+    }
+    assert_eq!(lab.get("/api/v1/config", board).status, 403);
+}
+
 #[test]
 fn metrics_are_open_to_this_machine_and_count_what_happened() {
     let lab = lab("metrics");
@@ -310,6 +504,13 @@ fn metrics_are_open_to_this_machine_and_count_what_happened() {
     let mut answer = [0; 2048];
     let (len, _) = phone.recv_from(&mut answer).unwrap();
     assert!(answer[..len].starts_with(b"SIP/2.0 200 "));
+    let routes = "Record-Route: <sip:x.invalid;lr>\r\n".repeat(100);
+    let routes = format!("Contact: <sip:alice@127.0.0.1>\r\nEvent: presence\r\n{routes}");
+    let over = lab::request("SUBSCRIBE", "sip:bob@example.com", "UDP", 2, &routes);
+    phone.send_to(over.as_bytes(), lab.address("udp")).unwrap();
+    let (len, _) = phone.recv_from(&mut answer).unwrap();
+    assert!(answer[..len].starts_with(b"SIP/2.0 400 "), "{}", String::from_utf8_lossy(&answer[..len]));
+    lab.lamp("INUSE");
     for (token, more, status) in [
         ("", "", 200),
         ("", "X-Forwarded-For: 192.0.2.1\r\n", 401),
@@ -322,11 +523,22 @@ fn metrics_are_open_to_this_machine_and_count_what_happened() {
     for line in [
         "lampyris_requests_received_total{method=\"OPTIONS\",transport=\"udp\"} 1",
         "lampyris_responses_sent_total{class=\"2xx\",transport=\"udp\"} 1",
+        "lampyris_limits_hit_total{limit=\"routes\"} 1",
+        "lampyris_limits_hit_total{limit=\"message_bytes\"} 0",
         "lampyris_lamps_stale 0",
         "lampyris_bugs_total 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
+    let value = |name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name}\n{page}")).parse::<f64>().unwrap()
+    };
+    assert!(
+        value("lampyris_store_commit_seconds_count") >= 1.0
+            && value("lampyris_store_commit_seconds_sum") > 0.0
+    );
+    assert!(value("lampyris_inbox_waiting") < 10.0 && value("process_threads") >= 2.0);
     assert!(page.ends_with("# EOF\n"));
 }
 

@@ -24,6 +24,7 @@ pub(crate) const NAMESPACE: &str = "urn:ietf:params:xml:ns:pres-rules";
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Handling {
     /// It is refused.
     #[default]

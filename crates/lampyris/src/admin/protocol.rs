@@ -17,6 +17,7 @@ use crate::store::Health;
 use crate::store::check::Findings;
 use lampyris_core::command::Command;
 use lampyris_core::flow::Transport;
+use lampyris_core::view::Histogram;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -254,6 +255,15 @@ pub struct Counters {
     pub records_failed: u64,
     /// Commits.
     pub commits: u64,
+    /// From the first record of a commit to its being durable.
+    #[serde(default)]
+    pub store_latency: Histogram,
+    /// Datagrams read that nobody has looked at.
+    #[serde(default)]
+    pub datagrams_waiting: u64,
+    /// Things that other threads told the node and it has not looked at.
+    #[serde(default)]
+    pub inbox_waiting: u64,
     /// Debug messages dropped because a reader was slow.
     pub debug_dropped: u64,
 }

@@ -166,6 +166,7 @@ mod tests {
             person: "bob@example.com".into(),
             display: "Bob Baker".into(),
             lamp: "InUse".into(),
+            presence: "not_set".into(),
             status: Some("away".into()),
             note: Some("Lunch".into()),
             since_s: Some(61),

@@ -192,6 +192,7 @@ mod tests {
             records_failed: 30,
             commits: 31,
             debug_dropped: 32,
+            ..Counters::default()
         };
         let server = Server {
             version: "0.1.0".into(),

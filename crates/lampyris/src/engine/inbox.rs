@@ -12,7 +12,7 @@ use lampyris_core::input::{DnsAnswer, QueryId};
 use lampyris_sip::{Message, ParseError};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -77,19 +77,21 @@ pub(crate) struct Inbox {
 
 struct Ring {
     rung: AtomicBool,
+    waiting: AtomicUsize,
     waker: mio::Waker,
 }
 
 /// Both ends.
 pub(crate) fn inbox(waker: mio::Waker) -> (Mailbox, Inbox) {
     let (sender, receiver) = mpsc::channel();
-    let ring = Arc::new(Ring { rung: AtomicBool::new(false), waker });
+    let ring = Arc::new(Ring { rung: AtomicBool::new(false), waiting: AtomicUsize::new(0), waker });
     (Mailbox { sender, ring: ring.clone() }, Inbox { receiver, ring })
 }
 
 impl Mailbox {
     /// Puts something in; returns `false` when the engine is gone.
     pub(crate) fn put(&self, happening: Happening) -> bool {
+        self.ring.waiting.fetch_add(1, Ordering::Relaxed);
         let put = self.sender.send(happening).is_ok();
         // Why: waking is a system call, and one wakes the engine for everything that is in by then.
         if put && !self.ring.rung.swap(true, Ordering::AcqRel) {
@@ -107,6 +109,15 @@ impl Inbox {
 
     /// The next thing, if there is one.
     pub(crate) fn take(&self) -> Option<Happening> {
-        self.receiver.try_recv().ok()
+        let taken = self.receiver.try_recv().ok();
+        if taken.is_some() {
+            self.ring.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// How many things wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ring.waiting.load(Ordering::Relaxed)
     }
 }

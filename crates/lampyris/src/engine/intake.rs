@@ -81,9 +81,14 @@ impl Intake {
         taken.map(|(flow, bytes, at)| (flow, bytes, now.since(at)))
     }
 
+    /// How many datagrams wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.known.datagrams.len() + self.strangers.datagrams.len()
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.known.datagrams.is_empty() && self.strangers.datagrams.is_empty()
+        self.waiting() == 0
     }
 }
 

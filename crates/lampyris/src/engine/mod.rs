@@ -328,8 +328,10 @@ impl<C: Core> Engine<C> {
             Happening::Command(command, answer) => {
                 let before = self.state.submitted;
                 let mut reply = self.command(command);
-                if let Reply::Limits(rows) = &mut reply {
-                    self.state.hits.add_to(rows);
+                match &mut reply {
+                    Reply::Limits(rows) => self.state.hits.add_to(rows),
+                    Reply::Metrics(metrics) => self.state.hits.add_to_samples(&mut metrics.limits),
+                    _ => {}
                 }
                 if let Some(ticket) = self.state.submitted.filter(|_| self.state.submitted != before) {
                     // Why: what an administrator was told is done is still done after a power failure.
@@ -487,6 +489,9 @@ impl<C: Core> Engine<C> {
             records_stored: written.records,
             records_failed: written.failed,
             commits: written.commits,
+            store_latency: written.latency,
+            datagrams_waiting: self.state.intake.waiting() as u64,
+            inbox_waiting: self.inbox.waiting() as u64,
             ..self.wire.counters()
         }
     }

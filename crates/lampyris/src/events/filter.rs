@@ -27,6 +27,8 @@ pub(crate) struct Filter {
     /// Extensions and people, as `6001`, `6001@default`, `alice` or `sip:alice@example.com`; all where empty. What is
     /// about none of them passes only where none is named.
     pub(crate) subjects: Vec<String>,
+    /// Domains and contexts, whole: who is in one of them passes beside the subjects.
+    pub(crate) groups: Vec<String>,
     /// Everything, or what a board shows.
     pub(crate) all: bool,
 }
@@ -47,8 +49,9 @@ impl Filter {
     /// Whether something of this name is wanted.
     pub(crate) fn is_about(&self, subject: &str) -> bool {
         let bare = subject.strip_prefix("sip:").unwrap_or(subject);
-        let user = bare.split('@').next().unwrap_or(bare);
-        self.subjects.is_empty()
+        let (user, group) = bare.split_once('@').unwrap_or((bare, ""));
+        self.subjects.is_empty() && self.groups.is_empty()
+            || self.groups.iter().any(|wanted| wanted == group)
             || self.subjects.iter().any(|wanted| [subject, bare, user].contains(&wanted.as_str()))
     }
 }
@@ -77,11 +80,19 @@ mod tests {
             ("", "alice", true, person(), true),
             ("", "alice@x", true, person(), true),
             ("extension", "sip:alice@x", true, registration(), false),
+            ("", "x", true, person(), true),
+            ("", "x", true, extension(), false),
+            ("", "default alice", true, person(), true),
+            ("", "default bob", true, extension(), true),
+            ("", "default bob", true, person(), false),
         ];
         for (kinds, subjects, all, event, passes) in rows {
-            let list =
-                |text: &str| text.split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-            let filter = Filter { kinds: list(kinds), subjects: list(subjects), all };
+            let list = |text: &str| -> Vec<String> {
+                text.split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            };
+            let (groups, subjects) =
+                list(subjects).into_iter().partition(|name| ["default", "x"].contains(&name.as_str()));
+            let filter = Filter { kinds: list(kinds), subjects, groups, all };
             let item = Item::write(1, Told { number: 1, at_ms: 0, event }).expect("JSON");
             assert_eq!(filter.passes(&item), passes, "{filter:?} {item:?}");
         }

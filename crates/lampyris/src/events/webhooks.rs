@@ -110,8 +110,8 @@ struct Teller {
 
 impl Teller {
     async fn tell(self) {
-        let filter =
-            Filter { kinds: self.hook.kinds.clone(), subjects: self.hook.subjects.clone(), all: true };
+        let (kinds, subjects) = (self.hook.kinds.clone(), self.hook.subjects.clone());
+        let filter = Filter { kinds, subjects, ..Filter::everything() };
         let (mut at, mut gap) = (self.hub.now(), false);
         while self.hub.grown(at).await {
             match self.hub.read(at, &filter) {

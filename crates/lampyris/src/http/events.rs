@@ -42,22 +42,23 @@ const PREAMBLE: &str = "retry: 2000\n\n";
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
-    /// Kinds, separated by commas: `extension`, `device`, `feature`; with the scope `admin` also `registration`,
-    /// `subscription`, `publication`, `rejected`. All that may be seen where it is missing.
+    /// Kinds, separated by commas: `extension`, `device`, `feature`, `status`; with the scope `admin` also
+    /// `registration`, `subscription`, `publication`, `rules`, `notify_in`, `presence_in`, `gateway`, `unsent`,
+    /// `rejected`. All that may be seen where it is missing.
     kinds: Option<String>,
     /// Extensions, separated by commas, as `6001` or `6001@default`.
     extensions: Option<String>,
     /// People, separated by commas, as `alice` or `sip:alice@example.com`.
     people: Option<String>,
+    /// Lists, separated by commas, as `board` or `list:board@example.com`: who is in them when the stream begins.
+    lists: Option<String>,
+    /// Domains, separated by commas: everybody in them.
+    domains: Option<String>,
 }
 
 impl EventsQuery {
-    fn filter(self, is_admin: bool) -> Result<Filter, Problem> {
-        let list = |text: Option<String>| -> Vec<String> {
-            let text = text.unwrap_or_default();
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-        };
-        let kinds = list(self.kinds);
+    fn filter(&self, is_admin: bool) -> Result<Filter, Problem> {
+        let kinds = parts(self.kinds.as_ref());
         for kind in &kinds {
             match KINDS.iter().find(|(known, _)| known == kind) {
                 None => {
@@ -72,13 +73,43 @@ impl EventsQuery {
                 Some(_) => {}
             }
         }
-        let mut subjects = list(self.extensions);
-        subjects.extend(list(self.people));
+        let mut subjects = parts(self.extensions.as_ref());
+        subjects.extend(parts(self.people.as_ref()));
         if subjects.len() > FILTER_NAMES_MAX {
             return Err(Problem::bad(format!("a filter names at most {FILTER_NAMES_MAX}")));
         }
-        Ok(Filter { kinds, subjects, all: is_admin })
+        Ok(Filter { kinds, subjects, groups: Vec::new(), all: is_admin })
     }
+}
+
+/// The parts of a parameter.
+fn parts(text: Option<&String>) -> Vec<String> {
+    let text = text.map(String::as_str).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// Adds who is in lists and domains, as it is now.
+async fn widen(
+    api: &Api,
+    mut filter: Filter,
+    lists: Vec<String>,
+    domains: Vec<String>,
+) -> Result<Filter, Problem> {
+    if lists.len() + domains.len() > FILTER_NAMES_MAX {
+        return Err(Problem::bad(format!("a filter names at most {FILTER_NAMES_MAX}")));
+    }
+    for list in lists {
+        let Reply::List(list) = api.ask(Command::List(list)).await.map_err(Problem::or_not_found)? else {
+            return Err(read::unexpected(&Reply::Done { count: 0 }));
+        };
+        filter.subjects.extend(list.members.into_iter().filter_map(|member| member.resource));
+        // Why: a list that is empty passes nothing, and not everything.
+        filter.subjects.push(list.list.name);
+    }
+    for domain in domains {
+        filter.groups.push(api.domain_called(&domain).await?);
+    }
+    Ok(filter)
 }
 
 /// The state from which on events change it.
@@ -99,7 +130,8 @@ pub(super) struct Snapshot {
 /// first and then a snapshot. A comment or an id alone is a heartbeat.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")),
-    responses((status = 200, description = "Events without end.", content_type = "text/event-stream", body = String)))]
+    responses((status = 200, description = "Events without end.", content_type = "text/event-stream", body = String),
+              (status = 404, description = "No list or domain is called that.", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
     Board(grant): Board,
@@ -107,6 +139,7 @@ pub(super) async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Problem> {
     let filter = query.filter(grant.is_admin())?;
+    let filter = widen(&api, filter, parts(query.lists.as_ref()), parts(query.domains.as_ref())).await?;
     let last = headers.get("last-event-id").map(|id| api.hub.cursor(id.to_str().unwrap_or_default()));
     let next = match last {
         None => Next::Snapshot,

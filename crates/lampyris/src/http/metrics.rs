@@ -43,6 +43,7 @@ const METRICS: &[Metric] = &[
     ("lampyris_responses_sent", Kind::Counter, "class, transport", "Responses sent, repetitions included."),
     ("lampyris_malformed", Kind::Counter, "", "Messages that were not SIP."),
     ("lampyris_requests_refused", Kind::Counter, "code", "Requests refused, challenges not included."),
+    ("lampyris_limits_hit", Kind::Counter, "limit", "What was over a limit; `lampyris show limits` says what each is."),
     ("lampyris_transactions", Kind::Gauge, "", "Transactions in flight."),
     ("lampyris_subscriptions", Kind::Gauge, "package, state, transport", "Subscriptions: active, or ending with their last NOTIFY on its way."),
     ("lampyris_publications", Kind::Gauge, "", "Publications."),
@@ -62,6 +63,9 @@ const METRICS: &[Metric] = &[
     ("lampyris_records_stored", Kind::Counter, "", "Records stored."),
     ("lampyris_records_failed", Kind::Counter, "", "Records that could not be stored."),
     ("lampyris_store_commits", Kind::Counter, "", "Commits of the store."),
+    ("lampyris_store_commit_seconds", Kind::Histogram, "", "From the first record of a commit to its being durable."),
+    ("lampyris_datagrams_waiting", Kind::Gauge, "", "Datagrams read that wait for their turn."),
+    ("lampyris_inbox_waiting", Kind::Gauge, "", "What other threads told the node (messages of streams, the store, DNS, commands) and waits for its turn."),
     ("lampyris_datagrams_received", Kind::Counter, "", "Datagrams received, keep-alives included."),
     ("lampyris_datagrams_sent", Kind::Counter, "", "Datagrams sent."),
     ("lampyris_datagrams_failed", Kind::Counter, "", "Datagrams the kernel would not take."),
@@ -76,6 +80,10 @@ const METRICS: &[Metric] = &[
     ("lampyris_uptime_seconds", Kind::Gauge, "", "Seconds since the start."),
     ("process_cpu_seconds", Kind::Counter, "", "CPU time of the process."),
     ("process_resident_memory_bytes", Kind::Gauge, "", "Memory of the process."),
+    ("process_virtual_memory_bytes", Kind::Gauge, "", "Address space of the process; the store reserves much and uses little."),
+    ("process_threads", Kind::Gauge, "", "Threads of the process."),
+    ("process_start_time_seconds", Kind::Gauge, "", "When the process started, in seconds since the Unix epoch."),
+    ("process_max_fds", Kind::Gauge, "", "Most descriptors the process may have."),
     ("process_open_fds", Kind::Gauge, "", "Open descriptors of the process."),
 ];
 
@@ -92,7 +100,7 @@ enum Value {
 struct Page(Vec<(&'static str, Value)>);
 
 impl Page {
-    fn of(metrics: view::Metrics, io: &Counters, webhooks: Webhooks) -> Self {
+    fn of(metrics: view::Metrics, io: &Counters, webhooks: Webhooks, started_s: u64) -> Self {
         let one = |value: u64| Value::Count(vec![view::Sample { labels: Vec::new(), value }]);
         let size = |value: usize| one(u64::try_from(value).unwrap_or(u64::MAX));
         let status = metrics.status;
@@ -104,6 +112,7 @@ impl Page {
             ("lampyris_responses_sent", Value::Count(metrics.responses_sent)),
             ("lampyris_malformed", one(status.malformed)),
             ("lampyris_requests_refused", Value::Count(metrics.refused)),
+            ("lampyris_limits_hit", Value::Count(metrics.limits)),
             ("lampyris_transactions", size(status.transactions)),
             ("lampyris_subscriptions", Value::Count(metrics.subscriptions)),
             ("lampyris_publications", size(status.publications)),
@@ -123,6 +132,9 @@ impl Page {
             ("lampyris_records_stored", one(io.records_stored)),
             ("lampyris_records_failed", one(io.records_failed)),
             ("lampyris_store_commits", one(io.commits)),
+            ("lampyris_store_commit_seconds", Value::Latency(io.store_latency.clone())),
+            ("lampyris_datagrams_waiting", one(io.datagrams_waiting)),
+            ("lampyris_inbox_waiting", one(io.inbox_waiting)),
             ("lampyris_datagrams_received", one(io.udp_received)),
             ("lampyris_datagrams_sent", one(io.udp_sent)),
             ("lampyris_datagrams_failed", one(io.udp_send_failed)),
@@ -137,8 +149,11 @@ impl Page {
             ("lampyris_uptime_seconds", one(status.up_s)),
             ("process_cpu_seconds", Value::Float(process.cpu_s)),
             ("process_resident_memory_bytes", one(process.resident_bytes)),
+            ("process_virtual_memory_bytes", one(process.virtual_bytes)),
+            ("process_threads", one(process.threads)),
+            ("process_start_time_seconds", one(started_s)),
+            ("process_max_fds", one(process.descriptors_max)),
             ("process_open_fds", one(process.descriptors)),
-            // Why here: named limits of the core that were hit (a registry of its own) are one more row by `limit`.
         ])
     }
 }
@@ -205,7 +220,10 @@ fn seconds(us: u64) -> f64 {
 struct Process {
     cpu_s: f64,
     resident_bytes: u64,
+    virtual_bytes: u64,
+    threads: u64,
     descriptors: u64,
+    descriptors_max: u64,
 }
 
 impl Process {
@@ -217,14 +235,21 @@ impl Process {
         };
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
         let cpu_s = usage.map_or(0.0, |usage| second(usage.user_time()) + second(usage.system_time()));
-        let kib = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
-        });
+        let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let said = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value
+                .and_then(|value| value.trim().trim_end_matches("kB").trim().parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
         let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         Self {
             cpu_s,
-            resident_bytes: kib.unwrap_or(0) * 1024,
+            resident_bytes: said("VmRSS") * 1024,
+            virtual_bytes: said("VmSize") * 1024,
+            threads: said("Threads"),
+            descriptors_max: limit.map_or(0, |(soft, _)| soft),
             descriptors: u64::try_from(open).unwrap_or(u64::MAX),
         }
     }
@@ -242,7 +267,8 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, request: Request) -> Re
     let Reply::Metrics(counted) = api.ask(Command::Metrics).await? else {
         return Err(read::unexpected(&Reply::Done { count: 0 }));
     };
-    let page = Page::of(*counted, &api.counters().await?, api.webhooks.counted());
+    let started_s = api.server.started_ms / 1000;
+    let page = Page::of(*counted, &api.counters().await?, api.webhooks.counted(), started_s);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(page));
     let mut out = String::new();
@@ -292,7 +318,7 @@ mod tests {
     use std::path::Path;
 
     fn page() -> Page {
-        Page::of(view::Metrics::default(), &Counters::default(), Webhooks::default())
+        Page::of(view::Metrics::default(), &Counters::default(), Webhooks::default(), 0)
     }
 
     #[test]
@@ -310,7 +336,7 @@ mod tests {
         counted.change_to_sent =
             view::Histogram { bounds_us: vec![1000], buckets: vec![2, 1], sum_us: 5_500 };
         let mut registry = Registry::default();
-        let page = Page::of(counted, &Counters::default(), Webhooks::default());
+        let page = Page::of(counted, &Counters::default(), Webhooks::default(), 1_767_225_600);
         registry.register_collector(Box::new(page));
         let mut out = String::new();
         text::encode(&mut out, &registry).expect("text");
@@ -321,6 +347,7 @@ mod tests {
             "lampyris_notify_change_to_sent_seconds_bucket{le=\"0.001\"} 2",
             "lampyris_notify_change_to_sent_seconds_bucket{le=\"+Inf\"} 3",
             "lampyris_lamps_stale 0",
+            "process_start_time_seconds 1767225600",
             "# TYPE lampyris_bugs counter",
             "# EOF",
         ] {

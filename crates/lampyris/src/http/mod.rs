@@ -23,6 +23,7 @@ mod page;
 mod phones;
 mod problem;
 mod read;
+mod resolved;
 mod routes;
 pub(crate) mod server;
 mod stall;
@@ -33,12 +34,13 @@ pub use metrics::document as metrics_document;
 pub use openapi::document as openapi_document;
 
 use crate::admin::protocol::{Counters, Server};
-use crate::config::HttpSettings;
+use crate::config::ShellSettings;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::events::Hub;
 use crate::events::webhooks::Webhooks;
 use crate::server::reload::Reloader;
 use lampyris_core::command::{Command, Reply};
+use lampyris_core::settings::Settings;
 use problem::Problem;
 use std::sync::Arc;
 use tokens::Tokens;
@@ -53,7 +55,7 @@ pub(crate) struct Api {
     pub(crate) hub: Arc<Hub>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) webhooks: Arc<Webhooks>,
-    pub(crate) settings: HttpSettings,
+    pub(crate) shell: ShellSettings,
 }
 
 impl Api {
@@ -66,6 +68,23 @@ impl Api {
             Ok(reply) => Ok(reply),
             Err(_) => Err(Problem::stopping()),
         }
+    }
+
+    /// The settings in force.
+    async fn config(&self) -> Result<Arc<Settings>, Problem> {
+        match self.ask(Command::Settings).await? {
+            Reply::Settings(settings) => Ok(settings),
+            other => Err(read::unexpected(&other)),
+        }
+    }
+
+    /// The name of a domain of ours that is called this.
+    async fn domain_called(&self, called: &str) -> Result<String, Problem> {
+        let settings = self.config().await?;
+        let is_called = |name: &String| name.eq_ignore_ascii_case(called);
+        let found = settings.domains.iter().find(|d| is_called(&d.name) || d.aliases.iter().any(is_called));
+        let found = found.map(|domain| domain.name.clone());
+        found.ok_or_else(|| Problem::not_found(format!("{called:?} is no domain of ours")))
     }
 
     /// What the I/O side counted.

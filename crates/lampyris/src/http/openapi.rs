@@ -17,6 +17,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
     components(schemas(Problem, Occurrence, super::events::Snapshot, crate::admin::protocol::SipMessage)),
     tags((name = "board", description = "What a board shows."),
          (name = "state", description = "Setting states by hand."),
+         (name = "watchers", description = "Who may watch whom."),
          (name = "events", description = "What happens, as it happens."),
          (name = "operate", description = "Looking after the server."),
          (name = "tokens", description = "Who may ask."))

@@ -54,6 +54,11 @@ impl Problem {
         Self::new(status, reason)
     }
 
+    /// 404 for 422: what is refused is the name of what is asked for.
+    pub(crate) fn or_not_found(self) -> Self {
+        if self.status == 422 { Self::not_found(self.detail) } else { self }
+    }
+
     /// 503.
     pub(crate) fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")

@@ -1,11 +1,11 @@
 //! What can be asked: one view each, in the JSON of the command line's `--json`.
 
-use super::Api;
 use super::body::{Json, Path, Query};
 use super::events::presentities;
 use super::grant::{Admin, Board, Grant};
 use super::problem::Problem;
 use super::tokens::Scope;
+use super::{Api, resolved};
 use crate::admin::protocol::Server;
 use axum::extract::State;
 use lampyris_core::command::{Command, Reply};
@@ -19,7 +19,8 @@ pub(super) fn unexpected(reply: &Reply) -> Problem {
     Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "an own bug; see the log")
 }
 
-/// A handler that asks the node one thing and passes its answer on.
+/// Handlers that ask the node one thing and pass its answer on; those whose path names something answer 404 where the node
+/// does not know it.
 macro_rules! asks {
     ($(#[doc = $doc:literal] $name:ident: $path:literal, $tag:literal, $may:ident, $command:expr, $row:ty;)*) => {
         $(
@@ -28,6 +29,17 @@ macro_rules! asks {
                 responses((status = 200, description = $doc, body = $row)))]
             pub(super) async fn $name(State(api): State<Arc<Api>>, _: $may) -> Result<Json<Reply>, Problem> {
                 api.ask($command).await.map(Json)
+            }
+        )*
+    };
+    (of $(#[doc = $doc:literal] $name:ident: $path:literal, $part:literal = $as:literal, $tag:literal, $may:ident, $command:expr, $row:ty;)*) => {
+        $(
+            #[doc = $doc]
+            #[utoipa::path(get, path = $path, tag = $tag, params(($part = String, Path, description = $as)),
+                responses((status = 200, description = $doc, body = $row),
+                          (status = 404, description = "Nothing is called that.", body = Problem, content_type = "application/problem+json")))]
+            pub(super) async fn $name(State(api): State<Arc<Api>>, _: $may, Path(what): Path<String>) -> Result<Json<Reply>, Problem> {
+                api.ask(($command)(what)).await.map(Json).map_err(Problem::or_not_found)
             }
         )*
     };
@@ -42,6 +54,12 @@ asks! {
     mailboxes: "/api/v1/mailboxes", "board", Board, Command::Mailboxes, Vec<view::Mailbox>;
     #[doc = "All features that users have set."]
     features: "/api/v1/features", "board", Board, Command::Features, Vec<view::Feature>;
+    #[doc = "All who are configured as people or have said something of themselves, as `lampyris presence show`."]
+    statuses: "/api/v1/statuses", "board", Board, Command::People(None), Vec<view::Person>;
+    #[doc = "Who wants to watch and was not decided upon, as `lampyris pending`."]
+    pending: "/api/v1/pending", "watchers", Admin, Command::Pending(None), Vec<view::Pending>;
+    #[doc = "All lists, as `lampyris lists`."]
+    lists: "/api/v1/lists", "operate", Admin, Command::Lists, Vec<view::List>;
     #[doc = "All publications."]
     publications: "/api/v1/publications", "operate", Admin, Command::Publications, Vec<view::Publication>;
     #[doc = "All AORs with bindings."]
@@ -50,10 +68,26 @@ asks! {
     calls: "/api/v1/calls", "operate", Admin, Command::Calls, Vec<view::Call>;
     #[doc = "All peers."]
     peers: "/api/v1/peers", "operate", Admin, Command::Peers, Vec<view::Peer>;
+    #[doc = "What is watched at servers elsewhere, and where we register, as `lampyris gateways`."]
+    gateways: "/api/v1/gateways", "operate", Admin, Command::Gateways, Vec<view::Gateway>;
     #[doc = "All phone profiles, in the order they are tried."]
     profiles: "/api/v1/profiles", "operate", Admin, Command::Profiles, Vec<view::Profile>;
+    #[doc = "All limits, and how often each was hit, as `lampyris show limits`."]
+    limits: "/api/v1/limits", "operate", Admin, Command::Limits, Vec<view::Limit>;
     #[doc = "How the node is, as `lampyris status`."]
     status: "/api/v1/status", "operate", Admin, Command::Status, view::Status;
+}
+
+asks! { of
+    #[doc = "Why a lamp shows what it shows, as `lampyris why`: each resource of that name."]
+    why: "/api/v1/why/{resource}", "resource" = "As `6001`, `6001@default`, `alice` or `sip:alice@example.com`.",
+        "board", Admin, Command::Why, Vec<view::Why>;
+    #[doc = "The presence rules of a user, as `lampyris rules show`; none where the configured default decides."]
+    rules: "/api/v1/people/{person}/rules", "person" = "As `alice` or `alice@example.com`.",
+        "watchers", Admin, Command::Rules, Vec<view::Rules>;
+    #[doc = "One list: who is in it, and who watches it, as `lampyris show list`."]
+    list: "/api/v1/lists/{list}", "list" = "As `board` or `list:board@example.com`.",
+        "operate", Admin, Command::List, view::ListDetail;
 }
 
 /// Every extension that exists now, with what is shown of it.
@@ -66,8 +100,7 @@ pub(super) async fn extensions(
     presentities(&api, false).await.map(Json)
 }
 
-/// Every person who exists now, with what is shown of them.
-// Why: `[people]`, watchers and pending approvals (allow, block) belong under this path.
+/// Every person who exists now, with what is shown of them; whoever has several names is one row.
 #[utoipa::path(get, path = "/api/v1/people", tag = "board",
     responses((status = 200, description = "People by domain and name.", body = Vec<view::Presentity>)))]
 pub(super) async fn people(
@@ -75,6 +108,110 @@ pub(super) async fn people(
     _: Board,
 ) -> Result<Json<Vec<view::Presentity>>, Problem> {
     presentities(&api, true).await.map(Json)
+}
+
+/// One person: every name, device and mailbox, and what they say of themselves.
+#[utoipa::path(get, path = "/api/v1/people/{person}", tag = "board",
+    params(("person" = String, Path, description = "Any name of theirs, as `alice` or `alice@example.com`.")),
+    responses((status = 200, description = "The person.", body = view::Person),
+              (status = 404, description = "Nobody is called that.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn person(
+    State(api): State<Arc<Api>>,
+    _: Board,
+    Path(person): Path<String>,
+) -> Result<Json<view::Person>, Problem> {
+    match api.ask(Command::People(Some(person))).await.map_err(Problem::or_not_found)? {
+        Reply::People(mut rows) => {
+            rows.pop().map(Json).ok_or_else(|| Problem::not_found("nobody is called that"))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A domain of ours.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Domain {
+    /// As in `example.com`.
+    name: String,
+    /// Other names and addresses that mean the same.
+    aliases: Vec<String>,
+    /// What is subscribed to for everybody in it; `None` where it is too large for that.
+    everybody: Option<String>,
+    /// People in it.
+    people: usize,
+}
+
+/// Our domains.
+#[utoipa::path(get, path = "/api/v1/domains", tag = "board",
+    responses((status = 200, description = "Domains, the default one first.", body = Vec<Domain>)))]
+pub(super) async fn domains(State(api): State<Arc<Api>>, _: Board) -> Result<Json<Vec<Domain>>, Problem> {
+    let people = presentities(&api, true).await?;
+    let settings = api.config().await?;
+    let domains = settings.domains.iter().map(|domain| {
+        let people = people.iter().filter(|row| row.group == domain.name).count();
+        let everybody = (people <= domain.everybody_max).then(|| format!("sip:{}", domain.name));
+        Domain { name: domain.name.clone(), aliases: domain.aliases.clone(), everybody, people }
+    });
+    Ok(Json(domains.collect()))
+}
+
+/// Everybody in a domain, as a subscription to `sip:DOMAIN` shows them to whom may see all.
+#[utoipa::path(get, path = "/api/v1/domains/{domain}", tag = "board",
+    params(("domain" = String, Path, description = "Its name or an alias.")),
+    responses((status = 200, description = "People by name.", body = Vec<view::Presentity>),
+              (status = 404, description = "It is no domain of ours.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn domain(
+    State(api): State<Arc<Api>>,
+    _: Board,
+    Path(domain): Path<String>,
+) -> Result<Json<Vec<view::Presentity>>, Problem> {
+    let name = api.domain_called(&domain).await?;
+    let people = presentities(&api, true).await?;
+    Ok(Json(people.into_iter().filter(|row| row.group == name).collect()))
+}
+
+/// Who watches a person, and who waits to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Watchers {
+    /// Every subscription, by whatever name of the person.
+    watchers: Vec<view::Watcher>,
+    /// The same by what they are shown.
+    classes: Vec<view::WatcherClass>,
+    /// Who was not decided upon.
+    pending: Vec<view::Pending>,
+}
+
+/// Who watches a person, what they are shown and by which rule, and who waits for a decision.
+#[utoipa::path(get, path = "/api/v1/people/{person}/watchers", tag = "watchers",
+    params(("person" = String, Path, description = "As `alice` or `alice@example.com`.")),
+    responses((status = 200, description = "Watchers.", body = Watchers),
+              (status = 404, description = "Nobody is called that.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn watchers(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Path(person): Path<String>,
+) -> Result<Json<Watchers>, Problem> {
+    let pending =
+        match api.ask(Command::Pending(Some(person.clone()))).await.map_err(Problem::or_not_found)? {
+            Reply::Pending(rows) => rows,
+            other => return Err(unexpected(&other)),
+        };
+    let Reply::Why(rows) = api.ask(Command::Why(person)).await.map_err(Problem::or_not_found)? else {
+        return Err(unexpected(&Reply::Done { count: 0 }));
+    };
+    let (watchers, classes): (Vec<_>, Vec<_>) =
+        rows.into_iter().map(|row| (row.watchers, row.classes)).unzip();
+    Ok(Json(Watchers { watchers: watchers.concat(), classes: classes.concat(), pending }))
+}
+
+/// The configuration as it was resolved, without secrets.
+#[utoipa::path(get, path = "/api/v1/config", tag = "operate",
+    responses((status = 200, description = "Every setting in force, defaults included; secrets are `***`.", body = Object)))]
+pub(super) async fn config(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+) -> Result<Json<serde_json::Value>, Problem> {
+    Ok(Json(resolved::resolved(&*api.config().await?, &api.shell)))
 }
 
 /// What was set by command: device and presence states, each until it is deleted or its time is over.
@@ -140,22 +277,6 @@ pub(super) async fn subscriptions(
     match api.ask(Command::Subscriptions).await? {
         Reply::Subscriptions(rows) => Ok(Json(rows.into_iter().filter(|row| query.selects(row)).collect())),
         other => Err(unexpected(&other)),
-    }
-}
-
-/// Why a lamp shows what it shows, as `lampyris why`.
-#[utoipa::path(get, path = "/api/v1/why/{resource}", tag = "board",
-    params(("resource" = String, Path, description = "As `6001`, `6001@default`, `alice` or `sip:alice@example.com`.")),
-    responses((status = 200, description = "Each resource of that name.", body = Vec<view::Why>),
-              (status = 404, description = "Nothing is called that.", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn why(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(resource): Path<String>,
-) -> Result<Json<Reply>, Problem> {
-    match api.ask(Command::Why(resource)).await {
-        Err(problem) if problem.status == 422 => Err(Problem::not_found(problem.detail)),
-        other => other.map(Json),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn serve(
 ) -> std::io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     let site = Arc::new(Site {
-        origins: api.settings.origins.clone(),
+        origins: api.shell.http.origins.clone(),
         router: routes::router(api),
         streams,
         is_secure,

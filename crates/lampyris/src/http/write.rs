@@ -9,6 +9,7 @@ use crate::admin::protocol::Remarks;
 use crate::server::reload::NotReloaded;
 use axum::extract::State;
 use axum::http::StatusCode;
+use lampyris_core::authz::Handling;
 use lampyris_core::command::{Command, Reply, Selector};
 use lampyris_core::features::Feature;
 use lampyris_core::journal::Counts;
@@ -51,6 +52,20 @@ fn may_set(grant: &Grant, name: &str) -> Result<(), Problem> {
     Err(Problem::forbidden(format!("this takes the scope state:write:{name}")))
 }
 
+/// The user in a name, as in `alice` of `alice@example.com` and `sip:alice@example.com`.
+fn user_of(name: &str) -> &str {
+    name.strip_prefix("sip:").unwrap_or(name).split('@').next().unwrap_or_default()
+}
+
+fn lasting(for_s: Option<u64>) -> Result<Option<u64>, Problem> {
+    match for_s {
+        Some(for_s) if !(1..=FOR_S_MAX).contains(&for_s) => {
+            Err(Problem::bad(format!("`for_s` is between 1 and {FOR_S_MAX}")))
+        }
+        for_s => Ok(for_s),
+    }
+}
+
 async fn done(api: &Api, command: Command) -> Result<Json<Done>, Problem> {
     match api.ask(command).await? {
         Reply::Done { count } => Ok(Json(Done { count })),
@@ -71,11 +86,7 @@ pub(super) async fn set_source(
     Json(typed): Json<ManualState>,
 ) -> Result<Json<Done>, Problem> {
     may_set(&grant, name_of(&device))?;
-    if let Some(for_s) = typed.for_s
-        && !(1..=FOR_S_MAX).contains(&for_s)
-    {
-        return Err(Problem::bad(format!("`for_s` is between 1 and {FOR_S_MAX}")));
-    }
+    let for_s = lasting(typed.for_s)?;
     let is_presence =
         device.split_once(['/', ':']).is_some_and(|(tech, _)| tech.eq_ignore_ascii_case("CustomPresence"));
     let state = match typed.note {
@@ -83,7 +94,7 @@ pub(super) async fn set_source(
         Some(note) if is_presence => format!("{},,{note}", typed.state),
         Some(_) => return Err(Problem::bad("a note goes with a presence (CustomPresence:) only")),
     };
-    done(&api, Command::SetDevice { device, state, for_s: typed.for_s }).await
+    done(&api, Command::SetDevice { device, state, for_s }).await
 }
 
 /// Removes what was set by hand, as `lampyris devstate clear`.
@@ -97,10 +108,107 @@ pub(super) async fn delete_source(
     Path(device): Path<String>,
 ) -> Result<Json<Done>, Problem> {
     may_set(&grant, name_of(&device))?;
-    match done(&api, Command::ClearDevice { device }).await {
-        Err(problem) if problem.status == 422 => Err(Problem::not_found(problem.detail)),
-        other => other,
-    }
+    done(&api, Command::ClearDevice { device }).await.map_err(Problem::or_not_found)
+}
+
+/// What a person says of themselves.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidStatus {
+    /// `available`, `dnd`, `offline`, or an activity of RFC 4480 as `away`, `meeting`, `vacation`.
+    status: String,
+    /// A few words that go with it.
+    #[serde(default)]
+    note: String,
+    /// How many seconds it holds; until it is deleted where it is missing.
+    #[schema(minimum = 1, maximum = 315_576_000)]
+    for_s: Option<u64>,
+}
+
+/// Sets what a person says of themselves, for all of their names at once, as `lampyris presence set`.
+#[utoipa::path(put, path = "/api/v1/people/{person}/status", tag = "state", request_body = SaidStatus,
+    params(("person" = String, Path, description = "Any name of theirs, as `alice` or `alice@example.com`.")),
+    responses((status = 200, description = "It is set, and stored.", body = Done),
+              (status = 422, description = "No such person, or no such status.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn set_status(
+    State(api): State<Arc<Api>>,
+    grant: Grant,
+    Path(person): Path<String>,
+    Json(SaidStatus { status, note, for_s }): Json<SaidStatus>,
+) -> Result<Json<Done>, Problem> {
+    may_set(&grant, user_of(&person))?;
+    done(&api, Command::SetStatus { person, status, note, for_s: lasting(for_s)? }).await
+}
+
+/// Forgets what a person said of themselves, as `lampyris presence clear`.
+#[utoipa::path(delete, path = "/api/v1/people/{person}/status", tag = "state",
+    params(("person" = String, Path, description = "Any name of theirs, as `alice` or `alice@example.com`.")),
+    responses((status = 200, description = "How many there were, maybe none.", body = Done),
+              (status = 404, description = "Nobody is called that.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn delete_status(
+    State(api): State<Arc<Api>>,
+    grant: Grant,
+    Path(person): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    may_set(&grant, user_of(&person))?;
+    done(&api, Command::ClearStatus { person }).await.map_err(Problem::or_not_found)
+}
+
+/// What a watcher is to get.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ruling {
+    /// Which.
+    handling: Handling,
+}
+
+/// The path of a watcher.
+#[derive(Debug, Deserialize)]
+pub(super) struct WatcherPath {
+    person: String,
+    watcher: String,
+}
+
+/// Says what a watcher gets from now on, as `lampyris allow`, `block`, `polite-block` and `confirm`.
+#[utoipa::path(put, path = "/api/v1/people/{person}/watchers/{watcher}", tag = "watchers", request_body = Ruling,
+    params(("person" = String, Path, description = "Who is watched, as `alice`."),
+           ("watcher" = String, Path, description = "Who watches, as `bob` or `bob@elsewhere.example`.")),
+    responses((status = 200, description = "It holds, for live subscriptions too; 0 where it did already.", body = Done),
+              (status = 422, description = "No such user, or the rules stand in a file.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn set_rule(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Path(WatcherPath { person: user, watcher }): Path<WatcherPath>,
+    Json(Ruling { handling }): Json<Ruling>,
+) -> Result<Json<Done>, Problem> {
+    done(&api, Command::Rule { user, watcher, handling: Some(handling) }).await
+}
+
+/// Forgets what was said of a watcher, as `lampyris forget`.
+#[utoipa::path(delete, path = "/api/v1/people/{person}/watchers/{watcher}", tag = "watchers",
+    params(("person" = String, Path, description = "Who is watched, as `alice`."),
+           ("watcher" = String, Path, description = "Who watches, as `bob` or `bob@elsewhere.example`.")),
+    responses((status = 200, description = "Of this watcher holds what holds of everybody; 0 where it did already.", body = Done),
+              (status = 422, description = "No such user, or the rules stand in a file.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn delete_rule(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Path(WatcherPath { person: user, watcher }): Path<WatcherPath>,
+) -> Result<Json<Done>, Problem> {
+    done(&api, Command::Rule { user, watcher, handling: None }).await
+}
+
+/// Removes all rules of a user, as `lampyris rules clear`: the configured default decides again.
+#[utoipa::path(delete, path = "/api/v1/people/{person}/rules", tag = "watchers",
+    params(("person" = String, Path, description = "As `alice`.")),
+    responses((status = 200, description = "0 where there were none.", body = Done),
+              (status = 422, description = "No such user, or the rules stand in a file.", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn delete_rules(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Path(person): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    done(&api, Command::ClearRules(person)).await
 }
 
 /// Sets a mailbox's message counts, as `lampyris mailbox set`.
@@ -114,7 +222,7 @@ pub(super) async fn set_mailbox(
     Path(mailbox): Path<String>,
     Json(counts): Json<Counts>,
 ) -> Result<Json<Done>, Problem> {
-    may_set(&grant, mailbox.split('@').next().unwrap_or_default())?;
+    may_set(&grant, user_of(&mailbox))?;
     done(&api, Command::SetMailbox { mailbox, counts }).await
 }
 
@@ -146,7 +254,7 @@ pub(super) async fn set_feature(
     Path(FeaturePath { user, feature }): Path<FeaturePath>,
     Json(FeatureValue { target, after_s }): Json<FeatureValue>,
 ) -> Result<Json<Done>, Problem> {
-    may_set(&grant, user.split('@').next().unwrap_or_default())?;
+    may_set(&grant, user_of(&user))?;
     done(&api, Command::SetFeature { user, feature, target, after_s }).await
 }
 
@@ -160,7 +268,7 @@ pub(super) async fn delete_feature(
     grant: Grant,
     Path(FeaturePath { user, feature }): Path<FeaturePath>,
 ) -> Result<Json<Done>, Problem> {
-    may_set(&grant, user.split('@').next().unwrap_or_default())?;
+    may_set(&grant, user_of(&user))?;
     done(&api, Command::ClearFeature { user, feature }).await
 }
 

@@ -339,7 +339,7 @@ pub(crate) fn start_limited<C: Core + 'static>(
             hub: hub.clone(),
             tokens: tokens.clone(),
             webhooks,
-            settings: shell.http.clone(),
+            shell: shell.clone(),
         });
         crate::http::server::serve(socket, api, streams.clone(), is_secure).map_err(system("a socket"))?;
     }

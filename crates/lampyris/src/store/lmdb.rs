@@ -170,6 +170,7 @@ impl Journal for Lmdb {
             records: self.counters.records.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),
             commits: self.counters.commits.load(Ordering::Relaxed),
+            latency: self.counters.latency.view(),
         }
     }
 

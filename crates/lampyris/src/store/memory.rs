@@ -37,7 +37,7 @@ impl Journal for Memory {
     }
 
     fn written(&self) -> Written {
-        self.written
+        self.written.clone()
     }
 
     fn close(mut self: Box<Self>) -> Result<(), StoreFault> {

@@ -16,6 +16,7 @@ pub(crate) mod directory;
 pub mod fuzzing;
 pub mod health;
 pub(crate) mod kinds;
+pub(crate) mod latency;
 pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub mod offline;
@@ -36,6 +37,7 @@ use lampyris_core::input::StoreError;
 use lampyris_core::journal::{Key, Kind, Record, Value};
 use lampyris_core::output::Ticket;
 use lampyris_core::time::UnixTime;
+use lampyris_core::view::Histogram;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tables::How;
@@ -124,7 +126,7 @@ pub fn nowhere(deliver: Deliver) -> Opened {
 }
 
 /// What a store did since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Records made durable.
     pub records: u64,
@@ -132,6 +134,8 @@ pub struct Written {
     pub failed: u64,
     /// Commits.
     pub commits: u64,
+    /// From the first record of a commit to its being durable.
+    pub latency: Histogram,
 }
 
 /// What was met while loading one kind.

@@ -7,6 +7,7 @@
 
 use super::codec;
 use super::health::{Failing, Shown};
+use super::latency::Latency;
 use super::tables::{META_LAST_COMMIT, Shared, words};
 use super::{Decision, Deliver, StoreFault};
 use crate::config::Durability;
@@ -42,6 +43,7 @@ pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) commits: AtomicU64,
+    pub(crate) latency: Latency,
 }
 
 /// Whether no answer waits for a record.
@@ -144,19 +146,19 @@ impl Writer {
             bytes += change.bytes();
             rows.push((ticket, change));
             if rows.len() >= COMMIT_RECORDS_MAX || bytes >= COMMIT_BYTES_MAX {
-                self.commit(&rows);
+                self.commit(&rows, since);
                 rows.clear();
                 bytes = 0;
             }
         }
         if !rows.is_empty() {
-            self.commit(&rows);
+            self.commit(&rows, since);
         }
         close
     }
 
-    /// One transaction, then its decisions.
-    fn commit(&mut self, rows: &[(Ticket, Change)]) {
+    /// One transaction of records that wait `since` then, and its decisions.
+    fn commit(&mut self, rows: &[(Ticket, Change)], since: Instant) {
         let outcome = match self.write(rows, false) {
             // Why: what frees space must not fail for want of it; deletes need but a few pages.
             Err(reason) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
@@ -172,6 +174,7 @@ impl Writer {
             rows.iter().map(|(ticket, change)| (*ticket, outcome.of(change))).collect();
         let failed = decisions.iter().filter(|(_, result)| result.is_err()).count() as u64;
         self.say(&outcome, failed);
+        self.counters.latency.observe(since.elapsed());
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.failed.fetch_add(failed, Ordering::Relaxed);
         self.counters.records.fetch_add((decisions.len() as u64).saturating_sub(failed), Ordering::Relaxed);
