@@ -58,6 +58,8 @@ pub const PUBLISHES_BURST_S: u32 = 10;
 pub const PUBLISHERS_MAX: usize = 65_536;
 /// Most server transactions in flight; one more is 503.
 pub const TRANSACTIONS_MAX: usize = 1_000_000;
+/// Room for this many transactions and timers is kept while there are none; what a storm took beyond is given back.
+pub const IDLE_ENTRIES_KEPT: usize = 4096;
 /// Max-Forwards of a request that has none (RFC 3261 §16.6 step 3).
 pub const MAX_FORWARDS: u32 = 70;
 /// Most branches open at once beneath one request, where it does not ask for fewer (RFC 5393 §5.3).

@@ -416,7 +416,7 @@ impl Node {
         let mut actions = Vec::new();
         self.transactions.on_timeout(now.mono, &mut actions);
         self.on_actions(now, actions);
-        while let Some((_, timer)) = self.timers.pop_due(now.mono) {
+        while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
                 Timer::SubscriptionExpires(slot) => self.on_subscription_expired(now, slot),
                 Timer::NotifyAgain(slot) => self.on_notify_again(slot),

@@ -99,7 +99,7 @@ impl<U: Copy> Transactions<U> {
         write: impl FnOnce(&Branch) -> Bytes,
     ) -> Option<(ClientId, Transmit)> {
         let target = self.clients.get(invite.slot).filter(|c| c.random == invite.random && c.waiting)?;
-        if self.cancels.contains_key(&invite.random) {
+        if self.cancels.contains_key(&{ invite.random }) {
             return None;
         }
         let flow = target.flow;

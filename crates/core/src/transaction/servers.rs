@@ -4,6 +4,7 @@ use super::key::{Key, Parts};
 use super::server::ServerStep;
 use super::{Action, Seen, ServerId, Timer, Transactions, Transmit, rearm, server, server_invite};
 use crate::flow::Flow;
+use crate::limits;
 use crate::output::Ticket;
 use crate::time::Instant;
 use crate::timers::TimerToken;
@@ -200,6 +201,10 @@ impl<U: Copy> Transactions<U> {
         }
         if let Some(token) = server.timer {
             self.timers.cancel(token);
+        }
+        if self.by_key.is_empty() && self.by_key.capacity() > limits::IDLE_ENTRIES_KEPT {
+            self.by_key.shrink_to_fit();
+            self.by_merge.shrink_to_fit();
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A slot is reused after removal; callers keep a generation or random bits beside it to tell old from new.
 
+use crate::limits;
+
 #[derive(Debug)]
 enum Entry<T> {
     Free { next: Option<u32> },
@@ -59,6 +61,10 @@ impl<T> Slab<T> {
             Entry::Used(value) => {
                 self.free = Some(slot);
                 self.len -= 1;
+                if self.len == 0 && self.entries.capacity() > limits::IDLE_ENTRIES_KEPT {
+                    // What a slot's user keeps beside its number tells the old from the new here too.
+                    (self.entries, self.free) = (Vec::new(), None);
+                }
                 Some(value)
             }
             free => {

@@ -48,9 +48,13 @@ pub(crate) fn id(epoch: u64, number: u64) -> String {
 
 /// A server-sent event (WHATWG HTML §9.2), and where its data are. JSON has no line ends in it.
 pub(crate) fn frame(id: &str, kind: &str, data: &str) -> (Bytes, Bytes) {
-    let head = format!("id: {id}\nevent: {kind}\ndata: ");
-    let frame = Bytes::from(format!("{head}{data}\n\n"));
-    let json = frame.slice(head.len()..head.len() + data.len());
+    let parts = ["id: ", id, "\nevent: ", kind, "\ndata: "];
+    let head: usize = parts.iter().map(|part| part.len()).sum();
+    // Why: thousands of them are kept.
+    let mut text = String::with_capacity(head + data.len() + 2);
+    parts.into_iter().chain([data, "\n\n"]).for_each(|part| text.push_str(part));
+    let frame = Bytes::from(text);
+    let json = frame.slice(head..head + data.len());
     (frame, json)
 }
 
