@@ -362,9 +362,16 @@ impl Node {
             if !package.get().depends_on().contains(&kind) {
                 continue;
             }
-            let Some(state) = self.facts.resources.package_mut(id, package) else { return };
+            let cause = self.tickets.cause();
+            let state = if cause.is_some() {
+                self.facts.resources.package_mut(id, package)
+            } else {
+                // Why: what nothing is known of cannot be old.
+                self.facts.resources.known_package_mut(id, package)
+            };
+            let Some(state) = state else { continue };
             state.forget();
-            state.after = state.after.max(self.tickets.cause());
+            state.after = state.after.max(cause);
             if !state.dirty && state.is_watched() {
                 state.dirty = true;
                 self.dirty.push((id, package));

@@ -264,7 +264,7 @@ impl Node {
                 continue;
             };
             for package in PackageId::all().filter(|p| p.get().depends_on().contains(&StateKind::Bindings)) {
-                let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
+                let Some(state) = self.facts.resources.known_package_mut(id, package) else { continue };
                 state.forget();
                 if !state.watchers.is_empty() {
                     self.mark_shown(now, id, package);

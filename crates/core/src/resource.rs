@@ -10,10 +10,9 @@ use crate::device_state::ExtensionState;
 use crate::devices::DeviceId;
 use crate::map::{Map, Maps};
 use crate::output::Ticket;
-use crate::packages;
+use crate::packages::PackageId;
 use crate::slots::Slots;
 use crate::time::UnixTime;
-use smallvec::SmallVec;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -131,10 +130,12 @@ pub(crate) struct PackageState {
     pub(crate) before: Option<Arc<dyn Any + Send + Sync>>,
     /// Bodies of `composed`.
     pub(crate) bodies: Vec<SharedBody>,
+    /// The hash of `composed` as a mark has it, once somebody asked.
+    pub(crate) shown: Option<u64>,
     /// The subscriptions to lists that it is in.
     pub(crate) lists: Vec<InList>,
     /// Slots of the publications for it.
-    pub(crate) publications: SmallVec<[u32; 2]>,
+    pub(crate) publications: Vec<u32>,
     /// Waiting in the notifier's dirty list.
     pub(crate) dirty: bool,
     /// The stored mark of what watchers were shown: its slot and the hash in it.
@@ -153,6 +154,67 @@ impl PackageState {
     pub(crate) fn forget(&mut self) {
         self.before = self.composed.take().or_else(|| self.before.take());
         self.bodies.clear();
+        self.shown = None;
+    }
+
+    /// Nobody watches, nothing is published, nothing was composed.
+    const NONE: Self = Self {
+        watchers: Vec::new(),
+        composed: None,
+        before: None,
+        bodies: Vec::new(),
+        shown: None,
+        lists: Vec::new(),
+        publications: Vec::new(),
+        dirty: false,
+        mark: None,
+        after: None,
+    };
+}
+
+/// What stands for a package that nobody has asked a resource for.
+static NONE: PackageState = PackageState::NONE;
+
+/// The packages of a resource. Most resources are watched in one of them, so only those that something is known of are
+/// there, in the order of `packages::ALL`; of the others nothing is.
+#[derive(Default)]
+pub(crate) struct PackageStates(Vec<(PackageId, PackageState)>);
+
+impl PackageStates {
+    fn find(&self, package: PackageId) -> Result<usize, usize> {
+        // Why: there is hardly ever more than one.
+        match self.0.iter().position(|(there, _)| *there >= package) {
+            Some(at) if self.0[at].0 == package => Ok(at),
+            Some(at) => Err(at),
+            None => Err(self.0.len()),
+        }
+    }
+
+    /// What is known of a package.
+    pub(crate) fn get(&self, package: PackageId) -> &PackageState {
+        self.find(package).ok().and_then(|at| self.0.get(at)).map_or(&NONE, |(_, state)| state)
+    }
+
+    /// What is known of a package, where something is.
+    pub(crate) fn known_mut(&mut self, package: PackageId) -> Option<&mut PackageState> {
+        let at = self.find(package).ok()?;
+        self.0.get_mut(at).map(|(_, state)| state)
+    }
+
+    /// What is known of a package, to know more.
+    pub(crate) fn get_mut(&mut self, package: PackageId) -> &mut PackageState {
+        let at = self.find(package).unwrap_or_else(|at| {
+            // Why: a vector would make room for four at once.
+            self.0.reserve_exact(1);
+            self.0.insert(at, (package, PackageState::default()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    /// Those of which something is known.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PackageState> {
+        self.0.iter().map(|(_, state)| state)
     }
 }
 
@@ -172,8 +234,8 @@ pub(crate) struct Resource {
     pub(crate) lamp: ExtensionState,
     /// When the lamp last changed.
     pub(crate) lamp_since: UnixTime,
-    /// Per package, by its index in `packages::ALL`.
-    pub(crate) packages: SmallVec<[PackageState; 8]>,
+    /// What is known of its packages.
+    pub(crate) packages: PackageStates,
 }
 
 /// All resources.
@@ -195,8 +257,6 @@ impl Resources {
 
     /// Adds a resource that is not in the table yet.
     pub(crate) fn add(&mut self, key: ResourceKey, now: UnixTime) -> ResourceId {
-        let mut packages = SmallVec::new();
-        packages.resize_with(packages::ALL.len(), PackageState::default);
         let id = self.slots.insert(Resource {
             key: key.clone(),
             devices: Vec::new(),
@@ -205,7 +265,7 @@ impl Resources {
             configured: false,
             lamp: ExtensionState::Unavailable,
             lamp_since: now,
-            packages,
+            packages: PackageStates::default(),
         });
         self.by_key.insert(key, id);
         id
@@ -229,17 +289,22 @@ impl Resources {
     }
 
     /// One package's view of a resource.
-    pub(crate) fn package(&self, id: ResourceId, package: packages::PackageId) -> Option<&PackageState> {
-        self.get(id)?.packages.get(package.index())
+    pub(crate) fn package(&self, id: ResourceId, package: PackageId) -> Option<&PackageState> {
+        Some(self.get(id)?.packages.get(package))
     }
 
     /// One package's view of a resource, to change.
-    pub(crate) fn package_mut(
+    pub(crate) fn package_mut(&mut self, id: ResourceId, package: PackageId) -> Option<&mut PackageState> {
+        Some(self.get_mut(id)?.packages.get_mut(package))
+    }
+
+    /// One package's view of one resource, where something is known of it.
+    pub(crate) fn known_package_mut(
         &mut self,
         id: ResourceId,
-        package: packages::PackageId,
+        package: PackageId,
     ) -> Option<&mut PackageState> {
-        self.get_mut(id)?.packages.get_mut(package.index())
+        self.get_mut(id)?.packages.known_mut(package)
     }
 
     /// All, in slot order.

@@ -64,7 +64,7 @@ impl Node {
         });
         let profile = self.facts.settings.profiles.get(usize::from(s.profile));
         view::Subscription {
-            peer: s.flow.remote().to_string(),
+            peer: s.flow.get().remote().to_string(),
             watcher: s.text(Text::Watcher).to_owned(),
             call_id: s.text(Text::CallId).to_owned(),
             resource: key.map(ToString::to_string).unwrap_or_default(),
@@ -85,7 +85,7 @@ impl Node {
             last_answer: s.last_answer,
             pace: s.pace_summary(),
             filter: s.filter_summary(),
-            transport: self.connections.transport(s.flow).to_string(),
+            transport: self.connections.transport(s.flow.get()).to_string(),
         }
     }
 
@@ -243,7 +243,7 @@ impl Node {
                 .filter_map(|id| self.facts.resources.get(id))
                 .flat_map(|resource| {
                     let mailboxes = PackageId::all().filter(|p| p.get().watches() == Watched::Mailboxes);
-                    mailboxes.filter_map(|p| resource.packages.get(p.index())).map(|p| p.watchers.len())
+                    mailboxes.map(|p| resource.packages.get(p).watchers.len())
                 })
                 .sum()
         };
@@ -418,7 +418,7 @@ impl Node {
             watchers: watchers
                 .map(|(slot, s)| view::Watcher {
                     watcher: s.text(Text::Watcher).to_owned(),
-                    address: s.flow.remote().to_string(),
+                    address: s.flow.get().remote().to_string(),
                     list: s
                         .list
                         .as_ref()

@@ -237,7 +237,7 @@ impl<'a> View<'a> {
 
     /// The state composed before, where the package still had one.
     pub(crate) fn before<T: 'static>(&self) -> Option<&'a T> {
-        self.resource.packages.get(self.package.index())?.before.as_ref()?.downcast_ref()
+        self.resource.packages.get(self.package).before.as_ref()?.downcast_ref()
     }
 
     /// The subscriptions in a package to what is the user's own.

@@ -71,6 +71,12 @@ pub struct EncodedBody {
 }
 
 impl EncodedBody {
+    /// The same without room to grow.
+    pub(crate) fn kept(mut self) -> Self {
+        self.bytes.shrink_to_fit();
+        self
+    }
+
     /// The bytes shared by all watchers, for telling whether a state looks different from the last one.
     pub fn shared_bytes(&self) -> &[u8] {
         &self.bytes

@@ -142,7 +142,7 @@ impl Node {
         unsure: UnixTime,
         found: &mut Vec<(PackageId, UnixTime, u32)>,
     ) {
-        let Some(state) = self.facts.resources.package_mut(id, package) else { return };
+        let Some(state) = self.facts.resources.known_package_mut(id, package) else { return };
         state.dirty = false;
         if !state.is_watched() {
             return;

@@ -434,12 +434,14 @@ impl Node {
         let name = self.facts.resources.get(resource)?.key.name();
         let body = package.get().encode(&content, usize::from(format), Subject { name, class }, style);
         let hash = fnv1a(body.shared_bytes());
-        let body = Arc::new(body);
+        let body = Arc::new(body.kept());
         if is_shared {
             let standing = standing.clone();
             let shared =
                 SharedBody { format, style, reveal, standing, told, partial, body: body.clone(), hash };
-            self.facts.resources.package_mut(resource, package)?.bodies.push(shared);
+            let bodies = &mut self.facts.resources.package_mut(resource, package)?.bodies;
+            bodies.reserve_exact(1); // Why: most resources have one, and a vector would make room for four.
+            bodies.push(shared);
         }
         Some((body, hash))
     }
@@ -461,7 +463,7 @@ impl Node {
     /// What a package says of a resource now, composed once.
     pub(super) fn composed(&mut self, resource: ResourceId, package: PackageId) -> Option<Content> {
         let entry = self.facts.resources.get(resource)?;
-        if let Some(content) = &entry.packages.get(package.index())?.composed {
+        if let Some(content) = &entry.packages.get(package).composed {
             return Some(content.clone());
         }
         let content = package.get().compose(&View::new(&self.facts, &self.subscriptions, entry, package));
@@ -473,7 +475,28 @@ impl Node {
 
     /// A hash of what watchers of a resource are shown: of the package's first format as the RFCs want it.
     pub(crate) fn shown_hash(&mut self, resource: ResourceId, package: PackageId) -> Option<u64> {
-        self.shared_body(resource, package, 0, Style::default(), Class::default()).map(|(_, hash)| hash)
+        let state = self.facts.resources.package(resource, package)?;
+        if state.composed.is_some() && state.shown.is_some() {
+            return state.shown;
+        }
+        let (style, class) = (Style::default(), Class::default());
+        // Why: hardly a watcher is told it in this shape, so the document is not kept.
+        let same = |body: &&SharedBody| {
+            (body.format, body.style, body.reveal, body.told, body.partial)
+                == (0, style, class.reveal, class.told, class.partial)
+                && body.standing == *class.standing
+        };
+        let hash = match state.bodies.iter().find(same).filter(|_| class.params.is_empty()) {
+            Some(body) => body.hash,
+            None => {
+                let content = self.content_for(resource, package, class.standing)?;
+                let name = self.facts.resources.get(resource)?.key.name();
+                let body = package.get().encode(&content, 0, Subject { name, class }, style);
+                fnv1a(body.shared_bytes())
+            }
+        };
+        self.facts.resources.package_mut(resource, package)?.shown = Some(hash);
+        Some(hash)
     }
 
     /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow; `sips:` where what was
