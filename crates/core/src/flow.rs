@@ -35,6 +35,46 @@ pub enum Flow {
     },
 }
 
+/// A [`Flow`] in sixteen bytes, for what there may be millions of; over IPv6 it has an allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PackedFlow(Packed);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Packed {
+    Udp4 { listener: ListenerId, ip: [u8; 4], port: u16 },
+    Stream4 { id: StreamId, ip: [u8; 4], port: u16 },
+    Any(Box<Flow>),
+}
+
+const _: () = assert!(size_of::<PackedFlow>() == 16);
+
+impl From<Flow> for PackedFlow {
+    fn from(flow: Flow) -> Self {
+        Self(match flow {
+            Flow::Udp { listener, remote: SocketAddr::V4(remote) } => {
+                Packed::Udp4 { listener, ip: remote.ip().octets(), port: remote.port() }
+            }
+            Flow::Stream { id, remote: SocketAddr::V4(remote) } => {
+                Packed::Stream4 { id, ip: remote.ip().octets(), port: remote.port() }
+            }
+            flow => Packed::Any(Box::new(flow)),
+        })
+    }
+}
+
+impl PackedFlow {
+    /// The flow.
+    pub(crate) fn get(&self) -> Flow {
+        match &self.0 {
+            Packed::Udp4 { listener, ip, port } => {
+                Flow::Udp { listener: *listener, remote: (*ip, *port).into() }
+            }
+            Packed::Stream4 { id, ip, port } => Flow::Stream { id: *id, remote: (*ip, *port).into() },
+            Packed::Any(flow) => **flow,
+        }
+    }
+}
+
 impl StreamId {
     /// A stream of an earlier process: never open again.
     pub(crate) const GONE: Self = Self(u64::MAX);

@@ -237,7 +237,7 @@ impl Node {
         let mut stale = 0;
         for (_, subscription) in self.subscriptions.iter() {
             let ending = usize::from(subscription.ending.is_some());
-            let transport = self.connections.transport(subscription.flow);
+            let transport = self.connections.transport(subscription.flow.get());
             if let Some(table) = live.get_mut(subscription.package.index()) {
                 count(table, ending, transport);
             }

@@ -158,7 +158,7 @@ impl Node {
                 let found = subscription.filter(|(_, s)| {
                     let text = |which| s.text(which);
                     let is_dialog = parts.to_tag.is_none_or(|tag| tag == text(Text::LocalTag));
-                    let origin = (s.origin_cseq, text(Text::OriginBranch), s.flow.remote().ip());
+                    let origin = (s.origin_cseq, text(Text::OriginBranch), s.flow.get().remote().ip());
                     s.ending.is_none()
                         && is_dialog
                         && text(Text::RemoteTag) == parts.from_tag.unwrap_or("")

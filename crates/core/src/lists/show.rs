@@ -129,7 +129,7 @@ impl Node {
         };
         view::ListWatcher {
             watcher: s.text(Text::Watcher).to_owned(),
-            address: s.flow.remote().to_string(),
+            address: s.flow.get().remote().to_string(),
             package: s.package.name().to_owned(),
             told: members.iter().filter(|member| member.is_shown()).count(),
             pending: count(|standing| *standing == Some(Standing::Pending)),

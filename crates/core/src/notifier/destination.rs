@@ -22,7 +22,7 @@ impl Node {
         let subscription = self.subscriptions.get(slot)?;
         let routes = subscription.text(Text::Routes);
         let target = subscription.text(Text::Target);
-        let flow = subscription.flow;
+        let flow = subscription.flow.get();
         let uri = if routes.is_empty() {
             if let Some(direct) =
                 self.direct_flow(flow, target, self.nat_of(subscription.text(Text::Watcher)))

@@ -20,6 +20,7 @@
 mod answer;
 mod destination;
 mod filtering;
+mod identities;
 mod list;
 mod list_document;
 pub(crate) mod pace;
@@ -42,7 +43,7 @@ use crate::bucket::network;
 use crate::counts::Counts;
 use crate::flow::Flow;
 use crate::journal::{Key, Kind, Record, ResourceRecord, SubscriptionRecord, Value};
-use crate::map::{Map, Maps};
+use crate::map::Maps;
 use crate::node::{Node, Put, Timer};
 use crate::output::{Event, Ticket};
 use crate::packages::PackageId;
@@ -52,6 +53,7 @@ use crate::tickets::Undo;
 use crate::time::{Instant, Now, UnixTime};
 use crate::ways::Traveller;
 use filtering::Filtering;
+use identities::Identities;
 use lampyris_sip::Params;
 use pace::Pace;
 use parked::Parked;
@@ -66,7 +68,7 @@ use suppress::Suppress;
 pub(crate) struct Subscriptions {
     slots: Slots<Subscription>,
     /// By what makes two subscriptions the same one: see [`Subscriptions::identity`].
-    by_identity: Map<u64, u32>,
+    by_identity: Identities,
     /// How many each watcher has.
     by_watcher: Counts<u64>,
     /// How many came from each address ([`network`]).
@@ -85,11 +87,10 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// None.
     pub(crate) fn new(maps: Maps) -> Self {
-        let by_identity = maps.map();
-        let hasher = by_identity.hasher().clone();
+        let hasher = maps.map::<u32, u32>().hasher().clone();
         Self {
             slots: Slots::default(),
-            by_identity,
+            by_identity: Identities::default(),
             by_watcher: Counts::new(maps),
             by_source: Counts::new(maps),
             hasher,
@@ -124,7 +125,7 @@ impl Subscriptions {
     fn counted(&self, slot: u32) -> Option<(u64, IpAddr)> {
         let subscription = self.slots.get(slot)?;
         let watcher = self.by_watcher.key(subscription.text(Text::Watcher));
-        Some((watcher, network(subscription.flow.remote().ip())))
+        Some((watcher, network(subscription.flow.get().remote().ip())))
     }
 
     fn count(&mut self, slot: u32) {
@@ -208,9 +209,7 @@ impl Node {
     fn leave(&mut self, slot: u32) {
         let Some(subscription) = self.subscriptions.slots.get(slot) else { return };
         let identity = self.subscriptions.identity_of(subscription);
-        if self.subscriptions.by_identity.get(&identity) == Some(&slot) {
-            self.subscriptions.by_identity.remove(&identity);
-        }
+        self.subscriptions.by_identity.remove(identity, slot);
         let (resource, package, place) =
             (subscription.resource, subscription.package, subscription.place as usize);
         if let Some(state) = self.facts.resources.package_mut(resource, package)
@@ -397,7 +396,7 @@ impl Node {
             format: package.format(&record.format).unwrap_or(0),
             profile: self.profile_named(&record.profile),
             texts: texts_of(&record),
-            flow: if put == Put::Restart { self.restarted(record.flow) } else { record.flow },
+            flow: if put == Put::Restart { self.restarted(record.flow) } else { record.flow }.into(),
             remote_cseq: record.remote_cseq,
             local_cseq: cseq.saturating_add(jump),
             // Why: the row knows nothing of the jump, so the first NOTIFY stores it; a second crash would jump to the
@@ -449,7 +448,7 @@ impl Node {
         self.enter(now, slot);
         self.arm_again_restored(now, slot);
         if put == Put::Restart {
-            let flow = self.subscriptions.get(slot).map(|subscription| subscription.flow);
+            let flow = self.subscriptions.get(slot).map(|subscription| subscription.flow.get());
             if matches!(flow, Some(Flow::Stream { id, .. }) if !self.connections.is_open(id)) {
                 self.subscriptions.park(slot);
             }

@@ -84,7 +84,7 @@ impl Node {
         let Some(subscription) = self.subscriptions.get(slot).filter(|s| waits_for_flow(s)) else {
             return Without::Search;
         };
-        if let Flow::Stream { id, .. } = subscription.flow
+        if let Flow::Stream { id, .. } = subscription.flow.get()
             && self.connections.is_open(id)
         {
             return Without::Search; // Why: open, but not secure enough for its Contact.
@@ -95,7 +95,7 @@ impl Node {
         {
             self.subscriptions.unpark(slot);
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
-                subscription.flow = flow;
+                subscription.flow = flow.into();
             }
             return Without::Over(flow);
         }
@@ -116,7 +116,7 @@ impl Node {
     /// Whether a subscription can only wait for its phone.
     pub(super) fn is_parked(&self, slot: u32) -> bool {
         let Some(subscription) = self.subscriptions.get(slot) else { return false };
-        let Flow::Stream { id, .. } = subscription.flow else { return false };
+        let Flow::Stream { id, .. } = subscription.flow.get() else { return false };
         !self.connections.is_open(id)
             && leads_nowhere(subscription)
             && self.registered_flow(subscription).is_none()
@@ -162,7 +162,7 @@ impl Node {
         self.forget_way(Traveller::Subscription(slot));
         self.subscriptions.unpark(slot);
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
-            subscription.flow = flow;
+            subscription.flow = flow.into();
             self.resume(now, slot);
         }
     }
@@ -175,12 +175,13 @@ fn phone_of(subscription: &Subscription) -> &str {
 
 /// Whether it came on a stream, and NOTIFYs go where it came from.
 fn waits_for_flow(subscription: &Subscription) -> bool {
-    subscription.flow.is_reliable() && subscription.text(Text::Routes).is_empty()
+    subscription.flow.get().is_reliable() && subscription.text(Text::Routes).is_empty()
 }
 
 /// Whether only its own stream leads to the phone of a subscription.
 fn leads_nowhere(subscription: &Subscription) -> bool {
-    waits_for_flow(subscription) && is_no_address(subscription.text(Text::Target), subscription.flow.remote())
+    waits_for_flow(subscription)
+        && is_no_address(subscription.text(Text::Target), subscription.flow.get().remote())
 }
 
 /// Whether nobody can be connected to at a Contact of somebody whose connection came from `remote`.

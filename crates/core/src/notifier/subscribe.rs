@@ -91,7 +91,7 @@ impl Node {
             format: wish.format,
             profile: wish.profile,
             texts: Texts::pack([""; TEXTS]),
-            flow: request.flow,
+            flow: request.flow.into(),
             remote_cseq: message.cseq().seq,
             local_cseq: 0,
             stored_cseq: 0,
@@ -240,20 +240,21 @@ impl Node {
         let phone = if wish.instance.is_empty() { &wish.target } else { &wish.instance };
         let event = (wish.event_id.as_str(), wish.event_params.as_str());
         let identity = self.subscriptions.identity(watcher, resource, wish.package, event, phone);
-        let slot = *self.subscriptions.by_identity.get(&identity)?;
-        let old = self.subscriptions.get(slot)?;
         // Why: two things may share a hash.
-        let same_phone = if wish.instance.is_empty() {
-            old.text(Text::Instance).is_empty() && old.text(Text::Target) == wish.target
-        } else {
-            old.text(Text::Instance) == wish.instance
+        let is_same = |old: &Subscription| {
+            let same_phone = if wish.instance.is_empty() {
+                old.text(Text::Instance).is_empty() && old.text(Text::Target) == wish.target
+            } else {
+                old.text(Text::Instance) == wish.instance
+            };
+            same_phone
+                && old.text(Text::Watcher) == watcher
+                && old.resource == resource
+                && old.package == wish.package
+                && (old.text(Text::EventId), old.text(Text::EventParams)) == event
         };
-        let same = same_phone
-            && old.text(Text::Watcher) == watcher
-            && old.resource == resource
-            && old.package == wish.package
-            && (old.text(Text::EventId), old.text(Text::EventParams)) == event;
-        same.then_some(slot)
+        let mut slots = self.subscriptions.by_identity.find(identity);
+        slots.find(|slot| self.subscriptions.get(*slot).is_some_and(is_same))
     }
 
     fn on_subscribe_in_dialog(&mut self, now: Now, request: &Request<'_>, tag: &str) -> Result<(), Reject> {
@@ -317,7 +318,7 @@ impl Node {
                 subscription.remote_cseq = subscription.remote_cseq.max(cseq);
                 subscription.expires_at = now.wall;
                 subscription.granted_s = 0;
-                subscription.flow = request.flow;
+                subscription.flow = request.flow.into();
             }
             let status = if suppressed { StatusCode::NO_NOTIFICATION } else { self.accepted() };
             if let Some(answer) = self.subscribe_answer(request, slot, status) {
@@ -355,7 +356,7 @@ impl Node {
                 subscription.texts.with(&[(Text::Target, &target), (Text::OriginBranch, &branch)]);
             subscription.remote_cseq = subscription.remote_cseq.max(cseq);
             subscription.origin_cseq = cseq;
-            subscription.flow = request.flow;
+            subscription.flow = request.flow.into();
             subscription.granted_s = expires_s;
             subscription.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
             // A refresh without Accept keeps the format (asterisk.md B5).
@@ -465,7 +466,7 @@ impl Node {
     pub(crate) fn subscribe_answered_again(&mut self, now: Now, request: &Request<'_>, slot: u32) {
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.granted_s = subscription.expires_s(now.wall);
-            subscription.flow = request.flow;
+            subscription.flow = request.flow.into();
             subscription.pending = true;
             subscription.forced = true;
         }

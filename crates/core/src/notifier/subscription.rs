@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::size::{Fit, StreamTo};
 use super::suppress::Suppress;
 use crate::authz::policy::Standing;
-use crate::flow::Flow;
+use crate::flow::PackedFlow;
 use crate::journal::{Origin, SubscriptionRecord};
 use crate::metrics::Behind;
 use crate::packages::PackageId;
@@ -53,10 +53,29 @@ pub(crate) enum Text {
 /// How many strings there are.
 pub(crate) const TEXTS: usize = Text::OriginBranch as usize + 1;
 
+/// Which strings mostly stand in another one already, as a URI in its To or From.
+const WITHIN: [(Text, Text); 2] = [(Text::Asked, Text::Local), (Text::Watcher, Text::Remote)];
+
+/// Where in another string one stands; without a length it has its own place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Within {
+    at: u8,
+    len: u8,
+}
+
+impl Within {
+    fn find(part: &str, whole: &str) -> Self {
+        let at = whole.find(part).and_then(|at| u8::try_from(at).ok());
+        let found = at.zip(u8::try_from(part.len()).ok());
+        found.map_or_else(Self::default, |(at, len)| Self { at, len })
+    }
+}
+
 /// Strings packed into one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Texts {
     ends: [u16; TEXTS],
+    within: [Within; WITHIN.len()],
     packed: Box<str>,
 }
 
@@ -64,35 +83,51 @@ impl Texts {
     /// Packs strings given in the order of [`Text`]. Together they are shorter than a SIP message, so 16 bits hold
     /// their ends; what would not fit is left out.
     pub(crate) fn pack(parts: [&str; TEXTS]) -> Self {
+        let mut own = parts;
+        let mut within = [Within::default(); WITHIN.len()];
+        for (found, (part, whole)) in within.iter_mut().zip(WITHIN) {
+            *found = Within::find(parts[part as usize], parts[whole as usize]);
+            if found.len > 0 {
+                own[part as usize] = "";
+            }
+        }
         let mut ends = [0; TEXTS];
-        let mut packed = String::with_capacity(parts.iter().map(|part| part.len()).sum());
-        for (end, part) in ends.iter_mut().zip(parts) {
+        let mut packed = String::with_capacity(own.iter().map(|part| part.len()).sum());
+        for (end, part) in ends.iter_mut().zip(own) {
             if packed.len() + part.len() <= usize::from(u16::MAX) {
                 packed.push_str(part);
             }
             *end = u16::try_from(packed.len()).unwrap_or(u16::MAX);
         }
-        Self { ends, packed: packed.into_boxed_str() }
+        Self { ends, within, packed: packed.into_boxed_str() }
     }
 
     /// One of the strings.
     pub(crate) fn get(&self, text: Text) -> &str {
-        let index = text as usize;
+        for ((part, whole), Within { at, len }) in WITHIN.into_iter().zip(self.within) {
+            if part == text && len > 0 {
+                let (at, len) = (usize::from(at), usize::from(len));
+                return self.own(whole as usize).get(at..at + len).unwrap_or("");
+            }
+        }
+        self.own(text as usize)
+    }
+
+    fn own(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { usize::from(self.ends[index - 1]) };
         &self.packed[start..usize::from(self.ends[index])]
     }
 
     /// How many bytes they have together.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.packed.len()
+    pub(crate) fn bytes(&self) -> usize {
+        self.packed.len() + self.within.iter().map(|within| usize::from(within.len)).sum::<usize>()
     }
 
     /// The same strings with some replaced.
     pub(crate) fn with(&self, changes: &[(Text, &str)]) -> Self {
-        let mut parts = [""; TEXTS];
-        for (index, part) in parts.iter_mut().enumerate() {
-            let start = if index == 0 { 0 } else { usize::from(self.ends[index - 1]) };
-            *part = &self.packed[start..usize::from(self.ends[index])];
+        let mut parts: [&str; TEXTS] = std::array::from_fn(|index| self.own(index));
+        for (part, _) in WITHIN {
+            parts[part as usize] = self.get(part);
         }
         for (text, value) in changes {
             parts[*text as usize] = value;
@@ -145,7 +180,7 @@ pub(crate) struct Subscription {
     /// Its strings.
     pub(crate) texts: Texts,
     /// Where the last SUBSCRIBE came from.
-    pub(crate) flow: Flow,
+    pub(crate) flow: PackedFlow,
     /// CSeq of the watcher's last request.
     pub(crate) remote_cseq: u32,
     /// CSeq of our last NOTIFY.
@@ -248,7 +283,7 @@ impl Subscription {
             target: own(Text::Target),
             instance: self.text_opt(Text::Instance).map(str::to_owned),
             routes: self.text_opt(Text::Routes).into_iter().map(str::to_owned).collect(),
-            flow: self.flow,
+            flow: self.flow.get(),
             remote_cseq: self.remote_cseq,
             local_cseq: self.local_cseq,
             version: self.version,
@@ -321,6 +356,23 @@ pub(crate) fn slot_of_tag(tag: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
+    const ALL: [Text; TEXTS] = [
+        Text::EventId,
+        Text::EventParams,
+        Text::CallId,
+        Text::LocalTag,
+        Text::RemoteTag,
+        Text::Local,
+        Text::Remote,
+        Text::Asked,
+        Text::Watcher,
+        Text::Target,
+        Text::Instance,
+        Text::Routes,
+        Text::UserAgent,
+        Text::OriginBranch,
+    ];
+
     #[test]
     fn texts_come_back_and_change_one_by_one() {
         let parts = [
@@ -349,6 +401,29 @@ mod tests {
         assert_eq!(changed.get(Text::EventId), "7");
         assert_eq!(changed.get(Text::UserAgent), "ua");
         assert_eq!(texts.get(Text::Target), "sip:b@1");
+        for texts in [texts, changed] {
+            assert_eq!((texts.get(Text::Asked), texts.get(Text::Local)), ("sip:a@x", "<sip:a@x>"));
+            assert_eq!((texts.get(Text::Watcher), texts.get(Text::Remote)), ("b", "<sip:b@x>"));
+            assert_eq!(texts.bytes(), ALL.iter().map(|text| texts.get(*text).len()).sum::<usize>());
+            let apart = texts.with(&[(Text::Local, "<sip:other@x>")]);
+            assert_eq!((apart.get(Text::Asked), apart.get(Text::Local)), ("sip:a@x", "<sip:other@x>"));
+        }
+    }
+
+    #[test]
+    fn what_stands_elsewhere_takes_no_room() {
+        let long = "x".repeat(300);
+        for (asked, local, kept) in [
+            ("sip:a@x", "<sip:a@x>", 9),
+            ("sip:a@x", "\"A\" <sip:a@x>;p=1", 17),
+            ("sip:a@x", "<sip:b@x>", 16),
+            ("", "<sip:b@x>", 9),
+            (&long, &format!("<{long}>"), 602),
+        ] {
+            let texts = Texts::pack([""; TEXTS]).with(&[(Text::Asked, asked), (Text::Local, local)]);
+            assert_eq!((texts.get(Text::Asked), texts.get(Text::Local)), (asked, local));
+            assert_eq!(texts.packed.len(), kept, "{asked} {local}");
+        }
     }
 
     #[test]

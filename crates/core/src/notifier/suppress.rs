@@ -15,7 +15,9 @@ use lampyris_sip::headers::sip_etag::entity_tag;
 use lampyris_sip::{Message, Name};
 
 /// An entity-tag of a watcher's document, as SIP-ETag prints it.
+// Why packed: each subscription has room for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct EntityTag(u64);
 
 impl EntityTag {
@@ -47,7 +49,7 @@ impl EntityTag {
 
 impl std::fmt::Display for EntityTag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016x}", self.0)
+        write!(f, "{:016x}", { self.0 })
     }
 }
 
