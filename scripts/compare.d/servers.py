@@ -1,4 +1,4 @@
-"""Starts and stops what `scripts/compare` and `scripts/compare-calls` compare: lampyris, and Kamailio from Debian.
+"""Starts and stops what `scripts/compare`, `scripts/figures` and `scripts/compare-calls` compare: lampyris, and Kamailio from Debian.
 
 Each server has a directory of its own, a port of 127.0.0.1 that was free, and ends with its `with` block."""
 import contextlib, os, pathlib, shutil, signal, socket, subprocess, sys, time
@@ -37,13 +37,13 @@ def built():
         sys.exit(f"{sys.argv[0]}: build it first: cargo build --release")
 
 
-def answers(port, process, log):
+def answers(port, process, log, poll_s):
     """Waits until the server answers an OPTIONS, whatever it says."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
-        s.settimeout(0.2)
+        s.settimeout(max(poll_s, 0.01))
         own = s.getsockname()[1]
-        for at in range(150):
+        for at in range(int(30 / poll_s)):
             if process.poll() is not None:
                 sys.exit(f"{sys.argv[0]}: {process.args[0]} ended: {log.read_text(errors='replace')[-2000:]}")
             text = (f"OPTIONS sip:ready@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bKr{at};rport\r\n"
@@ -53,17 +53,17 @@ def answers(port, process, log):
                 s.sendto(text.encode(), ("127.0.0.1", port))
                 s.recv(4096)
                 return
-            time.sleep(0.1)
+            time.sleep(poll_s)
     sys.exit(f"{sys.argv[0]}: {process.args[0]} does not answer: {log.read_text(errors='replace')[-2000:]}")
 
 
 @contextlib.contextmanager
-def running(command, port, directory):
+def running(command, port, directory, poll_s=0.1):
     log = directory / "log"
     with open(log, "wb") as out:
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
-        answers(port, process, log)
+        answers(port, process, log, poll_s)
         yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
@@ -74,12 +74,12 @@ def running(command, port, directory):
             process.wait()
 
 
-def lampyris(directory, port, config):
+def lampyris(directory, port, config, poll_s=0.1):
     """Ours, with this configuration."""
     file = directory / "lampyris.toml"
     file.write_text(config)
     command = [LAMPYRIS, "run", file, "--data", directory / "data", "--listen", f"udp:127.0.0.1:{port}"]
-    return running(command, port, directory)
+    return running(command, port, directory, poll_s)
 
 
 def kamailio(directory, port, config, defines=(), database="", memory_mb=512):
