@@ -9,6 +9,7 @@ export interface Presentity {
   state: string;
   since_s: number;
   presence: string;
+  note: string;
   devices: string[];
   peers: string[];
   watchers: number;
@@ -42,11 +43,41 @@ export interface Call {
   since_s: number;
 }
 
+/** One thing that says something about somebody, and for how long. */
+export interface Source {
+  kind?: string;
+  name: string;
+  state: string;
+  because: string;
+  won: boolean;
+  since_s: number;
+  expires_s: number | null;
+}
+
+/** Watchers of whom the rules say the same. */
+export interface WatcherClass {
+  package: string;
+  watchers: string[];
+  handling: string;
+  sees: string;
+  because: string;
+}
+
+/** A watcher that nobody has decided upon. */
+export interface Waiting {
+  user: string;
+  watcher: string;
+  package: string;
+  since_s: number;
+}
+
 export interface Why {
   resource: string;
   state: string;
   since_s: number;
-  sources: { name: string; state: string; because: string; won: boolean; since_s: number; expires_s: number | null }[];
+  sources: Source[];
+  presence: { person: string; policy: string; sources: Source[] } | null;
+  classes: WatcherClass[];
   watchers: {
     watcher: string;
     address: string;

@@ -181,6 +181,7 @@ function Grid({ shown, now, sizes }: { shown: Lamp[]; now: number; sizes: Sizes 
                 lamp={lamp}
                 state={lamp.state}
                 presence={lamp.presence}
+                note={lamp.note}
                 peerOf={lamp.peerOf}
                 left={column * (width + sizes.gap)}
                 top={row.top}
@@ -203,6 +204,7 @@ interface CellProps {
   lamp: Lamp;
   state: string;
   presence: string;
+  note: string;
   peerOf: string;
   left: number;
   top: number;
@@ -221,7 +223,7 @@ class Cell extends Component<CellProps> {
   }
 
   render() {
-    const { lamp, state, peerOf, left, top, width, height, place, total, active, seconds } = this.props;
+    const { lamp, state, note, peerOf, left, top, width, height, place, total, active, seconds } = this.props;
     const { tone, word } = look(state);
     const presence = this.props.presence === "not_set" ? "" : this.props.presence;
     return (
@@ -238,7 +240,11 @@ class Cell extends Component<CellProps> {
           </span>
           <span class="what">
             <span class="word">{word}</span>
-            {presence ? <span class="presence">{presence}</span> : null}
+            {presence ? (
+              <span class="presence" title={note}>
+                {note ? `${presence}: ${note}` : presence}
+              </span>
+            ) : null}
             {peerOf && state !== "Idle" ? <span class="with">{`with ${peerOf}`}</span> : null}
             <span class="timer">{span(seconds)}</span>
           </span>

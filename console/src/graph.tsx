@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Subscription, get } from "./api";
+import { Approvals } from "./approve";
 import { lamps } from "./lamps";
 import { Glyph, Page, bare, personLink, useLamps, usePolled } from "./ui";
 
@@ -65,6 +66,7 @@ export function Graph() {
         </>
       }
     >
+      <Approvals />
       {value && shownRight.length === 0 ? <p class="empty">{only ? "No orphans: everything watched exists." : "Nobody watches anything here."}</p> : null}
       <div class="graph">
         <ul aria-label="Watchers">

@@ -45,12 +45,23 @@ function quantile(samples: Sample[], name: string, part: number): string {
 export function Health() {
   const history = useRef<{ at: number; notifies: number; requests: number }[]>([]);
   const { value, error } = usePolled(async () => {
-    const [text, server] = await Promise.all([metrics(), get<Server>("server")]);
+    const [text, server, devices, gateways, statuses] = await Promise.all([
+      metrics(),
+      get<Server>("server"),
+      get<{ source: string }[]>("devices"),
+      get<{ state: string }[]>("gateways"),
+      get<{ status: string | null }[]>("statuses"),
+    ]);
     const samples = parse(text);
     const total = (name: string) => samples.filter((sample) => sample.name === `lampyris_${name}`).reduce((sum, sample) => sum + sample.value, 0);
     history.current.push({ at: Date.now(), notifies: total("notifies_sent_total"), requests: total("requests_received_total") });
     history.current = history.current.slice(-POINTS - 1);
-    return { samples, server };
+    const sources = new Map<string, number>();
+    const count = (name: string) => sources.set(name, (sources.get(name) ?? 0) + 1);
+    for (const { source } of devices) count(`devices by ${source}`);
+    for (const { state } of gateways) count(`gateways ${state}`);
+    for (const { status } of statuses) if (status !== null) count("people by command");
+    return { samples, server, sources: [...sources].sort(([a], [b]) => a.localeCompare(b)) };
   }, EVERY_MS);
   const samples = value?.samples ?? [];
   const of = (name: string) => samples.filter((sample) => sample.name === `lampyris_${name}`);
@@ -74,6 +85,7 @@ export function Health() {
         <Curve title="Requests per second" rates={rates("requests")} />
         <Tile title="Change to NOTIFY" value={quantile(samples, "notify_change_to_sent_seconds", 0.5)} note={`99 %: ${quantile(samples, "notify_change_to_sent_seconds", 0.99)}`} />
         <Tile title="NOTIFY to answer" value={quantile(samples, "notify_sent_to_answered_seconds", 0.5)} note={`99 %: ${quantile(samples, "notify_sent_to_answered_seconds", 0.99)}`} />
+        <Tile title="Store" value={quantile(samples, "store_commit_seconds", 0.5)} note={`99 %: ${quantile(samples, "store_commit_seconds", 0.99)}`} />
         <Tile title="NOTIFYs answered" value={total("notifies_answered_total")} note={`of ${total("notifies_sent_total")} sent`} />
       </div>
       <div class="columns">
@@ -89,9 +101,21 @@ export function Health() {
           rows={[
             ["records stored", total("records_stored_total")],
             ["commits", total("store_commits_total")],
-            ["records waiting", total("records_waiting")],
-            ["messages held", total("messages_held")],
           ]}
+        />
+        <Bars title="Limits hit" rows={of("limits_hit_total").filter(({ value }) => value > 0).map(({ labels, value }) => [(labels.limit ?? "").replaceAll("_", " "), value])} />
+        <Bars
+          title="Waiting"
+          rows={[
+            ["records for the store", total("records_waiting")],
+            ["messages for the store", total("messages_held")],
+            ["datagrams", total("datagrams_waiting")],
+            ["for the node", total("inbox_waiting")],
+          ]}
+        />
+        <Bars
+          title="Sources"
+          rows={[...(value?.sources ?? []), ["publications", total("publications")], ["bindings", total("bindings")], ["calls", total("calls")]]}
         />
         <Bars
           title="Holds"

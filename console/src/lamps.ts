@@ -10,6 +10,8 @@ export interface Lamp {
   display: string;
   state: string;
   presence: string;
+  /** In the person's own words. */
+  note: string;
   /** When it changed, by this browser's clock, in ms. */
   since: number;
   devices: string[];
@@ -92,8 +94,9 @@ class Lamps {
       this.change(event.extension, event.state, event.at_ms);
     } else if (name === "snapshot") {
       void this.takeSnapshot(data);
-    } else if (name === "publication") {
-      this.refreshSoon();
+    } else if (name === "publication" || name === "status" || name === "feature") {
+      // Why: whoever says something of themselves looks whether it is there.
+      this.refreshSoon(name === "publication" ? 3000 : 100);
     }
   }
 
@@ -174,23 +177,23 @@ class Lamps {
   private refreshDue = 0;
 
   /** What events do not say (a presence, a new person) is asked for, seldom. */
-  private refreshSoon(): void {
-    if (this.refreshDue !== 0) return;
+  private refreshSoon(within = 3000): void {
+    if (this.refreshDue !== 0) {
+      if (within >= 3000) return;
+      clearTimeout(this.refreshDue);
+    }
     this.refreshDue = window.setTimeout(async () => {
       this.refreshDue = 0;
-      const people = await get<Presentity[]>("people").catch(() => []);
+      const rows = await Promise.all([get<Presentity[]>("extensions"), get<Presentity[]>("people")]).catch(() => []);
       let isNew = false;
-      for (const row of people) {
+      for (const row of rows.flat()) {
         const lamp = this.all.get(row.resource);
         if (!lamp) isNew = true;
-        else Object.assign(lamp, { presence: row.presence, display: row.display, watchers: row.watchers });
+        else Object.assign(lamp, { presence: row.presence, note: row.note, display: row.display, watchers: row.watchers });
       }
-      if (isNew) {
-        const extensions = await get<Presentity[]>("extensions").catch(() => null);
-        if (extensions) this.replace([...extensions, ...people].map((row) => lampOf(row, Date.now())));
-      }
+      if (isNew) this.replace(rows.flat().map((row) => lampOf(row, Date.now())));
       this.touch();
-    }, 3000);
+    }, within);
   }
 
   /** Who talks with whom is asked for after changes, at most twice a second. */
@@ -219,11 +222,11 @@ class Lamps {
 }
 
 function lampOf(row: Presentity, at: number): Lamp {
-  const { resource, name, group, display, state, presence, devices, peers, watchers } = row;
+  const { resource, name, group, display, state, presence, note, devices, peers, watchers } = row;
   const haystack = `${name} ${display} ${group} ${peers.join(" ")}`.toLowerCase();
   const since = at - row.since_s * 1000;
   const isPerson = resource.startsWith("sip:");
-  const told = { resource, name, group, display, state, presence, devices, peers, watchers };
+  const told = { resource, name, group, display, state, presence, note, devices, peers, watchers };
   return { ...told, since, isPerson, haystack, sortKey: sortKey(name), peerOf: "" };
 }
 

@@ -1,9 +1,11 @@
 // One lamp: why it shows what it shows, its last day, who watches it, and setting it by hand.
 
 import { useEffect, useState } from "preact/hooks";
-import { type Why, get, listen, send } from "./api";
+import { type Source, type Why, get, listen, send } from "./api";
+import { Approvals, Rules } from "./approve";
 import { lamps, title } from "./lamps";
 import { STATES, look } from "./states";
+import { LENGTHS, Status } from "./status";
 import { Glyph, Page, State, said, span, useLamps, usePolled, useTick } from "./ui";
 
 interface Device {
@@ -22,6 +24,8 @@ export function Person({ resource, isAdmin }: { resource: string; isAdmin: boole
   const why = usePolled<Why[]>(() => (isAdmin ? get(`why/${encodeURIComponent(resource)}`) : Promise.resolve([])), 5000, key);
   const found = why.value?.find((row) => row.resource === resource);
   const state = lamp?.state ?? found?.state ?? "";
+  // Who is behind it: of a person the name, of an extension the phone's user.
+  const name = resource.startsWith("sip:") ? resource.slice(4) : (lamp?.peers[0] ?? "");
   return (
     <Page title={lamp ? lamp.name : resource} error={why.error} tools={<span class="faint">{lamp ? title(lamp) : ""}</span>}>
       <div class={`now ${look(state).tone}`}>
@@ -29,14 +33,52 @@ export function Person({ resource, isAdmin }: { resource: string; isAdmin: boole
         <strong>{look(state).word}</strong>
         {lamp ? <span>for {span((now - lamp.since) / 1000)}</span> : null}
         {lamp?.peerOf && state !== "Idle" ? <span>with {lamp.peerOf}</span> : null}
-        {lamp && lamp.presence !== "not_set" ? <span>{lamp.presence}</span> : null}
+        {lamp && lamp.presence !== "not_set" ? (
+          <span>
+            {lamp.presence} {lamp.note ? `“${lamp.note}”` : ""}
+          </span>
+        ) : null}
         <span class="faint">{resource}</span>
       </div>
       <Strip resource={resource} state={state} now={now} />
       {isAdmin ? <a class="button" href={`#/subscriptions?resource=${encodeURIComponent(resource)}`}>Its subscriptions</a> : null}
+      {isAdmin && name !== "" ? <Approvals of={name} changed={why.again} /> : null}
+      {name === "" ? null : <Status name={name} changed={why.again} />}
       {lamp && lamp.devices.length > 0 ? <ByHand devices={lamp.devices} changed={why.again} /> : null}
       {found ? <Because why={found} /> : null}
+      {found && name !== "" ? <Rules of={name} classes={(why.value ?? []).flatMap((row) => row.classes)} changed={why.again} /> : null}
     </Page>
+  );
+}
+
+/** What says what, why it counts or not, and until when. */
+function Sources({ rows, isLamp }: { rows: Source[]; isLamp: boolean }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th>Source</th>
+          <th>Says</th>
+          <th>Because</th>
+          <th>Since</th>
+          <th>Lease</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((source) => (
+          <tr key={`${source.kind} ${source.name}`} class={source.won ? "won" : ""}>
+            <td>
+              {source.name} {source.kind ? <small class="faint">{source.kind}</small> : null}{" "}
+              {source.won ? <small class="mark">{isLamp ? "decides" : "counts"}</small> : null}
+            </td>
+            <td>{isLamp ? <State state={source.state} /> : source.state}</td>
+            <td>{source.because}</td>
+            <td>{span(source.since_s)}</td>
+            <td>{source.expires_s === null ? "no end" : span(source.expires_s)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
@@ -44,32 +86,15 @@ function Because({ why }: { why: Why }) {
   return (
     <>
       <h2>Why</h2>
-      <table>
-        <thead>
-          <tr>
-            <th>Source</th>
-            <th>Says</th>
-            <th>Because</th>
-            <th>Since</th>
-            <th>Lease</th>
-          </tr>
-        </thead>
-        <tbody>
-          {why.sources.map((source) => (
-            <tr key={source.name} class={source.won ? "won" : ""}>
-              <td>
-                {source.name} {source.won ? <small class="mark">decides</small> : null}
-              </td>
-              <td>
-                <State state={source.state} />
-              </td>
-              <td>{source.because}</td>
-              <td>{span(source.since_s)}</td>
-              <td>{source.expires_s === null ? "no end" : span(source.expires_s)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Sources rows={why.sources} isLamp />
+      {why.presence && why.presence.sources.length > 0 ? (
+        <>
+          <h2>
+            Presence <small class="faint">composed by the policy {why.presence.policy}</small>
+          </h2>
+          <Sources rows={why.presence.sources} isLamp={false} />
+        </>
+      ) : null}
       <h2>Who watches</h2>
       {why.watchers.length === 0 ? <p class="faint">Nobody.</p> : null}
       <table>
@@ -109,12 +134,6 @@ const SETTABLE: [string, string][] = [
   ["UNAVAILABLE", "unavailable"],
 ];
 const PRESENCES = ["available", "away", "xa", "dnd", "chat", "unavailable", "not_set"];
-const LENGTHS: [string, string][] = [
-  ["600", "10 minutes"],
-  ["3600", "1 hour"],
-  ["28800", "8 hours"],
-  ["", "until removed"],
-];
 
 /** Sets a source of the lamp by hand, and shows what was set. */
 function ByHand({ devices, changed }: { devices: string[]; changed: () => void }) {

@@ -174,6 +174,49 @@ await test("why, and a status set by hand and removed", async (page) => {
   await here.waitForSelector(".now:not(.busy)");
 });
 
+await test("a person's status with a note and a time, and its end", async (page) => {
+  const here = await page(office, admin);
+  await here.goto(`${office.http}/#/person/sip%3Abob%40example.com`);
+  await here.waitForSelector("h2:has-text('Says of themselves')");
+  await here.selectOption("select[name=said]", "meeting");
+  await here.fill("input[name=note]", "Plans");
+  await here.click("button:has-text('Set status')");
+  await here.waitForSelector(".now:has-text('meeting “Plans”')");
+  await here.waitForSelector(".says:has-text('for 59:')");
+  await here.waitForSelector("tr.won:has-text('manual')");
+  await here.goto(`${office.http}/#/board`);
+  await here.waitForSelector(`[data-lamp="sip:bob@example.com"] .presence:has-text("meeting: Plans")`);
+  await here.goBack();
+  await here.click("button:has-text('Remove status')");
+  await here.waitForSelector(".says:has-text('says nothing')");
+  await here.waitForSelector(".now:not(:has-text('meeting'))");
+});
+
+await test("a watcher waits, is let in, and is kept out by a rule", async (page) => {
+  const here = await page(office, admin);
+  await here.goto(`${office.http}/#/person/sip%3Abob%40example.com`);
+  await here.waitForSelector("h2:has-text('Who may see what')");
+  const rule = async (handling) => {
+    await here.fill("input[list=watchers]", "alice");
+    await here.selectOption("select[name=handling]", handling);
+    await here.click("button:has-text('Apply')");
+    await here.waitForSelector(`[role=status]:has-text("alice: ${handling}.")`);
+  };
+  await rule("confirm");
+  const from = alice.notifies.length;
+  const asks = ["Event: presence", "Accept: application/pidf+xml", "Expires: 600"];
+  must((await alice.request("SUBSCRIBE", "bob", asks)).status < 300, "SUBSCRIBE");
+  await alice.notify((text) => /^Subscription-State: pending/im.test(text), from);
+  await here.goto(`${office.http}/#/watchers`);
+  await here.click("tr:has-text('bob@example.com') button:has-text('Allow')");
+  await alice.notify((text) => /^Subscription-State: active/im.test(text), from);
+  await here.waitForSelector("h2:has-text('Waiting for approval')", { state: "detached" });
+  await here.goto(`${office.http}/#/person/sip%3Abob%40example.com`);
+  await here.waitForSelector("td:has-text('allow')");
+  await rule("block");
+  await alice.notify((text) => /^Subscription-State: terminated;reason=rejected/im.test(text), from);
+});
+
 await test("a token for the board sees the board and no more", async (page) => {
   const here = await page(office, office.token("board:read"));
   await here.goto(`${office.http}/#/board`);
@@ -251,6 +294,11 @@ await test("health and phones", async (page) => {
   const here = await page(office, admin);
   await here.goto(`${office.http}/#/health`);
   await here.waitForSelector(".tile.good");
+  await here.waitForSelector(".bars:has-text('Sources') dt:has-text('devices by')");
+  await here.waitForSelector(".tile:has-text('Store') b:has-text('ms')");
+  const routes = Array(100).fill("Record-Route: <sip:x.invalid;lr>");
+  must((await bob.request("SUBSCRIBE", "6001", ["Event: dialog", "Expires: 600", ...routes])).status === 400, "over a limit");
+  await here.waitForSelector(".bars:has-text('Limits hit') dt:has-text('routes')");
   await here.goto(`${office.http}/#/phones`);
   await here.waitForSelector("td:has-text(\"a test's phone\")");
   await here.waitForSelector("pre:has-text('6001')");
@@ -299,6 +347,36 @@ async function changes(count, round) {
   for (const agent of agents) agent.destroy();
   return rate;
 }
+
+/** Part of a core that the server took while `work` ran. */
+async function spent(work) {
+  const [begin, before] = [performance.now(), crowd.cpu()];
+  const rate = await work();
+  return { rate, core: (crowd.cpu() - before) / ((performance.now() - begin) / 1000) };
+}
+
+/** Of a release build; another does the same work many times slower. */
+const CORE_MAX = 0.05;
+const isRelease = binary.includes("/release/");
+
+await test(`${PEOPLE} people, ${RATE} changes a second: what a board costs the server`, async (page) => {
+  const here = await page(crowd, key);
+  const costs = [];
+  for (let round = 0; round < 3; round += 1) {
+    await here.goto("about:blank");
+    const alone = await spent(() => changes(CHANGES, round));
+    await here.goto(`${crowd.http}/#/board`);
+    await here.waitForSelector(`.sheet small:has-text("${PEOPLE}")`);
+    const watched = await spent(() => changes(CHANGES, round));
+    costs.push({ alone: alone.core, watched: watched.core, more: watched.core - alone.core });
+  }
+  // Why the least: other work of the machine makes single rounds dearer.
+  const least = Math.min(...costs.map(({ more }) => more));
+  const percent = (part) => `${(part * 100).toFixed(1)} %`;
+  must(!isRelease || least < CORE_MAX, `a board takes ${percent(least)} of a core`);
+  const rounds = costs.map(({ alone, watched }) => `${percent(alone)} without and ${percent(watched)} with it`).join(", ");
+  return `a board takes ${percent(Math.max(0, least))} of a core${isRelease ? "" : " in this debug build, which is not judged"} (${rounds})`;
+});
 
 await test(`${PEOPLE} people, ${RATE} changes a second: no long task, few nodes`, async (page) => {
   const here = await page(crowd, key);

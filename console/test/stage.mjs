@@ -1,6 +1,6 @@
 // The real server and a real browser for the tests.
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -17,17 +17,37 @@ export async function until(what, ask, within = 15_000) {
 }
 
 export class Server {
+  constructor(binary) {
+    this.binary = binary;
+    this.dir = mkdtempSync(join(tmpdir(), "lampyris-console-"));
+    this.data = join(this.dir, "data");
+  }
+
+  /** The demo: an office of simulated phones. */
+  static async demo(binary, logs) {
+    const self = new Server(binary);
+    const out = join(self.dir, "out");
+    mkdirSync(self.data);
+    self.child = spawn(binary, ["--data", self.data, "demo"], { stdio: ["ignore", openSync(out, "w"), openSync(join(logs, "demo.log"), "w")] });
+    self.link = await until("the demo prints its link", () => /(http:\/\/\S+#link=[\w-]+)/.exec(readFileSync(out, "utf8"))?.[1], 60_000);
+    self.http = new URL(self.link).origin;
+    return self;
+  }
+
+  /** CPU time of the process so far, in seconds. */
+  cpu() {
+    const fields = readFileSync(`/proc/${this.child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
   static async start(binary, logs, name, config) {
-    const self = new Server();
-    self.binary = binary;
-    self.dir = mkdtempSync(join(tmpdir(), "lampyris-console-"));
-    self.data = join(self.dir, "data");
+    const self = new Server(binary);
     writeFileSync(join(self.dir, "lampyris.toml"), config);
     const out = join(self.dir, "out");
     const args = ["run", join(self.dir, "lampyris.toml"), "--data", self.data];
     self.child = spawn(binary, args, { stdio: ["ignore", openSync(out, "w"), openSync(join(logs, `${name}.log`), "w")] });
     self.said = () => readFileSync(out, "utf8");
-    await until("the server starts", () => /^data /m.test(self.said()) || self.child.exitCode !== null, 60_000);
+    await until("the server starts", () => /^data /m.test(self.said()) || self.child.exitCode !== null, 180_000);
     self.http = /^http (\S+)/m.exec(self.said())?.[1];
     self.port = Number(/^listening udp:127\.0\.0\.1:(\d+)/m.exec(self.said())?.[1]);
     if (!self.http || !self.port) throw new Error(`the server does not start: ${self.said()}`);

@@ -6,25 +6,37 @@ mod lab;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lab::{Lab, PATIENCE};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 
 /// A delivery: its head in small letters, and its body.
 fn taken(listener: &TcpListener, answer: &str) -> (String, String) {
     let (stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    read(stream, answer).unwrap()
+}
+
+/// The same of a connection; `None` where it ends before a request.
+fn read(stream: impl Read + Write, answer: &str) -> Option<(String, String)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
     }
     let head = head.to_ascii_lowercase();
     let mut body = vec![0; header(&head, "content-length").parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
     let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
     reader.get_mut().write_all(answer.as_bytes()).unwrap();
-    (head, String::from_utf8(body).unwrap())
+    reader.get_mut().flush().unwrap();
+    Some((head, String::from_utf8(body).unwrap()))
 }
 
 fn header<'h>(head: &'h str, name: &str) -> &'h str {
@@ -83,4 +95,34 @@ fn events_are_delivered_signed_and_in_order_until_they_are_taken() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+}
+
+/// Over TLS the receiver has to prove that it is the host of the address, by an authority that is trusted.
+#[test]
+fn a_webhook_over_tls_goes_to_whom_its_name_belongs_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = format!(
+        "http = \"127.0.0.1:0\"\n[webhooks.wall]\nurl = \"https://127.0.0.1:{port}/lamps\"\nsecret = \"s3cret\"\n\
+         subjects = [\"7000\"]\n"
+    );
+    let lab = Lab::start("webhooks-tls", &["udp:127.0.0.1:0"], &options);
+    let receive = |names: &[&str]| {
+        let (certificate, key) = lab.authority.sign(names);
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        read(StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream), "200 OK")
+    };
+    lab.lamp("INUSE");
+    assert_eq!(receive(&["elsewhere.example"]), None, "whoever proves another name is told nothing");
+    let (head, body) = receive(&["127.0.0.1"]).expect("a delivery");
+    assert!(head.starts_with("post /lamps http/1.1\r\n"), "{head}");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["events"][0]["state"], "InUse");
 }

@@ -27,10 +27,12 @@ pub(crate) fn egress(report: &mut Report, settings: &Settings, raw: &Raw) {
 /// Looks at hints, contexts and devices.
 pub(crate) fn dialplan(report: &mut Report, settings: &Settings, raw: &Raw) {
     let devices = devices(report, settings, raw);
+    // Why a map: ten thousand hints would be looked through ten thousand times.
+    let hints: BTreeMap<_, _> =
+        raw.dialplan.hints().map(|found| ((found.context, found.extension), found.hint)).collect();
     for place in &raw.hints {
-        let found =
-            raw.dialplan.hints().find(|h| h.context == place.context && h.extension == place.extension);
-        let Some(hint) = found.map(|found| found.hint) else { continue };
+        let place_named = (place.context.as_str(), place.extension.as_str());
+        let Some(hint) = hints.get(&place_named) else { continue };
         let at = format!("{}@{}", place.extension, place.context);
         if hint.devices.is_empty() && hint.presence.is_empty() {
             report.warning(
