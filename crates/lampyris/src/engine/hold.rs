@@ -7,8 +7,10 @@
 use bytes::Bytes;
 use lampyris_core::flow::Flow;
 use lampyris_core::hits::{Hits, Limit};
+use lampyris_core::map::{Map, Maps};
 use lampyris_core::output::Ticket;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 /// Most bytes held; beyond, a message is dropped as if the network had lost it.
@@ -17,9 +19,8 @@ const HELD_BYTES_MAX: usize = 256 << 20;
 const FAILED_REMEMBERED: u64 = 65_536;
 
 /// The messages held.
-#[derive(Default)]
 pub(crate) struct Hold {
-    flows: HashMap<Flow, VecDeque<Held>>,
+    flows: Map<Flow, VecDeque<Held>>,
     /// The flows whose first message waits for a ticket.
     waiting: BTreeMap<Ticket, Vec<Flow>>,
     /// All tickets up to this one are decided.
@@ -29,6 +30,12 @@ pub(crate) struct Hold {
     messages: u64,
     dropped: u64,
     hits: Arc<Hits>,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
 }
 
 struct Held {
@@ -45,7 +52,18 @@ enum Fate {
 impl Hold {
     /// Nothing held; what there is no room for is counted in `hits`.
     pub(crate) fn new(hits: Arc<Hits>) -> Self {
-        Self { hits, ..Self::default() }
+        // Why: the seed is random and each process has its own, so that nobody can choose addresses that collide.
+        let maps = Maps::new(RandomState::new().hash_one(0));
+        Self {
+            flows: maps.map(),
+            waiting: BTreeMap::new(),
+            decided: None,
+            failed: BTreeSet::new(),
+            bytes: 0,
+            messages: 0,
+            dropped: 0,
+            hits,
+        }
     }
 
     /// Sends the message through `leave` now, or keeps it until its turn.

@@ -13,6 +13,7 @@ mod node;
 pub(crate) mod relief;
 pub(crate) mod report;
 pub(crate) mod tap;
+mod turns;
 pub(crate) mod wire;
 
 use crate::admin::protocol::{Counters, Direction};
@@ -47,6 +48,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use turns::Turns;
 use wire::Wire;
 
 /// The token of the inbox's waker; UDP listeners count from 0.
@@ -123,6 +125,7 @@ pub(crate) struct State {
     report: Report,
     buffers: Buffers,
     deadline: Instant,
+    turns: Turns,
     /// Inputs that came of carrying out outputs; they are handled when the drain is over.
     consequences: VecDeque<Input>,
     /// Streams to let go of once nothing of theirs waits for the store, and whether the peer has let go already.
@@ -176,10 +179,15 @@ impl<C: Core> Engine<C> {
                 std::mem::forget(self);
                 return Ok(End::HandedOver);
             }
-            match self.poll.poll(&mut events, Some(self.wait())) {
+            let wait = self.wait();
+            if !wait.is_zero() {
+                self.state.turns.end();
+            }
+            match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
+            self.state.turns.begin();
             self.note(&events);
             self.receive_datagrams();
             self.take_datagrams();
@@ -243,17 +251,17 @@ impl<C: Core> Engine<C> {
 
     fn take_datagrams(&mut self) {
         for _ in 0..DATAGRAMS_BATCH {
-            let now = self.clock.now().mono;
-            let Some((flow, bytes, waited)) = self.state.intake.take(now) else { return };
+            let now = self.clock.now();
+            let Some((flow, bytes, waited)) = self.state.intake.take(now.mono) else { return };
+            self.state.turns.found();
             self.wire.tap(Direction::Received, flow, &bytes);
-            self.tell_load(waited);
-            self.input(Input::Received { flow, message: Message::parse(bytes) });
+            self.tell_load(now, waited);
+            self.input_at(now, Input::Received { flow, message: Message::parse(bytes) });
         }
     }
 
     /// Tells the node how long what comes next has waited, where that is news.
-    fn tell_load(&mut self, waited: Duration) {
-        let now = self.clock.now();
+    fn tell_load(&mut self, now: Now, waited: Duration) {
         let waited = if waited < WAIT_NOTED { Duration::ZERO } else { waited };
         let load = Load { waited, memory_full: self.state.memory.is_full(now.mono) };
         if load != self.state.load {
@@ -269,7 +277,10 @@ impl<C: Core> Engine<C> {
         self.inbox.hush();
         for _ in 0..INBOX_BATCH {
             match self.inbox.take() {
-                Some(happening) => self.on_happening(happening),
+                Some(happening) => {
+                    self.state.turns.found();
+                    self.on_happening(happening);
+                }
                 None => {
                     self.state.inbox_left = false;
                     return;
@@ -289,8 +300,9 @@ impl<C: Core> Engine<C> {
             Happening::Received { id, remote, bytes, message, at, permit } => {
                 let flow = Flow::Stream { id, remote };
                 self.wire.tap(Direction::Received, flow, &bytes);
-                self.tell_load(at.elapsed());
-                self.input(Input::Received { flow, message: *message });
+                let now = self.clock.now();
+                self.tell_load(now, at.elapsed());
+                self.input_at(now, Input::Received { flow, message: *message });
                 drop(permit);
             }
             Happening::Closed { id } => {
@@ -306,12 +318,13 @@ impl<C: Core> Engine<C> {
             Happening::Unblocked { id } => self.input(Input::FlowUnblocked { id }),
             Happening::Resolved { query, answer } => self.input(Input::Resolved { query, answer }),
             Happening::Decided(decisions) => {
+                let now = self.clock.now();
                 for (ticket, result) in decisions {
                     self.state.undecided = self.state.undecided.saturating_sub(1);
                     let wire = &mut self.wire;
                     self.state.hold.decide(ticket, result.is_ok(), &mut |flow, bytes| wire.send(flow, bytes));
                     self.reply_after(ticket, result.as_ref().err());
-                    self.input(Input::Persisted(ticket, result));
+                    self.input_at(now, Input::Persisted(ticket, result));
                 }
                 let hold = &self.state.hold;
                 let wire = &mut self.wire;
@@ -382,9 +395,12 @@ impl<C: Core> Engine<C> {
         reply
     }
 
-    /// One mutation and the drain after it.
     fn input(&mut self, input: Input) {
-        let now = self.clock.now();
+        self.input_at(self.clock.now(), input);
+    }
+
+    /// One mutation and the drain after it.
+    fn input_at(&mut self, now: Now, input: Input) {
         self.core.handle_input(now, input);
         self.drain(now);
         self.handle_consequences();

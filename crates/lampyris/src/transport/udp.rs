@@ -26,6 +26,8 @@ pub(crate) struct UdpListener {
     readable: bool,
     writable: bool,
     waiting: VecDeque<(SocketAddr, Bytes)>,
+    /// Where it is watched, and what for.
+    watch: Option<(Registry, Token, Interest)>,
 }
 
 /// What one listener sent and could not send.
@@ -56,7 +58,7 @@ impl UdpListener {
     /// A socket that is bound already and does not block.
     pub(crate) fn from_socket(id: ListenerId, socket: std::net::UdpSocket) -> Self {
         let socket = mio::net::UdpSocket::from_std(socket);
-        Self { id, socket, readable: true, writable: true, waiting: VecDeque::new() }
+        Self { id, socket, readable: true, writable: true, waiting: VecDeque::new(), watch: None }
     }
 
     /// The same socket once more, for another process.
@@ -74,9 +76,30 @@ impl UdpListener {
         self.socket.local_addr()
     }
 
-    /// Watches the socket.
+    /// Watches the socket for what comes.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(&mut self.socket, token, Interest::READABLE)?;
+        self.watch = Some((registry.try_clone()?, token, Interest::READABLE));
+        Ok(())
+    }
+
+    /// Watches for room to send only while something waits for it.
+    ///
+    /// Why: on the same machine each datagram that is taken makes room, and each would wake us.
+    fn watch_for_room(&mut self) {
+        let wanted = if self.writable { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+        let Some((registry, token, watched)) = &mut self.watch else { return };
+        if *watched == wanted {
+            return;
+        }
+        match registry.reregister(&mut self.socket, *token, wanted) {
+            Ok(()) => *watched = wanted,
+            // Why: nobody would say when there is room, so it is tried again at once.
+            Err(error) => {
+                tracing::warn!(%error, listener = self.id.0, "a UDP socket cannot be watched for room");
+                self.writable = true;
+            }
+        }
     }
 
     /// Takes note of what epoll says; it says each thing once, so it is remembered.
@@ -146,6 +169,7 @@ impl UdpListener {
             self.waiting.pop_front();
             outcome.failed += 1;
         }
+        self.watch_for_room();
         outcome
     }
 }
