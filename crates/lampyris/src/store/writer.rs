@@ -28,6 +28,11 @@ const COMMIT_RECORDS_MAX: usize = 4096;
 const COMMIT_BYTES_MAX: usize = 1 << 20;
 /// Longest time spent gathering one commit.
 const COMMIT_GATHER: Duration = Duration::from_millis(1);
+/// After a commit of this many records more are on their way, and ...
+const COMMIT_CROWD: usize = 8;
+/// ... the next commit begins so long after that one did: a commit costs the same for one record as for fifty, and much of
+/// that is CPU time, in writing pages, syncing and waking the engine.
+const COMMIT_EVERY: Duration = Duration::from_millis(2);
 /// How long records that nobody waits for may wait for company: a call's progress is not worth a sync of its own.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(50);
 /// Most places of expired rows freed with one commit.
@@ -73,6 +78,8 @@ pub(crate) struct Writer {
     signed: bool,
     /// When it was last said that nothing can be stored.
     failing_said: Option<Instant>,
+    /// When the last commit began, where more is to be expected.
+    crowded_since: Option<Instant>,
 }
 
 impl Writer {
@@ -88,6 +95,7 @@ impl Writer {
             unsynced: false,
             signed: false,
             failing_said: None,
+            crowded_since: None,
         }
     }
 
@@ -116,6 +124,9 @@ impl Writer {
 
     /// Commits `records` and all that waits behind them; returns whether the store is to close.
     fn gather(&mut self, mut records: Vec<(Ticket, Record)>, work: &Receiver<Work>) -> bool {
+        if let Some(wait) = self.crowded_since.and_then(|began| COMMIT_EVERY.checked_sub(began.elapsed())) {
+            std::thread::sleep(wait);
+        }
         let since = Instant::now();
         let mut close = false;
         let mut patient = records.iter().all(|(_, record)| is_patient(record));
@@ -139,6 +150,7 @@ impl Writer {
                 None => break,
             }
         }
+        self.crowded_since = (records.len() >= COMMIT_CROWD).then_some(since);
         let mut rows: Vec<(Ticket, Change)> = Vec::with_capacity(records.len().min(COMMIT_RECORDS_MAX));
         let mut bytes = 0;
         for (ticket, record) in records {
