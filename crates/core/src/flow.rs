@@ -3,7 +3,7 @@
 //! A UDP flow is a value, (listener, remote address), so it costs no state. A stream flow names a connection that the
 //! shell holds open.
 
-use lampyris_sip::{Scheme, Uri};
+use lampyris_sip::{Scheme, Uri, ValueWriter};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -211,18 +211,50 @@ pub struct Listener {
 
 impl Listener {
     /// A URI that leads here: `address` with our transport. It is `sips:` where that is asked for and kept by us.
-    pub(crate) fn uri(&self, user: &str, address: SocketAddr, is_sips: bool) -> String {
+    pub(crate) fn uri<'u>(&self, user: &'u str, address: SocketAddr, is_sips: bool) -> OwnUri<'u> {
         let (scheme, transport) = match self.transport {
             // RFC 5630 §3.1.3: sips over TLS needs no `transport`.
-            Transport::Tls if is_sips => ("sips", String::new()),
-            Transport::Udp => ("sip", String::new()),
+            Transport::Tls if is_sips => ("sips:", None),
+            Transport::Udp => ("sip:", None),
             transport => {
-                let scheme = if is_sips && transport.is_secure() { "sips" } else { "sip" };
-                (scheme, format!(";transport={}", transport.param()))
+                let scheme = if is_sips && transport.is_secure() { "sips:" } else { "sip:" };
+                (scheme, Some(transport.param()))
             }
         };
+        OwnUri { scheme, user, address, transport }
+    }
+}
+
+/// A URI that leads to us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnUri<'u> {
+    scheme: &'static str,
+    user: &'u str,
+    address: SocketAddr,
+    transport: Option<&'static str>,
+}
+
+impl OwnUri<'_> {
+    /// Writes it in angle brackets, as a Contact.
+    pub(crate) fn write(&self, value: &mut ValueWriter<'_>) {
+        value.text("<").text(self.scheme).text(self.user);
+        if !self.user.is_empty() {
+            value.text("@");
+        }
+        value.address(self.address);
+        if let Some(transport) = self.transport {
+            value.text(";transport=").text(transport);
+        }
+        value.text(">");
+    }
+}
+
+impl fmt::Display for OwnUri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, user, address, transport } = self;
         let at = if user.is_empty() { "" } else { "@" };
-        format!("{scheme}:{user}{at}{address}{transport}")
+        write!(f, "{scheme}{user}{at}{address}")?;
+        transport.map_or(Ok(()), |transport| write!(f, ";transport={transport}"))
     }
 }
 

@@ -36,4 +36,4 @@ pub use name_addr::NameAddr;
 pub use params::Params;
 pub use status::StatusCode;
 pub use uri::{Host, Scheme, Uri};
-pub use writer::{Forward, RequestWriter, ResponseWriter};
+pub use writer::{Forward, RequestWriter, ResponseWriter, ValueWriter};

@@ -4,7 +4,7 @@
 //! value can end a header or a message. Not here: which headers a response needs.
 
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -67,6 +67,18 @@ impl Head {
         self.raw(digits.get(digits.len() - used..).unwrap_or_default());
     }
 
+    /// An IP address without brackets.
+    fn ip(&mut self, ip: IpAddr) {
+        let IpAddr::V4(ip) = ip else {
+            let _ = write!(self, "{ip}");
+            return;
+        };
+        for (at, octet) in ip.octets().into_iter().enumerate() {
+            self.raw(if at == 0 { b"" } else { b"." });
+            self.number(usize::from(octet));
+        }
+    }
+
     fn raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -126,6 +138,41 @@ impl Head {
     }
 }
 
+/// What the value of a header is written into, piece by piece and without formatting.
+#[derive(Debug)]
+pub struct ValueWriter<'w> {
+    head: &'w mut Head,
+}
+
+impl ValueWriter<'_> {
+    /// A piece of text.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.head.value(text.as_bytes());
+        self
+    }
+
+    /// A number in decimal.
+    pub fn number(&mut self, number: u32) -> &mut Self {
+        self.head.number(number as usize);
+        self
+    }
+
+    /// An address and its port, as `host:port` of a URI or Via.
+    pub fn address(&mut self, address: SocketAddr) -> &mut Self {
+        match address {
+            SocketAddr::V4(address) => {
+                self.head.ip((*address.ip()).into());
+                self.head.raw(b":");
+                self.head.number(usize::from(address.port()));
+            }
+            SocketAddr::V6(_) => {
+                let _ = write!(self.head, "{address}");
+            }
+        }
+        self
+    }
+}
+
 impl fmt::Write for Head {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.value(text.as_bytes());
@@ -157,6 +204,14 @@ macro_rules! header_methods {
                 self.head.line(name, |head| {
                     let _ = head.write_fmt(value);
                 });
+            }
+            self
+        }
+
+        /// Adds a header line whose value `write` writes, piece by piece.
+        pub fn header_with(&mut self, name: Name, write: impl FnOnce(&mut ValueWriter<'_>)) -> &mut Self {
+            if name != Name::ContentLength {
+                self.head.line(name, |head| write(&mut ValueWriter { head }));
             }
             self
         }
@@ -269,7 +324,8 @@ fn write_top_via(head: &mut Head, line: &str, source: SocketAddr) {
         }
     }
     if received {
-        let _ = write!(head, ";received={ip}");
+        head.raw(b";received=");
+        head.ip(ip);
     }
     head.value(rest.as_bytes());
 }
@@ -283,7 +339,12 @@ pub struct RequestWriter {
 impl RequestWriter {
     /// Starts a request. White space and control characters in `uri` are escaped as `%XX`.
     pub fn new(method: &str, uri: &str) -> RequestWriter {
-        let mut head = Head::new(1024);
+        Self::sized(method, uri, 1024)
+    }
+
+    /// As [`RequestWriter::new`], with room for a message of so many bytes.
+    pub fn sized(method: &str, uri: &str, bytes: usize) -> RequestWriter {
+        let mut head = Head::new(bytes);
         head.token(method);
         head.raw(b" ");
         head.uri(uri);
@@ -365,6 +426,24 @@ mod tests {
         assert!(!reply(REQUEST, StatusCode::TRYING, "", Some("t")).contains("tag=t"));
         let tagged = REQUEST.replace("To: sip:6001@pbx", "To: <sip:6001@pbx>;tag=own");
         assert!(reply(&tagged, StatusCode::OK, "", Some("t")).contains("To: <sip:6001@pbx>;tag=own\r\n"));
+    }
+
+    #[test]
+    fn a_value_in_pieces_is_as_the_formatted_one() {
+        for (address, number) in [("192.0.2.10:5060", 0), ("0.0.0.0:1", 7), ("[2001:db8::1]:65535", u32::MAX)]
+        {
+            let address: SocketAddr = address.parse().expect("address");
+            let mut pieces = RequestWriter::sized("NOTIFY", "sip:a@b", 10);
+            pieces.header_with(Name::Via, |value| {
+                value.text("a\r\nEvil: ").address(address).text(";").number(number);
+            });
+            pieces.header_with(Name::ContentLength, |value| {
+                value.number(99);
+            });
+            let mut formatted = RequestWriter::new("NOTIFY", "sip:a@b");
+            formatted.header_fmt(Name::Via, format_args!("a  Evil: {address};{number}"));
+            assert_eq!(pieces.finish(), formatted.finish());
+        }
     }
 
     #[test]

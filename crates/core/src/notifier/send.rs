@@ -6,7 +6,7 @@ use crate::authz::policy::Standing;
 use crate::body::dialog_info::shown::Reveal;
 use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
 use crate::fingerprint::fnv1a;
-use crate::flow::{Flow, Listener, Transport, is_sips};
+use crate::flow::{Flow, Listener, OwnUri, Transport, is_sips};
 use crate::journal::Record;
 use crate::limits;
 use crate::lists::OPTION;
@@ -24,6 +24,9 @@ use lampyris_sip::{Name, RequestWriter, Uri};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// About as much as a NOTIFY has beside its subscription's strings and its body.
+const HEAD_BYTES_AROUND: usize = 460;
 
 /// One watcher's document.
 struct Document {
@@ -209,9 +212,11 @@ impl Node {
         let last = notification.is_last;
         let requester = if last { Requester::Farewell } else { Requester::Notify { slot, cseq } };
         self.counters.notifies += 1;
-        let (Some(own), Some(subscription)) = (self.own_end(slot, flow), self.subscriptions.get(slot)) else {
+        let (Some(listener), Some(subscription)) = (self.listener_of(flow), self.subscriptions.get(slot))
+        else {
             return true;
         };
+        let own = own_end(listener, subscription);
         let event = self.event_of(subscription);
         let head =
             Head { subscription, own, event, server_name: &self.facts.settings.server_name, notification };
@@ -239,7 +244,8 @@ impl Node {
         flow: Flow,
         notification: &'n Notification<'n>,
     ) -> Option<Head<'n>> {
-        let (own, subscription) = (self.own_end(slot, flow)?, self.subscriptions.get(slot)?);
+        let subscription = self.subscriptions.get(slot)?;
+        let own = own_end(self.listener_of(flow)?, subscription);
         let event = self.event_of(subscription);
         Some(Head { subscription, own, event, server_name: &self.facts.settings.server_name, notification })
     }
@@ -256,13 +262,6 @@ impl Node {
         let mut letters = name.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
         first.into_iter().chain(letters).collect::<String>().into()
-    }
-
-    fn own_end(&self, slot: u32, flow: Flow) -> Option<OwnEnd> {
-        let Listener { transport, advertised, .. } = *self.listener_of(flow)?;
-        let subscription = self.subscriptions.get(slot)?;
-        let contact = self.our_contact(flow, subscription.text(Text::Asked), subscription.text(Text::Target));
-        Some(OwnEnd { transport, advertised, contact })
     }
 
     /// The body of a watcher's document with less in it.
@@ -502,31 +501,43 @@ impl Node {
     /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow; `sips:` where what was
     /// asked for or the other side is (RFC 3261 §12.1.1).
     pub(crate) fn our_contact(&self, flow: Flow, asked: &str, other: &str) -> String {
-        let Some(listener) = self.listener_of(flow) else { return String::from("<sip:invalid>") };
-        let is_sips = is_sips(asked) || is_sips(other);
-        let asked = Uri::parse(asked).ok();
-        let user = asked.and_then(|uri| uri.user()).unwrap_or("");
-        // Why: a listener on all addresses does not know which of them this peer can reach, but the peer does.
-        let reached = asked
-            .and_then(|uri| uri.host().ip())
-            .filter(|ip| listener.local.ip().is_unspecified() && listener.names.contains(&ip.to_string()));
-        let address =
-            reached.map_or(listener.advertised, |ip| SocketAddr::new(ip, listener.advertised.port()));
-        format!("<{}>", listener.uri(user, address, is_sips))
+        let uri = self.listener_of(flow).map(|listener| own_uri(listener, asked, other));
+        uri.map_or_else(|| String::from("<sip:invalid>"), |uri| format!("<{uri}>"))
     }
 }
 
+/// The URI in our Contact.
+fn own_uri<'u>(listener: &Listener, asked: &'u str, other: &str) -> OwnUri<'u> {
+    let is_sips = is_sips(asked) || is_sips(other);
+    let asked = Uri::parse(asked).ok();
+    let user = asked.and_then(|uri| uri.user()).unwrap_or("");
+    // Why: a listener on all addresses does not know which of them this peer can reach, but the peer does.
+    let reached = asked
+        .filter(|_| listener.local.ip().is_unspecified())
+        .and_then(|uri| uri.host().ip())
+        .filter(|ip| listener.names.contains(&ip.to_string()));
+    let address = reached.map_or(listener.advertised, |ip| SocketAddr::new(ip, listener.advertised.port()));
+    listener.uri(user, address, is_sips)
+}
+
+/// Our end of a subscription's dialog.
+fn own_end<'n>(listener: &Listener, subscription: &'n Subscription) -> OwnEnd<'n> {
+    let Listener { transport, advertised, .. } = *listener;
+    let contact = own_uri(listener, subscription.text(Text::Asked), subscription.text(Text::Target));
+    OwnEnd { transport, advertised, contact }
+}
+
 /// Our end of a dialog, as it is seen on one flow.
-struct OwnEnd {
+struct OwnEnd<'n> {
     transport: Transport,
     advertised: SocketAddr,
-    contact: String,
+    contact: OwnUri<'n>,
 }
 
 /// What a NOTIFY is written from, but for its branch and the body it takes.
 pub(super) struct Head<'n> {
     subscription: &'n Subscription,
-    own: OwnEnd,
+    own: OwnEnd<'n>,
     event: Cow<'static, str>,
     server_name: &'n str,
     notification: &'n Notification<'n>,
@@ -538,25 +549,36 @@ impl Head<'_> {
         let Self { subscription, own: OwnEnd { transport, advertised, contact }, .. } = self;
         let text = |which| subscription.text(which);
         let (request_uri, routes) = routed(text(Text::Target), text(Text::Routes));
-        let mut writer = RequestWriter::new("NOTIFY", &request_uri);
-        let via = transport.via();
-        writer.header_fmt(Name::Via, format_args!("SIP/2.0/{via} {advertised};branch={branch};rport"));
+        let bytes = HEAD_BYTES_AROUND + 2 * subscription.texts.bytes() + body.shared_bytes().len();
+        let mut writer = RequestWriter::sized("NOTIFY", &request_uri, bytes);
+        writer.header_with(Name::Via, |value| {
+            value.text("SIP/2.0/").text(transport.via()).text(" ").address(*advertised);
+            value.text(";branch=").text(branch).text(";rport");
+        });
         writer.header(Name::MaxForwards, "70");
         if !routes.is_empty() {
             writer.header(Name::Route, &routes);
         }
-        writer.header_fmt(Name::From, format_args!("{};tag={}", text(Text::Local), text(Text::LocalTag)));
-        match text(Text::RemoteTag) {
-            "" => writer.header(Name::To, text(Text::Remote)),
-            tag => writer.header_fmt(Name::To, format_args!("{};tag={tag}", text(Text::Remote))),
-        };
+        writer.header_with(Name::From, |value| {
+            value.text(text(Text::Local)).text(";tag=").text(text(Text::LocalTag));
+        });
+        writer.header_with(Name::To, |value| {
+            value.text(text(Text::Remote));
+            if !text(Text::RemoteTag).is_empty() {
+                value.text(";tag=").text(text(Text::RemoteTag));
+            }
+        });
         writer.header(Name::CallId, text(Text::CallId));
-        writer.header_fmt(Name::CSeq, format_args!("{} NOTIFY", subscription.local_cseq));
-        writer.header(Name::Contact, contact);
-        match text(Text::EventId) {
-            "" => writer.header(Name::Event, &self.event),
-            id => writer.header_fmt(Name::Event, format_args!("{};id={id}", self.event)),
-        };
+        writer.header_with(Name::CSeq, |value| {
+            value.number(subscription.local_cseq).text(" NOTIFY");
+        });
+        writer.header_with(Name::Contact, |value| contact.write(value));
+        writer.header_with(Name::Event, |value| {
+            value.text(&self.event);
+            if !text(Text::EventId).is_empty() {
+                value.text(";id=").text(text(Text::EventId));
+            }
+        });
         if subscription.list.is_some() {
             // RFC 4662 §4.1.
             writer.header(Name::Require, OPTION);
@@ -571,10 +593,13 @@ impl Head<'_> {
         if body.shared_bytes().is_empty() {
             return writer.finish();
         }
-        let values = hole_values(subscription, now);
         let format = subscription.package.content_type(usize::from(subscription.format));
         let content_type = body.content_type.as_deref().unwrap_or(format);
-        writer.body(content_type, &body.fill(&values));
+        if body.holes().is_empty() {
+            writer.body(content_type, body.shared_bytes());
+        } else {
+            writer.body(content_type, &body.fill(&hole_values(subscription, now)));
+        }
         writer.finish()
     }
 }
