@@ -56,6 +56,11 @@ impl People {
         all
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
     /// Whom a peer belongs to.
     pub fn of_peer(&self, peer: &str) -> Option<&Person> {
         self.people.get(*self.by_peer.get(peer)?)

@@ -65,15 +65,30 @@ impl ResourceKey {
         let (extension, context) = text.rsplit_once('@')?;
         Some(Self::Extension { context: context.to_owned(), extension: extension.to_owned() })
     }
+
+    /// Whether [`ResourceKey::parse`] makes this one of `text`, without making it.
+    pub(crate) fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::User { domain, user } => {
+                text.strip_prefix("sip:").and_then(|rest| rest.rsplit_once('@')) == Some((user, domain))
+            }
+            // Why: these are hardly ever asked about.
+            Self::Extension { .. } | Self::Mailbox(_) | Self::List { .. } => {
+                Self::parse(text).as_ref() == Some(self)
+            }
+        }
+    }
 }
 
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Why in pieces: each request prints some, and a pattern costs several times as much.
+        let mut put = |pieces: &[&str]| pieces.iter().try_for_each(|piece| f.write_str(piece));
         match self {
-            Self::Extension { context, extension } => write!(f, "{extension}@{context}"),
-            Self::User { domain, user } => write!(f, "sip:{user}@{domain}"),
-            Self::Mailbox(name) => write!(f, "mailbox:{name}"),
-            Self::List { domain, name } => write!(f, "list:{name}@{domain}"),
+            Self::Extension { context, extension } => put(&[extension, "@", context]),
+            Self::User { domain, user } => put(&["sip:", user, "@", domain]),
+            Self::Mailbox(name) => put(&["mailbox:", name]),
+            Self::List { domain, name } => put(&["list:", name, "@", domain]),
         }
     }
 }
@@ -327,7 +342,9 @@ mod tests {
             ResourceKey::List { domain: "example.com".into(), name: String::new() },
             ResourceKey::List { domain: "example.com".into(), name: "mine;sip:a@b.example".into() },
         ] {
-            assert_eq!(ResourceKey::parse(&key.to_string()), Some(key));
+            let text = key.to_string();
+            assert!(key.is_written(&text) && !key.is_written(&text[1..]), "{text}");
+            assert_eq!(ResourceKey::parse(&text), Some(key));
         }
     }
 }

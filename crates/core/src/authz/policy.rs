@@ -184,6 +184,12 @@ impl Facts {
     pub(crate) fn is_own(&self, watcher: &str, key: &ResourceKey) -> bool {
         let Some(peer) = self.settings.peers.get(watcher) else {
             // Why: users without a peer entry are known by their address.
+            if key.is_written(watcher) {
+                return true;
+            }
+            if self.settings.people.is_empty() {
+                return false;
+            }
             let own = ResourceKey::parse(watcher);
             return own.is_some_and(|own| self.is_same_person(&own, key));
         };

@@ -129,6 +129,9 @@ impl Node {
     /// The filters that a SUBSCRIBE in a subscription's dialog asks for; `None` where it has none.
     pub(super) fn changed_filters(&self, message: &Message, slot: u32) -> Result<Option<FilterSet>, Reject> {
         let Some(subscription) = self.subscriptions.get(slot) else { return Ok(None) };
+        if message.body().is_empty() {
+            return Ok(None);
+        }
         let package = subscription.package;
         let chosen = message
             .header(Name::Accept)

@@ -35,7 +35,11 @@ use crate::ways::Traveller;
 use bytes::Bytes;
 use lampyris_sip::headers::{Contact, Event as EventHeader, expires};
 use lampyris_sip::{Message, Name, StatusCode};
+use smallvec::SmallVec;
 use std::time::Duration;
+
+/// The highest quality in Accept, in thousandths.
+const QUALITY_MAX: u16 = 1000;
 
 /// What a SUBSCRIBE asks for, as far as it concerns a new subscription.
 struct Wish {
@@ -425,8 +429,8 @@ impl Node {
         user: &ResourceKey,
         set: Option<(Feature, Features)>,
     ) -> bool {
-        let by = format!("phone at {}", request.flow.remote());
-        let Some(ticket) = set.and_then(|set| self.set_features(now, user, set, by)) else { return false };
+        let by = || format!("phone at {}", request.flow.remote());
+        let Some(ticket) = set.and_then(|set| self.set_features(now, user, set, by())) else { return false };
         self.answerable(ticket, request.petitioner());
         self.tickets.resumes(ticket, Resume { identity: request.identity.clone(), user: user.clone() });
         true
@@ -566,38 +570,44 @@ impl Node {
         is_list: bool,
     ) -> Result<u8, Reject> {
         let count = package.get().format_count();
-        let mut preferred: Vec<usize> = Vec::with_capacity(count);
+        let mut preferred: SmallVec<[usize; 8]> = SmallVec::new();
         if let Some(profile) = self.facts.settings.profiles.get(usize::from(profile)) {
             preferred.extend(profile.prefer.iter().filter_map(|t| package.format(t)).map(usize::from));
         }
-        preferred.extend((0..count).filter(|format| !preferred.contains(format)).collect::<Vec<_>>());
-        if message.values(Name::Accept).count() > limits::ACCEPT_RANGES_MAX {
+        for format in 0..count {
+            if !preferred.contains(&format) {
+                preferred.push(format);
+            }
+        }
+        let accept = message.accept();
+        if accept.as_ref().is_some_and(|accept| accept.len() > limits::ACCEPT_RANGES_MAX) {
             return Err(Limit::Accept.into());
         }
-        let is_named = |format: usize| {
-            let name = package.content_type(format);
-            message.accept().is_some_and(|accept| accept.names(name))
-        };
+        let is_named =
+            |format: usize| accept.as_ref().is_some_and(|accept| accept.names(package.content_type(format)));
         // RFC 5263 §4.3: changes are for those who ask for them, and those who do want them rather than the whole.
         let changes = |format: &usize| package.get().tells(*format) == Tells::Changes;
-        let (mut offered, whole): (Vec<_>, Vec<_>) = preferred.into_iter().partition(changes);
-        offered.retain(|format| is_named(*format));
-        offered.extend(whole);
-        let offered_first = offered.first().copied();
+        let asked_for = preferred.iter().copied().filter(|format| changes(format) && is_named(*format));
+        let mut offered = asked_for.chain(preferred.iter().copied().filter(|format| !changes(format)));
         // RFC 6665 §3.1.3: without Accept the package's default format.
-        let best = match message.accept() {
-            None => offered.first().copied(),
+        let best = match &accept {
+            None => offered.next(),
             Some(accept) => {
-                let mut best: Option<(u16, usize)> = None;
+                let (mut first, mut best): (_, Option<(u16, usize)>) = (None, None);
                 for format in offered {
+                    first = first.or(Some(format));
                     let quality = accept.quality(package.content_type(format));
                     if quality > 0 && best.is_none_or(|(best, _)| quality > best) {
                         best = Some((quality, format));
                     }
+                    // Why: none is better than the best there is.
+                    if quality == QUALITY_MAX {
+                        break;
+                    }
                 }
                 // Interop: some name only what a list itself is made of.
                 let names_list = is_list && accept.names("multipart/related");
-                best.map(|(_, format)| format).or_else(|| offered_first.filter(|_| names_list))
+                best.map(|(_, format)| format).or_else(|| first.filter(|_| names_list))
             }
         };
         let format = best.and_then(|format| u8::try_from(format).ok());

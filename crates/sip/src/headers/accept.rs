@@ -91,6 +91,16 @@ impl<'a> Accept<'a> {
         Accept { values: values.collect() }
     }
 
+    /// How many media ranges there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The media ranges in order.
     pub fn ranges(&self) -> impl Iterator<Item = MediaRange<'a>> {
         self.values.iter().filter_map(|value| MediaRange::read(value))
