@@ -87,6 +87,35 @@ impl Event {
         }
     }
 
+    /// How many bytes its texts have.
+    pub fn text_bytes(&self) -> usize {
+        let texts: &[&String] = match self {
+            Self::Device { device, .. } => &[device],
+            Self::Extension { extension, .. } => &[extension],
+            Self::Registration { aor, .. } => &[aor],
+            Self::Subscription { resource, watcher, .. } => &[resource, watcher],
+            Self::Publication { resource, .. } => &[resource],
+            Self::Status { person, note, .. } => &[person, note],
+            Self::Feature { user, value, by, .. } => &[user, value, by],
+            Self::Rules { user, change, by } => &[user, change, by],
+            Self::NotifyIn {
+                package,
+                pl_data,
+                sip_content_type,
+                profile_name,
+                profile_uri,
+                gateway_name,
+                call_info,
+                ..
+            } => &[package, pl_data, sip_content_type, profile_name, profile_uri, gateway_name, call_info],
+            Self::PresenceIn { login, from, status, .. } => &[login, from, status],
+            Self::Gateway { gateway, what, why, .. } => &[gateway, what, why],
+            Self::Rejected { why, .. } => &[why],
+            Self::Unsent { .. } => &[],
+        };
+        texts.iter().map(|text| text.len()).sum()
+    }
+
     /// What it is about: a device, a resource, an AOR; nothing for a refusal.
     pub fn subject(&self) -> &str {
         match self {

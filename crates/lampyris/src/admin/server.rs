@@ -297,7 +297,7 @@ impl Connection {
             Found::Items(items, after) => {
                 self.events = Some(after);
                 for item in items {
-                    let json = std::str::from_utf8(&item.json).map_err(io::Error::other)?;
+                    let json = std::str::from_utf8(item.json()).map_err(io::Error::other)?;
                     self.write(&Answer::Event(raw(json)?)).await?;
                 }
                 Ok(())

@@ -1,15 +1,15 @@
-//! The last events, each written once in the form it is sent in, within bounds of number and bytes.
+//! The last events, within bounds of number and bytes; each is written in the form it is sent in when it is first read.
 
 use crate::engine::tap::Told;
 use bytes::Bytes;
 use lampyris_core::output::Event;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Most events remembered.
 pub(crate) const ITEMS_MAX: usize = 16_384;
-/// Most bytes of them.
+/// Most bytes of them, as [`Item::bytes`] counts.
 pub(crate) const BYTES_MAX: usize = 8 << 20;
 
 /// An event as programs see it, on every way: server-sent events, webhooks, the admin socket.
@@ -24,21 +24,21 @@ pub(crate) struct Occurrence {
     pub(crate) event: Event,
 }
 
-/// An event, written down.
+/// More than an event takes beside its texts.
+const ITEM_BYTES: usize = 256;
+
+/// An event that can be read.
 #[derive(Debug)]
 pub(crate) struct Item {
     /// Its number.
     pub(crate) number: u64,
-    /// Its id.
-    pub(crate) id: String,
-    /// Its kind, as in `extension`.
-    pub(crate) kind: &'static str,
-    /// What it is about.
-    pub(crate) subject: String,
-    /// As a server-sent event.
-    pub(crate) frame: Bytes,
-    /// As JSON: a part of `frame`.
-    pub(crate) json: Bytes,
+    epoch: u64,
+    at_ms: u64,
+    event: Event,
+    /// As a server-sent event, and the part of it that is JSON.
+    ///
+    /// Why so late: each SUBSCRIBE and PUBLISH is an event, and mostly nobody reads them.
+    written: OnceLock<(Bytes, Bytes)>,
 }
 
 /// An event's id: the process, then the number.
@@ -59,14 +59,49 @@ pub(crate) fn frame(id: &str, kind: &str, data: &str) -> (Bytes, Bytes) {
 }
 
 impl Item {
-    /// Writes an event down; `None` cannot be.
-    pub(crate) fn write(epoch: u64, told: Told) -> Option<Arc<Self>> {
+    /// An event of the process that `epoch` tells from others.
+    pub(crate) fn new(epoch: u64, told: Told) -> Arc<Self> {
         let Told { number, at_ms, event } = told;
-        let (kind, subject) = (event.kind(), event.subject().to_owned());
-        let occurrence = Occurrence { id: id(epoch, number), at_ms, event };
-        let data = serde_json::to_string(&occurrence).ok()?;
-        let (frame, json) = frame(&occurrence.id, kind, &data);
-        Some(Arc::new(Self { number, id: occurrence.id, kind, subject, frame, json }))
+        Arc::new(Self { number, epoch, at_ms, event, written: OnceLock::new() })
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> String {
+        id(self.epoch, self.number)
+    }
+
+    /// Its kind, as in `extension`.
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.event.kind()
+    }
+
+    /// What it is about.
+    pub(crate) fn subject(&self) -> &str {
+        self.event.subject()
+    }
+
+    /// As a server-sent event.
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.written().0
+    }
+
+    /// As JSON: a part of the frame.
+    pub(crate) fn json(&self) -> &Bytes {
+        &self.written().1
+    }
+
+    /// About what it takes.
+    fn bytes(&self) -> usize {
+        ITEM_BYTES + self.event.text_bytes()
+    }
+
+    fn written(&self) -> &(Bytes, Bytes) {
+        self.written.get_or_init(|| {
+            let occurrence = Occurrence { id: self.id(), at_ms: self.at_ms, event: self.event.clone() };
+            // Invariant: nothing in an event is a map with keys that are no text, which alone cannot be JSON.
+            let data = serde_json::to_string(&occurrence).unwrap_or_default();
+            frame(&occurrence.id, self.kind(), &data)
+        })
     }
 }
 
@@ -87,12 +122,12 @@ impl History {
             self.bytes = 0;
         }
         self.last = item.number;
-        self.bytes += item.frame.len();
+        self.bytes += item.bytes();
         self.items.push_back(item);
         while (self.items.len() > ITEMS_MAX || self.bytes > BYTES_MAX)
             && let Some(oldest) = self.items.pop_front()
         {
-            self.bytes -= oldest.frame.len();
+            self.bytes -= oldest.bytes();
         }
     }
 
@@ -116,7 +151,7 @@ mod tests {
 
     fn item(number: u64) -> Arc<Item> {
         let event = Event::Extension { extension: "6001@default".into(), state: "InUse", was: "Idle" };
-        Item::write(0xab, Told { number, at_ms: 7, event }).expect("JSON")
+        Item::new(0xab, Told { number, at_ms: 7, event })
     }
 
     fn numbers(history: &History, after: u64) -> Option<Vec<u64>> {
@@ -127,9 +162,9 @@ mod tests {
     fn an_event_is_written_as_it_is_sent() {
         let item = item(3);
         let json = r#"{"id":"ab-3","at_ms":7,"event":"extension","extension":"6001@default","state":"InUse","was":"Idle"}"#;
-        assert_eq!(item.json, json);
-        assert_eq!(item.frame, format!("id: ab-3\nevent: extension\ndata: {json}\n\n"));
-        assert_eq!((item.kind, item.subject.as_str()), ("extension", "6001@default"));
+        assert_eq!(item.json(), json);
+        assert_eq!(item.frame(), &format!("id: ab-3\nevent: extension\ndata: {json}\n\n"));
+        assert_eq!((item.kind(), item.subject()), ("extension", "6001@default"));
     }
 
     #[test]
@@ -157,7 +192,7 @@ mod tests {
         let count = u64::try_from(ITEMS_MAX).expect("small") + 10;
         (1..=count).for_each(|number| history.push(item(number)));
         assert_eq!(history.items.len(), ITEMS_MAX);
-        assert_eq!(history.bytes, history.items.iter().map(|item| item.frame.len()).sum::<usize>());
+        assert_eq!(history.bytes, history.items.iter().map(|item| item.bytes()).sum::<usize>());
         assert_eq!((numbers(&history, 9), numbers(&history, count - 1)), (None, Some(vec![count])));
     }
 }

@@ -1,6 +1,6 @@
-//! Events for people and programs: written down once, read by any number of readers, each at its own speed.
+//! Events for people and programs: kept once, read by any number of readers, each at its own speed.
 //!
-//! In: the engine's feed. Out: a bounded history ([`history`]) of finished items that all readers share, and [`Hub`], which
+//! In: the engine's feed. Out: a bounded history ([`history`]) of items that all readers share, and [`Hub`], which
 //! wakes them. A reader that falls behind the history gets a gap and starts over from a snapshot; it never costs memory.
 //! The readers are server-sent events (`http::events`), the admin socket and webhooks.
 
@@ -71,11 +71,9 @@ impl Hub {
     }
 
     fn write_down(&self, batch: &mut Vec<Told>) {
-        // Why: written before the lock is taken, so that readers never wait for it.
-        let items: Vec<_> = batch.drain(..).filter_map(|told| Item::write(self.epoch, told)).collect();
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        for item in items {
-            history.push(item);
+        for told in batch.drain(..) {
+            history.push(Item::new(self.epoch, told));
         }
         let last = history.last();
         drop(history);

@@ -132,7 +132,7 @@ impl Teller {
 
     async fn deliver(&self, events: &[Arc<Item>], gap: bool) {
         let body = body_of(events, gap);
-        let id = events.last().map_or_else(String::new, |item| item.id.clone());
+        let id = events.last().map_or_else(String::new, |item| item.id());
         let mut wait = BACK_OFF_MIN;
         for tried in 1..=TRIES_MAX {
             let cause = match timeout(WITHIN, self.post(&body, &id)).await {
@@ -207,7 +207,7 @@ fn body_of(events: &[Arc<Item>], gap: bool) -> Bytes {
         if at > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(&item.json);
+        body.extend_from_slice(item.json());
     }
     body.extend_from_slice(b"]}");
     body.into()

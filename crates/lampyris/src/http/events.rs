@@ -197,8 +197,8 @@ impl Reader {
                         self.next = Next::After(after);
                         if !items.is_empty() {
                             let mut bytes =
-                                BytesMut::with_capacity(items.iter().map(|i| i.frame.len()).sum());
-                            items.iter().for_each(|item| bytes.extend_from_slice(&item.frame));
+                                BytesMut::with_capacity(items.iter().map(|i| i.frame().len()).sum());
+                            items.iter().for_each(|item| bytes.extend_from_slice(item.frame()));
                             return Some(bytes.freeze());
                         }
                         if after != cursor {
