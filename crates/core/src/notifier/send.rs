@@ -224,7 +224,7 @@ impl Node {
         let (client, mut transmit) = self.transactions.start(now.mono, flow, "NOTIFY", requester, write);
         transmit.after = after;
         self.transmit(transmit);
-        if let Some(ticket) = after {
+        if let Some(ticket) = self.tickets.undecided(after) {
             self.transactions.hold(client, ticket);
             self.tickets.sends_notify(ticket, slot, client);
         }

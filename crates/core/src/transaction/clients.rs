@@ -29,7 +29,7 @@ pub(super) struct Client<U> {
     /// Who waits for the answer; none once it was given.
     user: U,
     waiting: bool,
-    /// Nothing of it leaves before this ticket is durable.
+    /// It leaves when this ticket is durable, and its timers begin then.
     after: Option<Ticket>,
     timer: Option<TimerToken>,
 }
@@ -44,6 +44,9 @@ impl<U> Client<U> {
     }
 
     fn due(&self) -> Option<Instant> {
+        if self.after.is_some() {
+            return None;
+        }
         match &self.machine {
             ClientMachine::NonInvite(m) => Some(m.due()),
             ClientMachine::Invite(m) => m.due(),
@@ -169,11 +172,25 @@ impl<U: Copy> Transactions<U> {
         (client.cancels.is_none() && invite == (parts.method == "INVITE")).then_some(slot)
     }
 
-    /// Nothing of a request leaves before this ticket is durable, its retransmissions neither.
+    /// A request that was started leaves when this ticket is durable: [`Self::release`].
     pub(crate) fn hold(&mut self, id: ClientId, after: Ticket) {
         if let Some(client) = self.clients.get_mut(id.slot).filter(|client| client.random == id.random) {
             client.after = Some(after);
+            self.settle_client(id.slot);
         }
+    }
+
+    /// A request that was held leaves now. Why: its peer has all of Timer F to answer, however long the disk took.
+    pub(crate) fn release(&mut self, now: Instant, id: ClientId) {
+        let client = self.clients.get_mut(id.slot).filter(|client| client.random == id.random);
+        let Some(client) = client.filter(|client| client.after.is_some()) else { return };
+        client.after = None;
+        let reliable = client.flow.is_reliable();
+        client.machine = match client.machine {
+            ClientMachine::NonInvite(_) => ClientMachine::NonInvite(client::NonInvite::start(now, reliable)),
+            ClientMachine::Invite(_) => ClientMachine::Invite(client_invite::Invite::start(now, reliable)),
+        };
+        self.settle_client(id.slot);
     }
 
     /// Gives up a request whose answer nobody waits for any more.
