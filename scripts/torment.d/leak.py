@@ -27,15 +27,18 @@ def torment(run):
     after = rest(server, agent)
     server.stop()
     agent.close()
-    grown = {name: (before[name], after[name]) for name in before if after[name] > before[name] * 1.1 + slack(name)}
+    grown = {name: (before[name], after[name]) for name in before if after[name] > before[name] * 1.1 + slack(name, each)}
     figures = ", ".join(f"{name} {before[name]} -> {after[name]}" for name in before)
     run.result("leak", 3 * each, 3 * each if not grown else 0, len(grown), f"{each} connects, {each} subscriptions, {each} refused "
                f"in {time.monotonic() - began:.0f} s: {figures}; {agent.unanswered} unanswered", ok=not grown)
 
 
-def slack(name):
-    """Counts of a few may differ by a few."""
-    return 2048 if name == "rss_anon_kib" else 2
+def slack(name, each):
+    """Counts of a few may differ by a few. In a short run the allocator's arenas are still filling, by less than 2 MiB; in a
+    long one 10 % is all."""
+    if name == "rss_anon_kib":
+        return 2048 if each < 10_000 else 0
+    return 2
 
 
 def rest(server, agent):

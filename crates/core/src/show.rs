@@ -270,6 +270,7 @@ impl Node {
             hints: self.facts.resources.iter().filter(|(_, resource)| resource.configured).count(),
             peers: self.facts.settings.peers.len(),
             transactions: self.transactions.len(),
+            timers: self.timers.len() + self.transactions.timers_set(),
             calls: self.facts.calls.len(),
             passing: self.proxy.len(),
             requests: counters.requests,

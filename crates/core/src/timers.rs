@@ -188,7 +188,6 @@ impl<T> Timers<T> {
     }
 
     /// How many are armed.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

@@ -449,6 +449,8 @@ pub struct Status {
     pub peers: usize,
     /// Transactions in flight.
     pub transactions: usize,
+    /// Timers set, those of transactions included.
+    pub timers: usize,
     /// Calls, those included that ended a moment ago.
     pub calls: usize,
     /// Requests that are passed on and not answered yet, and their forks.

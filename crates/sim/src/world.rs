@@ -86,6 +86,8 @@ pub struct World {
     clock_was_set: bool,
     /// Crashes do more than lose what was not durable.
     rough_crashes: bool,
+    /// Timers that a server has of which nobody wants anything.
+    timers_at_start: usize,
     rng: Rng,
     trace: bool,
 }
@@ -173,9 +175,13 @@ impl World {
             wall_ahead_ms: 0,
             clock_was_set: false,
             rough_crashes: topology.rough_crashes,
+            timers_at_start: 0,
             rng: fork(&mut rng),
             trace,
         };
+        if let Some(Reply::Status(status)) = world.host.command(now, Command::Status) {
+            world.timers_at_start = status.timers;
+        }
         if trace {
             let quirks: Vec<_> =
                 world.phones.iter().map(|phone| (&phone.account.name, phone.quirk)).collect();
@@ -314,6 +320,7 @@ impl World {
             ("publications", status.publications),
             ("bindings", status.bindings),
             ("transactions", status.transactions),
+            ("timers", status.timers.saturating_sub(self.timers_at_start)),
             ("calls", status.calls),
             ("requests on their way", status.passing),
             ("unpersisted", status.unpersisted),

@@ -178,6 +178,11 @@ impl<U: Copy> Transactions<U> {
         self.servers.len() + self.clients.len()
     }
 
+    /// Timers of theirs that are set.
+    pub(crate) fn timers_set(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Whether there is none.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

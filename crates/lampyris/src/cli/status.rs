@@ -55,7 +55,7 @@ fn render(status: &view::Status, server: &Server) -> String {
         ("Bindings", status.bindings.to_string()),
         ("Hints", status.hints.to_string()),
         ("Peers", status.peers.to_string()),
-        ("Transactions", format!("{} in flight", status.transactions)),
+        ("Transactions", format!("{} in flight; {} timers are set", status.transactions, status.timers)),
         ("Calls", format!("{}, {} requests and forks on their way", status.calls, status.passing)),
         ("Requests", format!("{} received, {} refused", status.requests, status.rejects)),
         (
@@ -167,6 +167,7 @@ mod tests {
             hints: 4,
             peers: 5,
             transactions: 6,
+            timers: 19,
             calls: 15,
             passing: 16,
             requests: 7,
@@ -214,7 +215,7 @@ mod tests {
              Bindings       3\n\
              Hints          4\n\
              Peers          5\n\
-             Transactions   6 in flight\n\
+             Transactions   6 in flight; 19 timers are set\n\
              Calls          15, 16 requests and forks on their way\n\
              Requests       7 received, 8 refused\n\
              NOTIFYs        9 sent, 10 answered 2xx, 11 refused or unanswered\n\
