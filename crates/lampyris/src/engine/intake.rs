@@ -2,7 +2,8 @@
 //!
 //! In: datagrams as they are read, and whether the node knows who sent them. Out: the next one, and how long it has waited.
 //! Who showed who they are comes first; strangers get every fourth turn, so that they can show it. Both queues are bounded:
-//! beyond that the oldest goes, which its sender has most likely sent again by now (RFC 3261 §17.1.2.2).
+//! beyond that the oldest goes, which its sender has most likely sent again by now (RFC 3261 §17.1.2.2). So do requests that
+//! have waited for T1, and then those behind them up to what is fresh: whoever works off a queue of copies never ends.
 
 use bytes::Bytes;
 use lampyris_core::flow::Flow;
@@ -16,6 +17,10 @@ const KNOWN_MAX: usize = 16_384;
 const STRANGERS_MAX: usize = 4096;
 /// Most bytes waiting in each queue.
 const QUEUE_BYTES_MAX: usize = 16 << 20;
+/// A request that has waited so long has been sent again (T1).
+const STALE: Duration = Duration::from_millis(500);
+/// What has waited less is fresh.
+const FRESH: Duration = Duration::from_millis(25);
 /// Every so many turns is a stranger's.
 const STRANGERS_TURN: u32 = 4;
 
@@ -24,23 +29,25 @@ pub(crate) struct Intake {
     known: Queue,
     strangers: Queue,
     turn: u32,
+    stale: u64,
 }
 
 struct Queue {
     datagrams: VecDeque<(Flow, Bytes, Instant)>,
     bytes: usize,
     most: usize,
+    is_shedding: bool,
 }
 
 impl Default for Intake {
     fn default() -> Self {
-        Self { known: Queue::new(KNOWN_MAX), strangers: Queue::new(STRANGERS_MAX), turn: 0 }
+        Self { known: Queue::new(KNOWN_MAX), strangers: Queue::new(STRANGERS_MAX), turn: 0, stale: 0 }
     }
 }
 
 impl Queue {
     fn new(most: usize) -> Self {
-        Self { datagrams: VecDeque::new(), bytes: 0, most }
+        Self { datagrams: VecDeque::new(), bytes: 0, most, is_shedding: false }
     }
 
     fn put(&mut self, flow: Flow, bytes: Bytes, now: Instant) -> u64 {
@@ -51,6 +58,22 @@ impl Queue {
             if self.take().is_none() {
                 break;
             }
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// Drops stale requests, and then all up to a fresh one; how many.
+    fn shed(&mut self, now: Instant) -> u64 {
+        let mut dropped = 0;
+        while let Some((_, bytes, at)) = self.datagrams.front() {
+            let waited = now.since(*at);
+            self.is_shedding = waited >= STALE || (self.is_shedding && waited >= FRESH);
+            // Why: nobody sends an ACK again by himself, and an answer ends work of ours.
+            if !self.is_shedding || bytes.starts_with(b"SIP/2.0 ") || bytes.starts_with(b"ACK ") {
+                break;
+            }
+            self.take();
             dropped += 1;
         }
         dropped
@@ -73,6 +96,7 @@ impl Intake {
     /// The next datagram, and how long it has waited.
     pub(crate) fn take(&mut self, now: Instant) -> Option<(Flow, Bytes, Duration)> {
         self.turn = self.turn.wrapping_add(1);
+        self.stale += self.known.shed(now) + self.strangers.shed(now);
         let taken = if self.turn.is_multiple_of(STRANGERS_TURN) {
             self.strangers.take().or_else(|| self.known.take())
         } else {
@@ -84,6 +108,11 @@ impl Intake {
     /// How many datagrams wait.
     pub(crate) fn waiting(&self) -> usize {
         self.known.datagrams.len() + self.strangers.datagrams.len()
+    }
+
+    /// How many were dropped as stale since this was asked last.
+    pub(crate) fn take_stale(&mut self) -> u64 {
+        std::mem::take(&mut self.stale)
     }
 
     /// Whether nothing waits.
@@ -123,6 +152,31 @@ mod tests {
         }
         let place = (1..).find(|_| intake.take(at(0)).is_some_and(|(flow, ..)| flow.remote().port() == 1));
         assert!(place.is_some_and(|place| place <= STRANGERS_TURN), "{place:?}");
+    }
+
+    #[test]
+    fn what_was_sent_again_meanwhile_is_dropped_but_for_answers_and_acks() {
+        let mut intake = Intake::default();
+        let rows = [
+            ("PUBLISH sip:a", 0),
+            ("SIP/2.0 200 OK", 10),
+            ("SUBSCRIBE sip:a", 20),
+            ("ACK sip:a", 200),
+            ("BYE sip:a", 570),
+            ("OPTIONS sip:a", 590),
+            ("SUBSCRIBE sip:b", 595),
+        ];
+        for (text, ms) in rows {
+            intake.put(from(1), Bytes::from_static(text.as_bytes()), true, at(ms));
+        }
+        let mut taken = Vec::new();
+        while let Some((_, bytes, _)) = intake.take(at(600)) {
+            taken.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        assert_eq!(taken, ["SIP/2.0 200 OK", "ACK sip:a", "OPTIONS sip:a", "SUBSCRIBE sip:b"]);
+        assert_eq!((intake.take_stale(), intake.take_stale()), (3, 0));
+        intake.put(from(1), Bytes::from_static(b"BYE sip:a"), true, at(0));
+        assert!(intake.take(at(499)).is_some(), "it is no copy yet");
     }
 
     #[test]

@@ -252,7 +252,9 @@ impl<C: Core> Engine<C> {
     fn take_datagrams(&mut self) {
         for _ in 0..DATAGRAMS_BATCH {
             let now = self.clock.now();
-            let Some((flow, bytes, waited)) = self.state.intake.take(now.mono) else { return };
+            let taken = self.state.intake.take(now.mono);
+            (0..self.state.intake.take_stale()).for_each(|_| self.state.hits.add(Limit::Queue));
+            let Some((flow, bytes, waited)) = taken else { return };
             self.state.turns.found();
             self.wire.tap(Direction::Received, flow, &bytes);
             self.tell_load(now, waited);
