@@ -1,14 +1,18 @@
-//! Every body format that is read from peers: any bytes are a document or an error with a place inside the body. The first
+//! Every document that is read from peers, users and administrators: body formats, lists (RFC 4826), list state (RLMI, RFC
+//! 4662), presence rules (RFC 5025). Any bytes are a document or an error with a place inside the body. The first
 //! byte of the input says which format.
 #![no_main]
 
+use lampyris_core::authz::PresRules;
 use lampyris_core::body::cpim_pidf::CpimPidf;
 use lampyris_core::body::dialog_info::DialogInfo;
 use lampyris_core::body::message_summary::MessageSummary;
 use lampyris_core::body::pidf::Pidf;
 use lampyris_core::body::pidf_diff::PidfDiff;
+use lampyris_core::body::rlmi_received::Rlmi;
 use lampyris_core::body::xpidf::Xpidf;
 use lampyris_core::body::{BodyError, HoleValues, date_time::DateTime, feature_event, xml};
+use lampyris_core::lists::resource_lists;
 use libfuzzer_sys::fuzz_target;
 
 fn place<T>(body: &[u8], read: Result<T, BodyError>) -> Option<T> {
@@ -30,7 +34,7 @@ fn readable<T>(read: Result<T, BodyError>) {
 
 fuzz_target!(|data: &[u8]| {
     let Some((&kind, body)) = data.split_first() else { return };
-    match kind % 9 {
+    match kind % 12 {
         0 => {
             if let Some(document) = place(body, Pidf::decode(body)) {
                 // What is written can be read.
@@ -56,6 +60,24 @@ fuzz_target!(|data: &[u8]| {
         }
         6 => drop(place(body, feature_event::decode(body))),
         7 => drop(std::str::from_utf8(body).ok().and_then(DateTime::parse).map(|time| time.unix())),
-        _ => drop(place(body, xml::Document::parse(body).map(|_| ()))),
+        8 => drop(place(body, xml::Document::parse(body).map(|_| ()))),
+        9 => {
+            let document = place(body, resource_lists::read(body));
+            // What is a list for a subscription is one for the configuration.
+            if let Some(entries) = place(body, resource_lists::entries(body)) {
+                let list = |document: &resource_lists::ListDocument| {
+                    matches!(document, resource_lists::ListDocument::List(list) if list.members.len() == entries.len())
+                };
+                assert!(document.as_ref().is_some_and(list), "{document:?}");
+            }
+        }
+        10 => drop(place(body, Rlmi::decode(body))),
+        _ => {
+            let Ok(text) = std::str::from_utf8(body) else { return };
+            if let Some(rules) = place(body, PresRules::read(text)) {
+                // What is kept is what was said.
+                assert_eq!(rules.text(), text);
+            }
+        }
     }
 });

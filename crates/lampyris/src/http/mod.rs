@@ -13,6 +13,7 @@
 
 mod body;
 pub(crate) mod events;
+pub mod fuzzing;
 mod grant;
 mod guard;
 pub(crate) mod limits;

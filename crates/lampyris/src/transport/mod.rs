@@ -12,5 +12,5 @@ pub(crate) mod still;
 pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod udp;
-mod upgrade;
+pub(crate) mod upgrade;
 mod ws;

@@ -12,7 +12,7 @@ const SUBPROTOCOL: &str = "sip";
 
 /// Why a request is refused: status and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: u16,
     reason: &'static str,
     why: &'static str,
@@ -34,7 +34,7 @@ const NO_ORIGIN: Refusal = refusal(403, "Forbidden", "pages of this origin may n
 
 impl Refusal {
     /// As bytes.
-    pub(super) fn response(self) -> String {
+    pub(crate) fn response(self) -> String {
         let Self { status, reason, why } = self;
         let more = match status {
             405 => "Allow: GET\r\n",
@@ -58,7 +58,7 @@ impl Refusal {
 ///
 /// # Errors
 /// Why it is no WebSocket for SIP, or may not be one.
-pub(super) fn accept(head: &[u8], origins: &[String]) -> Result<String, Refusal> {
+pub(crate) fn accept(head: &[u8], origins: &[String]) -> Result<String, Refusal> {
     let mut headers = [httparse::EMPTY_HEADER; WS_HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
