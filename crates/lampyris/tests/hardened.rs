@@ -1,8 +1,8 @@
-//! The running binary with little: no root, no descriptors.
+//! The running binary with little: no root, no descriptors; and connections by the thousand that come to nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "this is a test")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -74,6 +74,17 @@ impl Server {
         })
     }
 
+    /// Connections it has open by its own count, its descriptors, and what it holds in memory of its own (KiB).
+    fn holds(&self) -> (u64, usize, u64) {
+        let status: serde_json::Value = serde_json::from_str(&self.ask(&["status", "--json"])).unwrap();
+        let open = status["server"]["counters"]["streams_open"].as_u64().unwrap();
+        let of_process = format!("/proc/{}", self.child.id());
+        let descriptors = std::fs::read_dir(format!("{of_process}/fd")).unwrap().count();
+        let text = std::fs::read_to_string(format!("{of_process}/status")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+        (open, descriptors, line.split_whitespace().nth(1).unwrap().parse().unwrap())
+    }
+
     /// Seconds of processor time used so far.
     fn processor_s(&self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
@@ -133,4 +144,34 @@ fn it_gives_root_up() {
     assert!(ids("Uid:").iter().chain(&ids("Gid:")).chain(&ids("Groups:")).all(|id| *id != 0), "{status}");
     assert!(ids("Uid:").len() == 4 && server.answers());
     assert!(server.ask(&["status"]).contains("Subscriptions"), "its store and socket are its own");
+}
+
+/// Connects so many times: says nothing, half a message or a keep-alive, and leaves, or breaks the connection off (RST).
+fn come_and_go(server: &Server, times: usize) {
+    for number in 0..times {
+        let Ok(stream) = TcpStream::connect(server.tcp) else { continue };
+        if number % 2 == 0 {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        let said: &[u8] = [&b""[..], b"SUBSCRIBE sip:a@exa", b"\r\n\r\n"][number % 3];
+        let _ = (&stream).write_all(said);
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.holds().0 > 0 {
+        assert!(Instant::now() < deadline, "{:?}", server.holds());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn connections_that_come_and_go_leave_nothing() {
+    let effort = std::env::var("LAMPYRIS_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1);
+    let server = start("connections", "", "");
+    come_and_go(&server, 2000);
+    let (_, descriptors, kib) = server.holds();
+    come_and_go(&server, 2000 * effort);
+    let after = server.holds();
+    assert!(after.1 <= descriptors + 2, "{descriptors} descriptors, then {}", after.1);
+    assert!(after.2 <= kib + kib / 10, "{kib} KiB, then {}", after.2);
+    assert!(server.answers());
 }

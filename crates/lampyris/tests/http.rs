@@ -552,3 +552,16 @@ fn slow_heads_are_closed() {
     assert!([0, 408].contains(&answer.status), "{}", answer.head);
     assert!((8..18).contains(&took.as_secs()), "{took:?}");
 }
+
+/// HTTP/2 has floods of its own (resets, CONTINUATION, empty frames): it is not spoken.
+#[test]
+fn http_2_is_not_spoken() {
+    let lab = lab("two");
+    let mut begun = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    begun.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    let answer = lab.raw(&begun);
+    assert!([0, 400, 505].contains(&answer.status), "{}", answer.head);
+    let upgrade = "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+    let answer = lab.http("GET", "/api/v1/extensions", "", upgrade, "");
+    assert_eq!(answer.status, 401, "{}", answer.head);
+}

@@ -122,6 +122,49 @@ fn who_must_show_a_certificate_does_not_get_in_without() {
     assert!(enters(Some(&own)));
 }
 
+/// A connection that takes one byte at a time.
+struct Dribble(TcpStream);
+
+impl std::io::Read for Dribble {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl std::io::Write for Dribble {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes.get(..1).unwrap_or_default())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_handshake_in_single_bytes_is_taken_and_an_old_version_is_not() {
+    let lab = Lab::start("dribble", &["tls:127.0.0.1:0"], "");
+    let StreamOwned { conn, sock } = lab.tls(None).stream;
+    sock.set_nodelay(true).unwrap();
+    let mut phone = Sip::new(StreamOwned::new(conn, Dribble(sock)), "TLS");
+    phone.request("OPTIONS", "sip:example.com", "");
+    assert!(phone.read().unwrap().starts_with("SIP/2.0 200 "));
+
+    // A hello of TLS 1.1 (RFC 4346 §7.4.1.2): version, random, no session, one suite, no compression. RFC 8996: refused.
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0, 0x2f, 1, 0]);
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.append(&mut hello);
+    let mut old = TcpStream::connect(lab.address("tls")).unwrap();
+    old.set_read_timeout(Some(PATIENCE)).unwrap();
+    old.write_all(&record).unwrap();
+    let mut answer = Vec::new();
+    let _ = old.read_to_end(&mut answer);
+    assert!(answer.first().is_none_or(|kind| *kind == 21), "an alert, and the end: {answer:?}");
+}
+
 /// One TLS server for the first who connects; what it was sent, or why there was nothing.
 fn first_message(listener: &TcpListener, (certificate, key): &(String, String)) -> std::io::Result<String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
