@@ -7,9 +7,8 @@ import time
 
 LIFE = 3600
 
-# Whether a request that is repeated over a restart must get the answer it would have had. Not before the server keeps
-# enough of the request that wrote a record; until then it is counted, and what it changed is made anew.
-REPEATS_OVER_A_RESTART = False
+# Whether a request that is repeated over a restart must get the answer it would have had.
+REPEATS_OVER_A_RESTART = True
 
 
 class Ledger:
