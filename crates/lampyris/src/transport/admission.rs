@@ -8,7 +8,7 @@ use super::streams::Control;
 use lampyris_core::hits::{Hits, Limit};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The seats taken.
 pub(crate) struct Admission {
@@ -22,8 +22,8 @@ struct Taken {
     next: u64,
     all: usize,
     addresses: HashMap<IpAddr, Address>,
-    /// Strangers, longest seated first.
-    strangers: BTreeMap<u64, (IpAddr, Arc<Control>)>,
+    /// Strangers, longest seated first. Why weak: what controls a stream holds its seat.
+    strangers: BTreeMap<u64, (IpAddr, Weak<Control>)>,
 }
 
 #[derive(Default)]
@@ -62,38 +62,44 @@ impl Admission {
         } else {
             None
         };
-        match shed {
+        let victim = match shed {
             Some(number) => self.shed(&mut taken, number),
             None if taken.all >= self.seats.all_max => {
                 self.hits.add(Limit::Streams);
                 return None;
             }
-            None => {}
-        }
+            None => None,
+        };
         let number = taken.next;
         taken.next += 1;
         taken.all += 1;
         let of_address = taken.address(address);
         of_address.all += 1;
         of_address.strangers += 1;
-        taken.strangers.insert(number, (address, control.clone()));
+        taken.strangers.insert(number, (address, Arc::downgrade(control)));
+        // Why: if nobody else holds the victim any more, its seat goes with it, which needs the lock.
+        drop(taken);
+        drop(victim);
         Some(Seat { number, address, admission: self.clone() })
     }
 
     /// Has the stranger leave who has waited longest, if there is one.
     pub(crate) fn make_room(&self) {
         let mut taken = self.lock();
-        if let Some(number) = taken.strangers.keys().next().copied() {
-            self.shed(&mut taken, number);
-        }
+        let longest = taken.strangers.keys().next().copied();
+        let victim = longest.and_then(|number| self.shed(&mut taken, number));
+        drop(taken);
+        drop(victim);
     }
 
-    fn shed(&self, taken: &mut Taken, number: u64) {
-        if let Some((from, control)) = taken.strangers.remove(&number) {
-            taken.address(from).strangers -= 1;
-            self.hits.add(Limit::Strangers);
-            control.kill();
-        }
+    /// Ends a stranger's stream; what controls it is to be let go of without the lock.
+    fn shed(&self, taken: &mut Taken, number: u64) -> Option<Arc<Control>> {
+        let (from, control) = taken.strangers.remove(&number)?;
+        taken.address(from).strangers -= 1;
+        self.hits.add(Limit::Strangers);
+        let control = control.upgrade()?;
+        control.kill();
+        Some(control)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
@@ -167,6 +173,19 @@ mod tests {
         // Five are seated (the killed ones are still there): one more costs a stranger, served ones stay.
         let _g = admission.admit(ip(5), &controls[6]).expect("a seat");
         assert_eq!(killed(), [1, 1, 0, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn who_is_gone_has_left_the_seat() {
+        let seats = Seats { all_max: 5, address_max: 4, strangers_max: 3, address_strangers_max: 2 };
+        let admission = Admission::new(seats, Arc::new(Hits::default()));
+        for _ in 0..5 {
+            let control = Arc::new(Control::default());
+            control.sit(admission.admit(ip(1), &control).expect("a seat"));
+            drop(control);
+            let taken = admission.lock();
+            assert_eq!((taken.all, taken.addresses.len(), taken.strangers.len()), (0, 0, 0));
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl Control {
         self.kill.notified().await;
     }
 
+    /// The stream's seat, which is given back when nobody knows of the stream any more.
+    pub(super) fn sit(&self, seat: Seat) {
+        let _ = self.seat.set(seat);
+    }
+
     /// Bytes that were written and have not left yet.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.queued_bytes.load(Ordering::Acquire)
@@ -250,7 +255,7 @@ impl Streams {
             tracing::debug!(%remote, "a stream is refused: too many");
             return;
         };
-        let _ = control.seat.set(seat);
+        control.sit(seat);
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
         let streams = self.clone();
         let begun = Vec::new();
@@ -298,7 +303,7 @@ impl Streams {
         let stream = TcpStream::from_std(socket)?;
         let control = Arc::new(Control::default());
         if accepted && let Some(seat) = self.admission.admit(remote.ip(), &control) {
-            let _ = control.seat.set(seat);
+            control.sit(seat);
         }
         let streams = self.clone();
         let connection = Connection { id, transport, listener, remote, control, accepted, begun, streams };
