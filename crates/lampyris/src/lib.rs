@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub mod handover;
 pub mod http;
 pub mod privileges;
+pub(crate) mod redact;
 pub(crate) mod resolver;
 pub mod server;
 pub mod store;

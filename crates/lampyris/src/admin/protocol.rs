@@ -90,6 +90,12 @@ pub struct SipDebug {
     /// A method, in any case; responses match by their CSeq.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// How the Call-ID begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+    /// An extension, as a user part of the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
 }
 
 /// One line from the server. `R` is the reply's type: `lampyris_core::command::Reply` where it is written,
@@ -287,7 +293,11 @@ mod tests {
             ),
             (
                 r#"{"sip_debug":{"on":true,"method":"NOTIFY"}}"#,
-                Request::SipDebug(SipDebug { on: true, peer: None, method: Some("NOTIFY".into()) }),
+                Request::SipDebug(SipDebug {
+                    on: true,
+                    method: Some("NOTIFY".into()),
+                    ..SipDebug::default()
+                }),
             ),
             (r#"{"events":{"on":true}}"#, Request::Events { on: true }),
             (r#""reload""#, Request::Reload),

@@ -7,6 +7,7 @@
 mod asterisk;
 mod backup;
 mod bench;
+mod board;
 mod check;
 mod client;
 mod data_dir;
@@ -30,6 +31,7 @@ mod restore;
 mod rules;
 mod run;
 mod rx;
+mod screen;
 mod selector;
 mod show;
 mod sip;
@@ -40,6 +42,7 @@ mod store;
 mod table;
 mod text;
 mod token;
+mod trace;
 mod upgrade;
 mod why;
 
@@ -72,6 +75,8 @@ pub(crate) static VERBS: &[Verb] = &[
     check::VERB,
     demo::VERB,
     phone::VERB,
+    board::VERB,
+    trace::VERB,
     show::VERB,
     lists::VERB,
     why::VERB,

@@ -31,7 +31,12 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn request(&self) -> Request {
-        Request::SipDebug(SipDebug { on: true, peer: self.peer.clone(), method: self.method.clone() })
+        Request::SipDebug(SipDebug {
+            on: true,
+            peer: self.peer.clone(),
+            method: self.method.clone(),
+            ..SipDebug::default()
+        })
     }
 }
 

@@ -43,7 +43,7 @@ fn run(args: &WhyArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     context.print(&text)
 }
 
-fn render(rows: &[view::Why], width: Option<usize>) -> String {
+pub(crate) fn render(rows: &[view::Why], width: Option<usize>) -> String {
     let parts: Vec<String> = rows.iter().map(|why| one(why, width)).collect();
     parts.join("\n")
 }

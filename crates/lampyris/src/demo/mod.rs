@@ -191,8 +191,7 @@ fn introduction(server: SocketAddr, data: &Path, link: Option<&str>) -> String {
          {browser}\
          In another terminal:\n\
          \u{20}   export LAMPYRIS_DATA={data}\n\
-         \u{20}   {lampyris} show hints\n\
-         \u{20}   {lampyris} show calls\n\
+         \u{20}   {lampyris} board\n\
          \u{20}   {lampyris} why 6001\n\
          \u{20}   {lampyris} sip set debug on\n\
          \u{20}   {lampyris} devstate set SIP/Bob-desk BUSY --for 20s\n\

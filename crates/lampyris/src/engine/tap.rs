@@ -45,12 +45,16 @@ pub(crate) enum Seen {
 }
 
 /// What a tap shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     /// Whose messages.
     peer: Option<Peer>,
     /// Upper case.
     method: Option<String>,
+    /// How the Call-ID begins.
+    call_id: Option<String>,
+    /// A user part of the head.
+    extension: Option<String>,
 }
 
 /// Whose messages.
@@ -75,7 +79,12 @@ impl Filter {
                 _ => Peer::Name(text.to_owned()),
             }
         });
-        Self { peer, method: request.method.as_deref().map(str::to_ascii_uppercase) }
+        Self {
+            peer,
+            method: request.method.as_deref().map(str::to_ascii_uppercase),
+            call_id: request.call_id.clone(),
+            extension: request.extension.clone(),
+        }
     }
 
     fn shows(&self, remote: SocketAddr, text: &str) -> bool {
@@ -85,7 +94,10 @@ impl Filter {
             Some(Peer::Address(address)) => remote == *address,
             Some(Peer::Name(name)) => names(text, name),
         };
+        let call_id = |wanted: &str| call_id_of(text).is_some_and(|found| found.starts_with(wanted));
         peer && self.method.as_deref().is_none_or(|wanted| method_of(text) == wanted)
+            && self.call_id.as_deref().is_none_or(call_id)
+            && self.extension.as_deref().is_none_or(|wanted| names(text, wanted))
     }
 }
 
@@ -196,14 +208,21 @@ pub(crate) fn method_of(text: &str) -> &str {
     if !text.starts_with("SIP/2.0 ") {
         return text.split([' ', '\r', '\n']).next().unwrap_or_default();
     }
-    for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
-        if let Some((name, value)) = line.split_once(':')
-            && name.trim().eq_ignore_ascii_case("CSeq")
-        {
-            return value.split_ascii_whitespace().nth(1).unwrap_or_default();
-        }
-    }
-    ""
+    let cseq = header(text, "CSeq", "CSeq");
+    cseq.and_then(|value| value.split_ascii_whitespace().nth(1)).unwrap_or_default()
+}
+
+fn call_id_of(text: &str) -> Option<&str> {
+    header(text, "Call-ID", "i")
+}
+
+/// A header's value, by its long or its short name (RFC 3261 §7.3.3).
+fn header<'a>(text: &'a str, long: &str, short: &str) -> Option<&'a str> {
+    let lines = text.lines().skip(1).take_while(|line| !line.is_empty());
+    lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+        let name = name.trim();
+        (name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short)).then(|| value.trim())
+    })
 }
 
 /// Whether a message's head names this peer, as a user part or as the digest username.
@@ -238,8 +257,27 @@ mod tests {
             (Some("lice"), None, NOTIFY, false),
             (Some("carol"), None, NOTIFY, false),
         ] {
-            let request = SipDebug { on: true, peer: peer.map(Into::into), method: method.map(Into::into) };
-            assert_eq!(Filter::messages(&request).shows(remote, text), shown, "{peer:?} {method:?} {text}");
+            let (peer, method) = (peer.map(Into::into), method.map(Into::into));
+            let request = SipDebug { on: true, peer, method, ..SipDebug::default() };
+            assert_eq!(Filter::messages(&request).shows(remote, text), shown, "{request:?} {text}");
+        }
+    }
+
+    #[test]
+    fn filters_match_by_call_id_and_extension() {
+        let remote: SocketAddr = "10.0.0.7:5060".parse().expect("address");
+        let call = "INVITE sip:6002@h SIP/2.0\r\nTo: <sip:6001@h>\r\ni : abc@x\r\n\r\nCall-ID: zzz";
+        for (call_id, extension, shown) in [
+            (Some("abc"), None, true),
+            (Some("abc@x"), Some("6001"), true),
+            (Some("bc"), None, false),
+            (Some("zzz"), None, false),
+            (None, Some("6002"), true),
+            (None, Some("600"), false),
+        ] {
+            let (call_id, extension) = (call_id.map(Into::into), extension.map(Into::into));
+            let request = SipDebug { on: true, call_id, extension, ..SipDebug::default() };
+            assert_eq!(Filter::messages(&request).shows(remote, call), shown, "{request:?}");
         }
     }
 
@@ -247,7 +285,7 @@ mod tests {
     fn all_streams_of_messages_end_at_once() {
         let mut taps = Taps::default();
         let mut readers = Vec::new();
-        let all = Filter { peer: None, method: None };
+        let all = Filter::default();
         for filter in [all.clone(), all.clone(), all] {
             let (tap, reader) = Tap::new(filter);
             taps.add(tap);
@@ -280,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_loses_messages_and_learns_how_many() {
-        let (tap, mut reader) = Tap::new(Filter { peer: None, method: None });
+        let (tap, mut reader) = Tap::new(Filter::default());
         let mut taps = Taps::default();
         taps.add(tap);
         let peer = (Transport::Udp, ([127, 0, 0, 1], 9).into());

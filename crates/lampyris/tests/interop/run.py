@@ -33,6 +33,7 @@ import office
 import pickup  # noqa: F401 (its checks)
 import scanner  # noqa: F401 (its check)
 import secure  # noqa: F401 (its check)
+import terminal  # noqa: F401 (its checks)
 import transfer  # noqa: F401 (its checks)
 from capture import Capture
 from checks import CHECKS, check
