@@ -64,6 +64,7 @@ impl Node {
             Command::Gateways => Reply::Gateways(self.view_gateways(now)),
             Command::Status => Reply::Status(self.view_status(now)),
             Command::Metrics => Reply::Metrics(Box::new(self.view_metrics(now))),
+            Command::Biggest { most } => Reply::Biggest(self.view_biggest(most)),
             Command::Why(what) => self.why(now, &what),
             Command::Reload(settings) => self.reload(now, settings),
             Command::Settings => Reply::Settings(self.facts.settings.clone()),

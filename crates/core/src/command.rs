@@ -125,6 +125,11 @@ pub enum Command {
     Status,
     /// What was counted, for a program that draws it.
     Metrics,
+    /// Who has the most subscriptions, and what is watched most.
+    Biggest {
+        /// At most so many of each.
+        most: usize,
+    },
     /// Why an extension's lamp shows what it shows.
     Why(String),
     /// Use these settings from now on.
@@ -209,6 +214,8 @@ pub enum Reply {
     Status(view::Status),
     /// For `Metrics`.
     Metrics(Box<view::Metrics>),
+    /// For `Biggest`.
+    Biggest(view::Biggest),
     /// For `Why`.
     Why(Vec<view::Why>),
     /// For `Settings`.

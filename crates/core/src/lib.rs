@@ -6,6 +6,7 @@
 mod admin;
 pub(crate) mod authn;
 pub mod authz;
+mod biggest;
 pub mod body;
 pub(crate) mod bucket;
 mod calls;

@@ -313,6 +313,9 @@ pub const GATEWAY_MEMBERS_MAX: usize = 4096;
 /// How deep lists may be in lists of a gateway.
 pub const GATEWAY_LIST_DEPTH_MAX: usize = 4;
 
+/// Most rows of those who have the most, of each kind.
+pub const BIGGEST_MAX: usize = 100;
+
 const _: () = assert!(XML_BYTES_MAX <= BODY_BYTES_MAX);
 const _: () = assert!(FILTER_STEPS_MAX <= u32::BITS as usize && FILTER_BYTES_MAX < XML_BYTES_MAX);
 const _: () = assert!(ADAPTIVE_HISTORY_MAX > ADAPTIVE_PERIOD as usize);

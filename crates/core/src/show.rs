@@ -565,7 +565,8 @@ impl Node {
     }
 }
 
-fn watchers(resource: &Resource) -> usize {
+/// SIP subscriptions to a resource.
+pub(crate) fn watchers(resource: &Resource) -> usize {
     resource.packages.iter().map(|package| package.watchers.len() + package.lists.len()).sum()
 }
 

@@ -543,6 +543,39 @@ pub struct Metrics {
     pub status: Status,
 }
 
+/// Who has the most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Biggest {
+    /// Watchers, the one with the most subscriptions first.
+    pub watchers: Vec<BigWatcher>,
+    /// What is watched, the most watched first.
+    pub watched: Vec<BigWatched>,
+}
+
+/// A watcher and all its subscriptions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BigWatcher {
+    /// Peer name or URI.
+    pub watcher: String,
+    /// How many it has.
+    pub subscriptions: usize,
+    /// NOTIFYs sent in them.
+    pub notifies: u64,
+    /// The phone of one of them.
+    pub user_agent: String,
+}
+
+/// A resource and all who watch it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BigWatched {
+    /// As in `6001@default`.
+    pub resource: String,
+    /// As in `Idle`.
+    pub state: String,
+    /// SIP subscriptions to it.
+    pub watchers: usize,
+}
+
 /// Why a lamp shows what it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -18,7 +18,7 @@ mod driver;
 pub(crate) mod limits;
 mod presence;
 mod process;
-mod progress;
+pub(crate) mod progress;
 mod report;
 mod requests;
 mod scan;

@@ -45,11 +45,15 @@ impl<'a> Progress<'a> {
     }
 }
 
-fn line(name: &str, share: f64, finished: u64, passed: Duration) -> String {
+/// A bar that is as full as `share` of 1, and that in percent.
+pub(crate) fn bar(share: f64) -> String {
     let filled = (0..BAR).filter(|at| (*at as f64) < share * BAR as f64).count();
+    format!("[{:<BAR$}] {:3.0} %", "#".repeat(filled), (share * 100.0).min(100.0))
+}
+
+fn line(name: &str, share: f64, finished: u64, passed: Duration) -> String {
     let rate = finished as f64 / passed.as_secs_f64().max(0.001);
-    let percent = (share * 100.0).min(100.0);
-    format!("{name:<24} [{:<BAR$}] {percent:3.0} %  {finished} done, {rate:.0}/s\x1b[K", "#".repeat(filled))
+    format!("{name:<24} {}  {finished} done, {rate:.0}/s\x1b[K", bar(share))
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 
 use super::client::{Client, unexpected};
 use super::failure::Failure;
+use super::progress::Progress;
 use super::{Context, Verb, text};
 use crate::admin::protocol::{BackedUp, Request, Response};
 use crate::config::ShellSettings;
 use crate::store::{self, Walker, offline};
 use clap::{Args, FromArgMatches};
 use serde_json::json;
-use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
@@ -52,6 +51,7 @@ fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Failure> {
         }
         Err(other) => return Err(other),
     };
+    drop(progress);
     if context.json {
         let made = serde_json::to_value(made).map_err(|error| Failure::Refused(error.to_string()))?;
         return context.print_json(&json!({ "backup": made }));
@@ -116,24 +116,4 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 /// So many of them, in words.
 pub(crate) fn records(count: u64) -> String {
     if count == 1 { "1 record".to_owned() } else { format!("{count} records") }
-}
-
-/// Says on standard error how far a long work is, once a second.
-pub(crate) struct Progress {
-    what: &'static str,
-    said: Instant,
-}
-
-impl Progress {
-    pub(crate) fn new(what: &'static str) -> Self {
-        Self { what, said: Instant::now() }
-    }
-
-    pub(crate) fn step(&mut self, done: u64, total: u64) {
-        if self.said.elapsed() >= Duration::from_secs(1) {
-            self.said = Instant::now();
-            // Nothing can be done where nobody reads it.
-            let _ = writeln!(std::io::stderr(), "{}: {done} of {total} records", self.what);
-        }
-    }
 }

@@ -24,6 +24,7 @@ mod mailbox;
 mod nudge;
 pub(crate) mod phone;
 mod presence;
+mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -42,6 +43,7 @@ mod store;
 mod table;
 mod text;
 mod token;
+mod top;
 mod trace;
 mod upgrade;
 mod why;
@@ -77,6 +79,7 @@ pub(crate) static VERBS: &[Verb] = &[
     phone::VERB,
     board::VERB,
     trace::VERB,
+    top::VERB,
     show::VERB,
     lists::VERB,
     why::VERB,

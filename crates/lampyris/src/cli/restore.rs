@@ -1,7 +1,8 @@
 //! `lampyris restore FILE`: puts a backup in the place of the store of a server that does not run.
 
-use super::backup::{Progress, records};
+use super::backup::records;
 use super::failure::Failure;
+use super::progress::Progress;
 use super::{Context, Verb, text};
 use crate::config::ShellSettings;
 use crate::store::offline;
@@ -35,6 +36,7 @@ fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let bytes_max = ShellSettings::defaults().store_bytes_max;
     let restored = offline::restore(&context.data, &args.file, bytes_max, &mut step)
         .map_err(|fault| Failure::Refused(fault.to_string()))?;
+    drop(progress);
     let made_at: UnixTime = restored.summary.made_at;
     let aside = restored.aside.map(|path| path.display().to_string());
     if context.json {

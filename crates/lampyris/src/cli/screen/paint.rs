@@ -6,7 +6,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::symbols::{border, line};
+use ratatui::symbols::{bar, border, line};
 use ratatui::text::Span;
 use std::ffi::OsString;
 
@@ -156,6 +156,24 @@ impl Paint {
     /// What lines are made of.
     pub(crate) const fn across(self) -> &'static str {
         self.pick(line::HORIZONTAL, "-")
+    }
+
+    /// What small curves are made of.
+    pub(crate) const fn bars(self) -> bar::Set<'static> {
+        if self.unicode {
+            return bar::NINE_LEVELS;
+        }
+        bar::Set {
+            full: "#",
+            seven_eighths: "#",
+            three_quarters: "=",
+            five_eighths: "=",
+            half: "-",
+            three_eighths: "-",
+            one_quarter: ".",
+            one_eighth: ".",
+            empty: " ",
+        }
     }
 
     /// Writes text into at most `width` columns of a row; what is cut ends with a sign. The column behind it comes back.
