@@ -389,10 +389,10 @@ mod tests {
         let mut top = busy(FULL);
         let lines = drawn(&mut top, 110, 24);
         let expected = [
-            " Top  lampyris 1.2.3, process 7, up 1h01m, 0 subscriptions, 0 bindings, 0 calls             12:51:09 UTC  live",
+            " Top  lampyris 1.2.3, process 7, up 1h01m, 0 subscriptions, 0 bindings, 0 calls            12:51:09 UTC  live",
             "",
-            " Requests             15.0/s  most 15.0                                                                     ▃█",
-            " NOTIFYs              10.0/s  most 20.0                                                                     █▄",
+            " Requests             15.0/s  most 15.0                                                                    ▂█",
+            " NOTIFYs              10.0/s  most 20.0                                                                    █▄",
             " Responses sent        0.0/s  most 0.0",
             " Requests refused      0.0/s  most 0.0",
             " Change to NOTIFY  50 % ≤ 1 ms   99 % > 5 ms",
