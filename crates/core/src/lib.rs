@@ -67,7 +67,7 @@ pub mod settings;
 mod show;
 pub mod sizes;
 mod slots;
-pub(crate) mod target;
+pub mod target;
 mod tickets;
 pub mod time;
 pub(crate) mod timers;

@@ -18,23 +18,23 @@ use std::sync::Arc;
 
 /// What a URI says about where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// `maddr` if there is one, else the host; a name or a numeric address, IPv6 with or without brackets.
-    pub(crate) host: String,
+    pub host: String,
     /// The explicit port.
-    pub(crate) port: Option<u16>,
+    pub port: Option<u16>,
     /// The `transport` parameter; TLS for `sips:`.
-    pub(crate) transport: Option<Transport>,
+    pub transport: Option<Transport>,
     /// Nothing but TLS will do (RFC 3261 §26.2.2).
-    pub(crate) is_sips: bool,
+    pub is_sips: bool,
     /// Whom a certificate must be for: the URI's host, whatever DNS makes of it (RFC 5922 §4).
-    pub(crate) name: Arc<str>,
+    pub name: Arc<str>,
 }
 
 impl Wanted {
     /// What a URI names; `None` (we cannot reach it) for other schemes, for transports we do not speak, and for what only
     /// its own connection leads to: a browser's `transport=ws` and `.invalid` (RFC 7118 §5, RFC 2606 §2).
-    pub(crate) fn of(uri: &Uri<'_>) -> Option<Self> {
+    pub fn of(uri: &Uri<'_>) -> Option<Self> {
         let is_sips = match uri.scheme() {
             Scheme::Sip => false,
             Scheme::Sips => true,
@@ -62,18 +62,18 @@ impl Wanted {
 
 /// An address and how to talk to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
+pub struct Hop {
     /// The transport.
-    pub(crate) transport: Transport,
+    pub transport: Transport,
     /// The address.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     /// Whom its certificate must be for.
-    pub(crate) name: Arc<str>,
+    pub name: Arc<str>,
 }
 
 /// The way to a target.
 #[derive(Clone, Debug)]
-pub(crate) enum Target {
+pub enum Target {
     /// Known without DNS.
     Immediate(Hop),
     /// To be looked up.
@@ -84,10 +84,10 @@ pub(crate) enum Target {
 
 /// What a lookup wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Ask this, then [`Lookup::on_answer`].
     Ask(DnsQuestion),
-    /// Try this; if it fails, [`Lookup::next`].
+    /// Try this; if it fails, [`Lookup::step`].
     Try(Hop),
     /// There is nothing left: the request has failed (as with 503).
     Exhausted,
@@ -117,7 +117,7 @@ enum Item {
 
 /// A lookup under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Lookup {
+pub struct Lookup {
     items: VecDeque<Item>,
     asked: Option<Item>,
     supported: Vec<Transport>,
@@ -129,7 +129,7 @@ pub(crate) struct Lookup {
 }
 
 /// Begins to locate `wanted`; `supported` are the transports we can open, most preferred first.
-pub(crate) fn locate(wanted: &Wanted, supported: &[Transport]) -> Target {
+pub fn locate(wanted: &Wanted, supported: &[Transport]) -> Target {
     let mut supported = supported.to_vec();
     if wanted.is_sips {
         supported.retain(|transport| transport.is_secure());
@@ -175,7 +175,7 @@ pub(crate) fn locate(wanted: &Wanted, supported: &[Transport]) -> Target {
 
 impl Lookup {
     /// What to do next: at first, after an answer, and after each address that failed.
-    pub(crate) fn next(&mut self) -> Next {
+    pub fn step(&mut self) -> Next {
         while let Some(item) = self.items.pop_front() {
             let question = match &item {
                 Item::Hop(_) if self.tries >= limits::TARGET_TRIES_MAX => break,
@@ -205,7 +205,7 @@ impl Lookup {
     }
 
     /// Takes the answer to the question last asked; `rng` shares the load among SRV records (RFC 2782).
-    pub(crate) fn on_answer(&mut self, answer: DnsAnswer, rng: &mut Rng) {
+    pub fn on_answer(&mut self, answer: DnsAnswer, rng: &mut Rng) {
         let name = self.name.clone();
         let hop = |transport, ip, port| {
             Item::Hop(Hop { transport, address: SocketAddr::new(ip, port), name: name.clone() })
@@ -380,7 +380,7 @@ mod tests {
             Target::Lookup(lookup) => lookup,
         };
         loop {
-            match lookup.next() {
+            match lookup.step() {
                 Next::Try(hop) => log.push(format!("{} {}", hop.transport, hop.address)),
                 Next::Exhausted => return log,
                 Next::Ask(question) => {
@@ -437,9 +437,9 @@ mod tests {
         let Target::Lookup(mut lookup) = locate(&sips("example.com", Some(5061), None), ALL) else {
             panic!()
         };
-        assert!(matches!(lookup.next(), Next::Ask(_)));
+        assert!(matches!(lookup.step(), Next::Ask(_)));
         lookup.on_answer(ips(&["192.0.2.1"]), &mut Rng::new([1; 32]));
-        assert!(matches!(lookup.next(), Next::Try(hop) if &*hop.name == "example.com"));
+        assert!(matches!(lookup.step(), Next::Try(hop) if &*hop.name == "example.com"));
     }
 
     #[test]
@@ -656,7 +656,7 @@ mod tests {
         let (mut asked, mut tried) = (0, 0);
         let mut many = Some(DnsAnswer::Srv(many));
         loop {
-            match lookup.next() {
+            match lookup.step() {
                 Next::Ask(_) => {
                     asked += 1;
                     let empty = asked % 2 == 0;
@@ -671,6 +671,6 @@ mod tests {
             asked <= limits::TARGET_QUESTIONS_MAX && tried <= limits::TARGET_TRIES_MAX,
             "{asked} {tried}"
         );
-        assert_eq!(lookup.next(), Next::Exhausted);
+        assert_eq!(lookup.step(), Next::Exhausted);
     }
 }

@@ -169,7 +169,7 @@ impl Node {
 
     fn advance(&mut self, now: Now, traveller: Traveller, reach: Reach, mut lookup: Lookup) -> WayTo {
         loop {
-            match lookup.next() {
+            match lookup.step() {
                 Next::Ask(question) => {
                     let query = self.ask(now, Asker::Traveller(traveller), question);
                     self.ways.set(traveller, Way { stage: Stage::Asked(query), reach, rest: Some(lookup) });

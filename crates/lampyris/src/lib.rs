@@ -14,6 +14,7 @@ pub mod handover;
 pub mod http;
 pub mod privileges;
 pub(crate) mod redact;
+pub(crate) mod remote;
 pub(crate) mod resolver;
 pub mod server;
 pub mod store;

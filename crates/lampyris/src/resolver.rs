@@ -32,14 +32,7 @@ impl Resolver {
     /// A resolver with the system's configuration.
     pub(crate) fn new(runtime: Handle, mailbox: Mailbox) -> Self {
         let _in_runtime = runtime.enter();
-        let dns = TokioResolver::builder_tokio().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.timeout = Duration::from_secs(2);
-            options.attempts = 2;
-            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            builder.build()
-        });
-        let dns = dns
+        let dns = system()
             .inspect_err(
                 |error| tracing::warn!(%error, "no DNS: names of peers and domains cannot be looked up"),
             )
@@ -65,7 +58,22 @@ impl Resolver {
     }
 }
 
-async fn answer(dns: &TokioResolver, question: &DnsQuestion) -> DnsAnswer {
+/// The system's resolvers; to be made inside a runtime.
+///
+/// # Errors
+/// The system has no usable configuration.
+pub(crate) fn system() -> Result<TokioResolver, NetError> {
+    TokioResolver::builder_tokio().and_then(|mut builder| {
+        let options = builder.options_mut();
+        options.timeout = Duration::from_secs(2);
+        options.attempts = 2;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        builder.build()
+    })
+}
+
+/// What DNS says; "there is no such record" is an empty answer.
+pub(crate) async fn answer(dns: &TokioResolver, question: &DnsQuestion) -> DnsAnswer {
     let answer = match question {
         DnsQuestion::Address(host) => {
             // Why: a name with dots is absolute in SIP; only a bare one is looked for in the search list.

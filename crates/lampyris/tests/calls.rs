@@ -75,6 +75,7 @@ impl Server {
     async fn phone(&self, name: &str) -> (Phone, UnboundedReceiver<Heard>) {
         let account = Account {
             user: name.to_owned(),
+            login: None,
             domain: self.address.to_string(),
             password: Some(name.to_owned()),
             display: String::new(),

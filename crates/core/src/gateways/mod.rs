@@ -15,7 +15,7 @@ mod notify;
 mod requests;
 pub mod settings;
 mod sources;
-mod state;
+pub mod state;
 mod stored;
 
 use crate::flow::Flow;

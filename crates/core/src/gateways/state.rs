@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// How far a subscription to, or a registration at, a server elsewhere is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// It is to be asked for now: a way is being found.
     Unsubed,
     /// It was asked for.
@@ -36,7 +36,7 @@ pub(crate) enum State {
 
 impl State {
     /// FreeSWITCH's name.
-    pub(crate) const fn name(self, is_registration: bool) -> &'static str {
+    pub const fn name(self, is_registration: bool) -> &'static str {
         match (self, is_registration) {
             (Self::Unsubed, false) => "UNSUBED",
             (Self::Unsubed, true) => "UNREGED",
@@ -55,7 +55,7 @@ impl State {
 
 /// What to do after an answer that is no 2xx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Answer the challenge.
     Authenticate,
     /// Ask again for this many seconds.
@@ -77,26 +77,26 @@ pub(crate) enum Next {
 
 /// An answer that is no 2xx.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// Its status; 408 for silence, 503 for a broken connection.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The request was sent inside a dialog.
-    pub(crate) in_dialog: bool,
+    pub in_dialog: bool,
     /// Retry-After, in seconds.
-    pub(crate) retry_after_s: Option<u32>,
+    pub retry_after_s: Option<u32>,
     /// Min-Expires, in seconds.
-    pub(crate) min_expires_s: Option<u32>,
+    pub min_expires_s: Option<u32>,
     /// The life that was asked for, in seconds.
-    pub(crate) expires_s: u32,
+    pub expires_s: u32,
     /// The wait after a failure as configured.
-    pub(crate) retry: Duration,
+    pub retry: Duration,
 }
 
 /// Statuses that end a subscription that is being refreshed (RFC 6665 §4.1.2.2, RFC 5057 §5.1).
 const ENDING: [u16; 13] = [404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501];
 
 /// Decides.
-pub(crate) fn next(refusal: &Refusal) -> Next {
+pub fn next(refusal: &Refusal) -> Next {
     let Refusal { status, in_dialog, retry_after_s, min_expires_s, expires_s, retry } = *refusal;
     match status {
         401 | 407 => return Next::Authenticate,
@@ -122,11 +122,7 @@ pub(crate) fn next(refusal: &Refusal) -> Next {
 }
 
 /// What a server that ended a subscription wants: the wait before the next, and the state meanwhile (RFC 6665 §4.1.3).
-pub(crate) fn after_end(
-    reason: Option<&str>,
-    retry_after_s: Option<u32>,
-    retry: Duration,
-) -> (Duration, State) {
+pub fn after_end(reason: Option<&str>, retry_after_s: Option<u32>, retry: Duration) -> (Duration, State) {
     let asked = retry_after_s.map(|s| Duration::from_secs(u64::from(s)).min(limits::GATEWAY_WAIT_MAX));
     match reason.map(str::to_ascii_lowercase).as_deref() {
         Some("deactivated" | "timeout") => (Duration::ZERO, State::Unsubed),
@@ -139,7 +135,7 @@ pub(crate) fn after_end(
 
 /// How long after it was granted a life of `granted` is renewed: early enough for one request that goes unanswered, and
 /// never later than half of a short one.
-pub(crate) fn renew_after(granted: Duration) -> Duration {
+pub fn renew_after(granted: Duration) -> Duration {
     granted - (granted / 2).min(limits::GATEWAY_RENEW_EARLY)
 }
 

@@ -15,6 +15,7 @@ mod demo;
 mod devstate;
 mod drain;
 mod drop;
+mod elsewhere;
 mod events;
 pub(crate) mod failure;
 mod feature;
@@ -25,6 +26,8 @@ mod nudge;
 pub(crate) mod phone;
 mod presence;
 mod progress;
+mod probe;
+mod publish;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -46,6 +49,7 @@ mod token;
 mod top;
 mod trace;
 mod upgrade;
+mod watch;
 mod why;
 
 use client::Client;
@@ -97,6 +101,9 @@ pub(crate) static VERBS: &[Verb] = &[
     rules::PENDING,
     rules::RULES,
     events::VERB,
+    watch::VERB,
+    publish::VERB,
+    probe::VERB,
     token::VERB,
     nudge::VERB,
     drop::VERB,

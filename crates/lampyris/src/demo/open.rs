@@ -117,6 +117,7 @@ impl Office {
 fn account(name: &str, server: SocketAddr) -> Account {
     Account {
         user: name.to_owned(),
+        login: None,
         domain: server.to_string(),
         password: Some(office::password(name)),
         display: name.to_owned(),

@@ -9,8 +9,10 @@ use std::fmt::Write as _;
 /// An account at a server.
 #[derive(Clone)]
 pub struct Account {
-    /// User part and digest username.
+    /// User part, and digest username where there is no `login`.
     pub user: String,
+    /// Digest username.
+    pub login: Option<String>,
     /// Domain of the AOR.
     pub domain: String,
     /// Password; without one no challenge is answered.
@@ -51,14 +53,14 @@ impl Account {
         let (method, uri) = (request.method.as_str(), request.uri);
         let body = request.body.map_or(&[][..], |(_, body)| body.as_bytes());
         let (realm, nonce) = (challenge.realm, challenge.nonce);
-        let ha1 = digest::ha1(algorithm, &self.user, realm, password);
+        let login = self.login.as_deref().unwrap_or(&self.user);
+        let ha1 = digest::ha1(algorithm, login, realm, password);
         let cnonce = super::wire::token();
         let offers_auth = challenge.offers_qop("auth");
         let qop = offers_auth.then_some(digest::Qop { nc: "00000001", cnonce: &cnonce, qop: "auth" });
         let response = digest::response(&ha1, nonce, qop, method, uri, body);
         let mut value = format!(
-            "Digest username=\"{}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\", algorithm={}",
-            self.user,
+            "Digest username=\"{login}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\", algorithm={}",
             response.as_str(),
             algorithm.token()
         );

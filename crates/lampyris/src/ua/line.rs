@@ -12,6 +12,7 @@ use bytes::Bytes;
 use lampyris_core::flow::Transport;
 use lampyris_sip::{Message, Method, Name, RequestWriter, StatusCode};
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +59,8 @@ pub(super) struct Line {
     /// By Call-ID and our tag.
     pub(super) calls: Mutex<HashMap<(String, String), Arc<Leg>>>,
     waiting: Mutex<HashMap<String, mpsc::UnboundedSender<Message>>>,
+    /// What is wrong with the socket.
+    trouble: Mutex<Option<io::Error>>,
     cseq: AtomicU32,
 }
 
@@ -73,6 +76,7 @@ impl Line {
             repeats: Mutex::default(),
             calls: Mutex::default(),
             waiting: Mutex::default(),
+            trouble: Mutex::default(),
             cseq: AtomicU32::new(0),
         }
     }
@@ -121,22 +125,27 @@ impl Line {
 
     /// Sends a request, answers one challenge, and gives the 2xx. Not for INVITE.
     pub(super) async fn request(&self, request: &Request<'_>) -> Result<Message, UaError> {
+        let answer = self.ask(request).await?;
+        match answer.status().unwrap_or(StatusCode(500)).0 {
+            200..300 => Ok(answer),
+            status => Err(UaError::refused(request.method, status)),
+        }
+    }
+
+    /// Sends a request, answers one challenge, and gives the final answer, whatever it is. Not for INVITE.
+    pub(super) async fn ask(&self, request: &Request<'_>) -> Result<Message, UaError> {
         let mut credentials = None;
         loop {
             let transaction = self.transaction();
             let bytes = self.write(request, &transaction, credentials.as_ref());
             let answer = self.exchange(request.method, &transaction.branch, bytes).await?;
-            let status = answer.status().unwrap_or(StatusCode(500)).0;
-            if (200..300).contains(&status) {
+            if credentials.is_some() {
                 return Ok(answer);
             }
+            credentials = self.account.answer(&answer, request);
             if credentials.is_none() {
-                credentials = self.account.answer(&answer, request);
-                if credentials.is_some() {
-                    continue;
-                }
+                return Ok(answer);
             }
-            return Err(UaError::refused(request.method, status));
         }
     }
 
@@ -164,7 +173,9 @@ impl Line {
                     wait = (wait * 2).min(T2);
                     again = Instant::now() + wait;
                 }
-                Ok(None) | Err(_) => return Err(UaError::unanswered(method)),
+                // The reader has given up on everything that waits.
+                Ok(None) => return Err(UaError::Io(self.trouble())),
+                Err(_) => return Err(UaError::unanswered(method)),
             }
         }
     }
@@ -187,6 +198,21 @@ impl Line {
             Some(waiting) => waiting.send(message).err().map(|unsent| unsent.0),
             None => Some(message),
         }
+    }
+
+    /// The socket failed: nobody is kept waiting for an answer (RFC 3261 §18.4).
+    pub(super) fn fail(&self, error: io::Error) {
+        *lock(&self.trouble) = Some(error);
+        lock(&self.waiting).clear();
+    }
+
+    fn trouble(&self) -> io::Error {
+        let trouble = lock(&self.trouble);
+        trouble.as_ref().map_or(io::ErrorKind::NotConnected.into(), |error| {
+            error
+                .raw_os_error()
+                .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+        })
     }
 
     /// The call that a request with this To belongs to.

@@ -29,9 +29,13 @@ pub use account::Account;
 pub use call::{Call, CallState};
 pub use phone::{Phone, Published, Subscription};
 pub use reader::{Heard, Notified};
+pub use wire::Trust;
 
 use lampyris_sip::{Method, StatusCode};
 use std::io;
+
+/// Timer B and F, and N (RFC 3261 §17.1, RFC 6665 §4.1.2.4): how long silence is borne.
+pub const GIVE_UP: std::time::Duration = line::GIVE_UP;
 
 /// Why a request did not do what it was for.
 #[derive(Debug, thiserror::Error)]

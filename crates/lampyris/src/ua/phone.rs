@@ -17,10 +17,10 @@ use super::call::{Call, Leg};
 use super::dialog::Dialog;
 use super::line::{Line, Request, lock};
 use super::reader::{Heard, read};
-use super::wire::Wire;
+use super::wire::{Trust, Wire};
 use super::{inviting, sdp};
 use lampyris_core::flow::Transport;
-use lampyris_sip::{Method, Name};
+use lampyris_sip::{Message, Method, Name};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +49,14 @@ impl Subscription {
     pub fn call_id(&self) -> &str {
         &self.dialog.call_id
     }
+
+    fn learn(&mut self, answer: &Message) {
+        if self.dialog.remote_tag.is_none() {
+            self.dialog.learn(answer);
+        } else {
+            self.dialog.refresh(answer);
+        }
+    }
 }
 
 /// A phone. Dropping it stops it without a word.
@@ -75,7 +83,20 @@ impl Phone {
         transport: Transport,
         server: SocketAddr,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<Heard>)> {
-        let (wire, ear, local) = Wire::open(transport, server).await?;
+        Self::connect(account, transport, server, None).await
+    }
+
+    /// The same over TLS too, for which it must be said whom to trust.
+    ///
+    /// # Errors
+    /// The socket cannot be opened, or the server does not prove who it is.
+    pub async fn connect(
+        account: Account,
+        transport: Transport,
+        server: SocketAddr,
+        trust: Option<&Trust>,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<Heard>)> {
+        let (wire, ear, local) = Wire::open(transport, server, trust).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let line = Arc::new(Line::new(account, transport, wire, local));
         let reader = tokio::spawn(read(Arc::clone(&line), ear, sender));
@@ -129,13 +150,9 @@ impl Phone {
             (Name::Expires, expires_s.to_string()),
         ];
         let answer = self.line.request(&old.dialog.request(Method::Subscribe, &headers)).await?;
-        let mut dialog = old.dialog;
-        if dialog.remote_tag.is_none() {
-            dialog.learn(&answer);
-        } else {
-            dialog.refresh(&answer);
-        }
-        Ok(Subscription { dialog, ..old })
+        let mut subscription = old;
+        subscription.learn(&answer);
+        Ok(subscription)
     }
 
     /// Publishes for the own AOR: a first document, a new one for `etag`, or (without a body) a refresh of it.
@@ -160,6 +177,46 @@ impl Phone {
             etag: text(Name::SipETag),
             expires_s: text(Name::Expires).parse().unwrap_or(expires_s),
         })
+    }
+
+    /// Asks something that makes no dialog, and gives the final answer, whatever it is. `to` where it is not `uri`.
+    ///
+    /// # Errors
+    /// [`UaError`], but not [`UaError::Refused`].
+    pub async fn ask(
+        &self,
+        method: Method<'_>,
+        uri: &str,
+        headers: &[(Name, String)],
+        body: Option<(&str, &str)>,
+    ) -> Result<Message, UaError> {
+        let dialog = self.begun(uri);
+        self.line.ask(&Request { body, ..dialog.request(method, headers) }).await
+    }
+
+    /// A subscription to any URI that has not been asked for yet: [`Self::renew`] does.
+    pub fn intend(&self, uri: &str, event: &str, accept: &str) -> Subscription {
+        Subscription { dialog: self.begun(uri), event: event.to_owned(), accept: accept.to_owned() }
+    }
+
+    /// Asks for a subscription, prolongs it, or ends it (0), and gives the final answer, whatever it is.
+    ///
+    /// # Errors
+    /// [`UaError`], but not [`UaError::Refused`].
+    pub async fn renew(&self, subscription: &mut Subscription, expires_s: u32) -> Result<Message, UaError> {
+        let headers = [
+            (Name::Contact, self.line.contact()),
+            (Name::Event, subscription.event.clone()),
+            (Name::Accept, subscription.accept.clone()),
+            (Name::Expires, expires_s.to_string()),
+            // Why always: a resource that turns out to be a list is refused otherwise (RFC 4662 §4.1).
+            (Name::Supported, "eventlist".to_owned()),
+        ];
+        let answer = self.line.ask(&subscription.dialog.request(Method::Subscribe, &headers)).await?;
+        if answer.status().is_some_and(|status| (200..300).contains(&status.0)) {
+            subscription.learn(&answer);
+        }
+        Ok(answer)
     }
 
     /// Calls `user` of the own domain; what becomes of it is the call's state.

@@ -38,7 +38,16 @@ pub struct Notified {
 
 /// Reads the socket until it fails.
 pub(super) async fn read(line: Arc<Line>, mut ear: Ear, heard: mpsc::UnboundedSender<Heard>) {
-    while let Ok(bytes) = line.wire.receive(&mut ear).await {
+    loop {
+        let bytes = match line.wire.receive(&mut ear).await {
+            Ok(bytes) => bytes,
+            // Why: over UDP it says that nobody listens there now, which may pass.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                line.fail(error);
+                continue;
+            }
+            Err(error) => return line.fail(error),
+        };
         let Ok(message) = Message::parse(bytes) else { continue };
         let message = if message.is_request() {
             message

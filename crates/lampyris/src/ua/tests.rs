@@ -22,8 +22,13 @@ impl Lab {
     async fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let domain = "x".to_owned();
-        let account =
-            Account { user: "Alice".into(), domain, password: Some("p".into()), display: String::new() };
+        let account = Account {
+            user: "Alice".into(),
+            login: None,
+            domain,
+            password: Some("p".into()),
+            display: String::new(),
+        };
         let (phone, heard) =
             Phone::start(account, Transport::Udp, socket.local_addr().unwrap()).await.unwrap();
         let at = phone.line.local;

@@ -1,76 +1,106 @@
-//! The user agent's socket: one UDP socket or one TCP connection to the server.
+//! The user agent's socket: one UDP socket, or one connection to the server over TCP or TLS.
 
 use bytes::Bytes;
 use lampyris_core::flow::Transport;
 use lampyris_core::limits;
 use lampyris_sip::{Frame, Framer};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+
+/// Whom a TLS connection must reach, and who vouches for them.
+#[derive(Clone)]
+pub struct Trust {
+    /// The domain or address of their certificate (RFC 5922 §4).
+    pub name: String,
+    /// Authorities, protocol versions, our own certificate.
+    pub config: Arc<ClientConfig>,
+}
+
+type Sender = Box<dyn AsyncWrite + Send + Unpin>;
+type Receiver = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The sending side; shared.
 pub(super) enum Wire {
     Udp(UdpSocket),
-    Tcp(Mutex<OwnedWriteHalf>),
+    Stream(Mutex<Sender>),
 }
 
 /// The receiving side; one reader.
 pub(super) struct Ear {
-    tcp: Option<(OwnedReadHalf, Framer)>,
+    stream: Option<(Receiver, Framer)>,
 }
 
 impl Wire {
-    /// Opens a socket towards `server`; also where it is bound.
+    /// Opens a socket towards `server`; also where it is bound. TLS needs `trust`.
     pub(super) async fn open(
         transport: Transport,
         server: SocketAddr,
+        trust: Option<&Trust>,
     ) -> io::Result<(Self, Ear, SocketAddr)> {
-        match transport {
-            Transport::Udp => {
+        let (receiver, sender, local): (Receiver, Sender, _) = match (transport, trust) {
+            (Transport::Udp, _) => {
                 let any = if server.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
                 let socket = UdpSocket::bind(any).await?;
                 socket.connect(server).await?;
                 let local = socket.local_addr()?;
-                Ok((Self::Udp(socket), Ear { tcp: None }, local))
+                return Ok((Self::Udp(socket), Ear { stream: None }, local));
             }
-            Transport::Tcp => {
-                let stream = TcpStream::connect(server).await?;
-                stream.set_nodelay(true)?;
-                let local = stream.local_addr()?;
-                let (read, write) = stream.into_split();
-                let framer = Framer::for_opened_flow(limits::HEAD_BYTES_MAX, limits::BODY_BYTES_MAX);
-                Ok((Self::Tcp(Mutex::new(write)), Ear { tcp: Some((read, framer)) }, local))
+            (Transport::Tcp, _) => {
+                let (stream, local) = connected(server).await?;
+                let (receiver, sender) = stream.into_split();
+                (Box::new(receiver), Box::new(sender), local)
             }
-            other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("no phone here speaks {other}"))),
-        }
+            (Transport::Tls, Some(trust)) => {
+                let (stream, local) = connected(server).await?;
+                let name = ServerName::try_from(trust.name.clone())
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+                let stream = TlsConnector::from(Arc::clone(&trust.config)).connect(name, stream).await?;
+                let (receiver, sender) = tokio::io::split(stream);
+                (Box::new(receiver), Box::new(sender), local)
+            }
+            (other, _) => {
+                let why = format!("no phone here speaks {other}");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            }
+        };
+        let framer = Framer::for_opened_flow(limits::HEAD_BYTES_MAX, limits::BODY_BYTES_MAX);
+        Ok((Self::Stream(Mutex::new(sender)), Ear { stream: Some((receiver, framer)) }, local))
     }
 
     /// Sends one message.
     pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Udp(socket) => socket.send(bytes).await.map(|_| ()),
-            Self::Tcp(write) => write.lock().await.write_all(bytes).await,
+            Self::Stream(sender) => {
+                let mut sender = sender.lock().await;
+                sender.write_all(bytes).await?;
+                sender.flush().await
+            }
         }
     }
 
     /// Whether messages may get lost.
     pub(super) const fn is_reliable(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self, Self::Stream(_))
     }
 
     /// The next message.
     pub(super) async fn receive(&self, ear: &mut Ear) -> io::Result<Bytes> {
-        match (self, &mut ear.tcp) {
+        match (self, &mut ear.stream) {
             (Self::Udp(socket), _) => {
                 let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
                 let len = socket.recv(&mut buffer).await?;
                 buffer.truncate(len);
                 Ok(buffer.into())
             }
-            (Self::Tcp(_), Some((read, framer))) => loop {
+            (Self::Stream(_), Some((read, framer))) => loop {
                 match framer.next_frame() {
                     Some(Ok(Frame::Message(bytes))) => return Ok(bytes),
                     Some(Ok(Frame::Ping | Frame::Pong)) => continue,
@@ -83,9 +113,16 @@ impl Wire {
                     len => framer.push(&buffer[..len]),
                 }
             },
-            (Self::Tcp(_), None) => Err(io::ErrorKind::NotConnected.into()),
+            (Self::Stream(_), None) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
+}
+
+async fn connected(server: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    Ok((stream, local))
 }
 
 /// 16 random hexadecimal digits.

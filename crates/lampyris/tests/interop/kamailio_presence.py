@@ -1,14 +1,17 @@
 """Kamailio's `presence` is the server that we watch by a gateway: it asks for a password, holds what a phone publishes to
 it, and the lamp here follows."""
 
+import json
+import os
 import shutil
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import office
 from checks import check
 from kamailio import MODULES, TABLES, Phone
-from programs import Missing, Program, Server, need, wait_until
+from programs import Failure, Missing, Program, Server, need, wait_until
 
 WANTED = ["db_text", "tm", "sl", "rr", "pv", "siputils", "textops", "maxfwd", "auth", "presence", "presence_xml",
           "presence_dialoginfo"]
@@ -102,6 +105,48 @@ def until(server, words, wanted, seconds=20):
     wait_until(lambda: all(part in server.ask(*words) for part in wanted), said, seconds)
 
 
+def started(directory, port):
+    command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid", "-Y", directory]
+    return Program("Kamailio", command, directory / "kamailio.log")
+
+
+@check
+def kamailio_is_watched_and_published_to_by_the_command_line(run):
+    need("kamailio")
+    directory = run.logs / "kamailio-verbs"
+    directory.mkdir()
+    port = run.free_port()
+    uri = f"sip:erin@127.0.0.1:{port}"
+    environment = {**os.environ, "LAMPYRIS_PASSWORD": "1234"}
+
+    def verb(*words, user=("--user", "1000"), ends=0):
+        command = [run.server.binary, *words, *user]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        if done.returncode != ends:
+            raise Failure(f"{' '.join(words)}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def answers():
+        return json.loads(subprocess.run([run.server.binary, "probe", uri, "--json", "--wait", "1"], env=environment,
+                                         capture_output=True, text=True, timeout=60).stdout).get("answers")
+
+    with ExitStack() as ending:
+        kamailio = started(directory, port)
+        ending.callback(kamailio.stop)
+        wait_until(answers, "Kamailio answers the probe", 60)
+        etag = json.loads(verb("publish", uri, "away", "--note", "Lunch", "--once", "--json"))["etag"]
+        seen = verb("watch", uri, "--once")
+        if 'away  "Lunch"' not in seen:
+            raise Failure(f"watch printed {seen}")
+        if "give --user" not in verb("watch", uri, "--once", user=(), ends=1):
+            raise Failure("who gave no password was not told so")
+        report = json.loads(verb("probe", uri, "--json", "--event", "presence", "--event", "dialog"))
+        statuses = [tried["status"] for tried in report["subscriptions"]]
+        if statuses != [200, 200] and statuses != [202, 202]:
+            raise Failure(f"probe saw {statuses}")
+        verb("publish", uri, "--remove", "--etag", etag)
+
+
 @check
 def kamailio_is_watched_by_a_gateway(run):
     need("kamailio")
@@ -109,9 +154,7 @@ def kamailio_is_watched_by_a_gateway(run):
     directory.mkdir()
     port = run.free_port()
     with ExitStack() as ending:
-        command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid",
-                   "-Y", directory]
-        kamailio = Program("Kamailio", command, directory / "kamailio.log")
+        kamailio = started(directory, port)
         ending.callback(kamailio.stop)
         files = {**office.FILES, "beside.toml": office.FILES["beside.toml"] + HERE.format(port=port)}
         server = Server(run.server.binary, files, directory)
