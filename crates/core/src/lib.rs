@@ -19,6 +19,7 @@ mod devices;
 mod dns;
 mod drain;
 mod egress;
+mod errors;
 mod feature_keys;
 pub mod features;
 pub mod filter;
@@ -78,6 +79,11 @@ mod view_of;
 mod wall_clock;
 mod ways;
 mod who;
+
+/// The statuses and limits that requests are refused with, as the body of a page of the manual.
+pub fn errors_document() -> String {
+    errors::document()
+}
 
 /// The event packages as a page of the manual: names, sources, formats, defaults.
 pub fn events_document() -> String {

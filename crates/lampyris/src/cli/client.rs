@@ -92,6 +92,11 @@ impl Client {
         self.answer_within(None)
     }
 
+    /// Waits no longer than this from now on.
+    pub(crate) fn wait_at_most(&self, time: Duration) -> Result<(), Failure> {
+        self.answer_within(Some(time))
+    }
+
     fn answer_within(&self, time: Option<Duration>) -> Result<(), Failure> {
         Ok(self.stream.get_ref().set_read_timeout(time)?)
     }

@@ -8,11 +8,15 @@ mod asterisk;
 mod backup;
 mod bench;
 mod board;
+mod bugreport;
 mod check;
 mod client;
+mod completions;
 mod data_dir;
 mod demo;
 mod devstate;
+pub(crate) mod docs;
+mod doctor;
 mod drain;
 mod drop;
 mod elsewhere;
@@ -114,6 +118,11 @@ pub(crate) static VERBS: &[Verb] = &[
     backup::VERB,
     restore::VERB,
     store::VERB,
+    doctor::VERB,
+    bugreport::VERB,
+    docs::VERB,
+    completions::COMPLETIONS,
+    completions::MAN,
     bench::VERB,
     asterisk::SIP,
     asterisk::CORE,
@@ -366,7 +375,7 @@ mod tests {
 
     #[test]
     fn command_lines_lead_to_exit_codes() {
-        let rows: [(&[&str], u8); 52] = [
+        let rows: [(&[&str], u8); 57] = [
             (&["show", "hints"], 3),
             (&["--data", "/nonexistent/x", "show", "hint", "6001"], 3),
             (&["show", "hints", "--data", "/nonexistent/x"], 3),
@@ -404,6 +413,11 @@ mod tests {
             (&["-rx", "sip show subscriptions"], 3),
             (&["sip", "debug", "on", "--peer", "Alice"], 3),
             (&["phone"], 0),
+            (&["watch"], 2),
+            (&["watch", "a b@c"], 2),
+            (&["publish", "alice@example.com"], 2),
+            (&["publish", "alice@example.com", "awya"], 2),
+            (&["probe", "alice@example.com", "--transport", "ws"], 2),
             (&["phone", "yealink", "--ext", "6001"], 0),
             (&["phone", "yealnik"], 2),
             (&["help"], 0),

@@ -124,6 +124,84 @@ fn push_arguments(out: &mut String, command: &clap::Command, global: bool) {
     }
 }
 
+/// Every refusal: of the command line, of SIP, of the HTTP API.
+fn errors() -> String {
+    let mut out = String::from(
+        "# Errors\n\nThis file is generated from the tables of refusals; a test compares them.\n\n\
+         ## Command line\n\n| exit code | `code` | meaning |\n|---|---|---|\n",
+    );
+    for row in &EXIT_CODES {
+        let _ = writeln!(out, "| {} | `{}` | {} |", row.number, row.code, row.meaning);
+    }
+    out.push_str(
+        "\nA configuration is refused whole, with every error at once: file, line, column, cause and fix (`lampyris check`).\n\n",
+    );
+    out.push_str(&lampyris_core::errors_document());
+    out.push_str(
+        "\n## HTTP\n\nEvery answer that is not 2xx is a problem document (RFC 9457) whose `detail` says cause and fix; which status an \
+         operation has stands in [api](api.md).\n",
+    );
+    out
+}
+
+/// What the server knows of phones, and what phones are told.
+fn phones() -> String {
+    let mut out = String::from(
+        "# Phones\n\nThis file is generated from the tables of makers and profiles; a test compares them.\n\n\
+         `lampyris phone MAKER --ext 6001 --server pbx.example.com --user alice` prints the lines for your extensions; the same is on \
+         the *Phones* page of the [console](console.md). Nothing here needs the server to be changed.\n\n\
+         Three settings decide whether a lamp lights: the *server* the phone registers with, the *event package* its keys ask for \
+         (`dialog` for busy lamps, `presence` for contacts), and whether it asks for each key or for one *list*. \
+         `lampyris probe sip:6001@pbx.example.com` asks as a phone would.\n",
+    );
+    let makers = super::phone::makers().expect("the makers");
+    for (name, title) in makers.iter().map(super::phone::Maker::names) {
+        let found =
+            super::phone::provisioning(name, vec!["6001".to_owned()], "pbx.example.com".to_owned(), None);
+        out.push_str(&super::phone::page(title, &found.expect("its lines")));
+    }
+    out.push_str(
+        "\n## How each kind of phone is treated\n\nThe profile is chosen by the User-Agent; `[profiles.NAME]` of the \
+         [configuration](config.md) changes one, `profile` of a peer chooses it by name. `lampyris show profiles` prints them.\n\n\
+         | profile | chosen by | because |\n|---|---|---|\n",
+    );
+    for profile in crate::config::built_in_profiles() {
+        let agents: Vec<_> = profile
+            .user_agents
+            .iter()
+            .filter(|part| !part.is_empty())
+            .map(|part| format!("`{part}`"))
+            .collect();
+        let chosen = if agents.is_empty() { "-".to_owned() } else { agents.join(" ") };
+        let _ = writeln!(
+            out,
+            "| `{}` | {chosen} | {} |",
+            profile.name,
+            profile.reason.replace('|', "\\|").replace('<', "&lt;")
+        );
+    }
+    out
+}
+
+/// A generated page of `docs/`: compared, or written where that was asked for.
+fn is_fresh(name: &str, expected: &str) {
+    let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("LAMPYRIS_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, expected).expect("docs/");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "docs/{name} is stale: LAMPYRIS_UPDATE_DOCS=1 cargo test -p lampyris reference"
+    );
+}
+
+#[test]
+fn errors_and_phones_are_fresh() {
+    is_fresh("errors.md", &errors());
+    is_fresh("phones.md", &phones());
+}
+
 #[test]
 fn the_reference_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");

@@ -44,6 +44,38 @@ pub(crate) struct Maker {
     profile: String,
 }
 
+impl Maker {
+    /// Its name, and the phones meant.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> (&str, &str) {
+        (&self.vendor, &self.title)
+    }
+}
+
+/// A maker's lines as a section of the manual.
+#[cfg(test)]
+pub(crate) fn page(title: &str, lines: &Provisioning) -> String {
+    let mut out = format!(
+        "\n## {title}\n\n`lampyris phone {}`; treated by the profile `{}`.",
+        lines.vendor, lines.profile
+    );
+    if let Some(pickup) = lines.pickup {
+        let how = if pickup == "code" { "by calling a feature code" } else { "with Replaces" };
+        out += &format!(" It picks up a call {how}.");
+    }
+    out.push('\n');
+    if !lines.notes.is_empty() {
+        out.push('\n');
+    }
+    for note in &lines.notes {
+        out += &format!("- {note}\n");
+    }
+    for part in &lines.parts {
+        out += &format!("\nInto {}:\n\n```text\n{}\n```\n", part.r#where, part.text.trim_end());
+    }
+    out
+}
+
 /// What makes a phone of one maker watch lamps, for programs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Provisioning {
