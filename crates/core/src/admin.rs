@@ -53,6 +53,10 @@ impl Node {
                 self.command_set_status(now, (&person, &status), &note, for_s)
             }
             Command::ClearStatus { person } => self.command_clear_status(&person),
+            Command::SetDocument { person, document } => {
+                self.command_set_document(now, &person, document.as_deref())
+            }
+            Command::Document(person) => self.view_document(now, &person),
             Command::People(name) => self.view_people(now, name.as_deref()),
             Command::Rule { user, watcher, handling } => self.command_rule(now, &user, &watcher, handling),
             Command::Rules(user) => self.view_rules(now, &user),
@@ -338,6 +342,7 @@ impl Node {
         self.facts.publications.configure(self.facts.settings.quotas.publishes_per_s);
         self.look_up_peers(now);
         self.subscriptions_follow(&old);
+        self.settle_hard_states(now);
         self.build_lamps(now);
         self.lists_follow(now);
         self.authorize_everything(now);

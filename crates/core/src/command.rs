@@ -96,6 +96,15 @@ pub enum Command {
         /// A person's or peer's name, or an AOR.
         person: String,
     },
+    /// What is to hold of a person while nobody publishes; `None` removes it.
+    SetDocument {
+        /// A person's or peer's name, or an AOR.
+        person: String,
+        /// A presence document (RFC 3863).
+        document: Option<String>,
+    },
+    /// What holds of a person while nobody publishes.
+    Document(String),
     /// People, and what they say: all who are configured or have said something, or one.
     People(Option<String>),
     /// What one watcher of a user is to get from now on.
@@ -196,6 +205,8 @@ pub enum Reply {
     Features(Vec<view::Feature>),
     /// For `People`.
     People(Vec<view::Person>),
+    /// For `Document`; empty where there is none.
+    Documents(Vec<view::Document>),
     /// For `Rules`; empty where the user has none.
     Rules(Vec<view::Rules>),
     /// For `Pending`.

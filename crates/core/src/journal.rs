@@ -37,16 +37,19 @@ pub enum Kind {
     Answer,
     /// [`GatewayRecord`].
     Gateway,
+    /// [`DocumentRecord`].
+    Document,
 }
 
 impl Kind {
     /// All kinds, in the order they are restored: facts before those who watch them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Rules,
         Self::Device,
         Self::Mailbox,
         Self::Features,
         Self::Status,
+        Self::Document,
         Self::Bindings,
         Self::Call,
         Self::Publication,
@@ -111,6 +114,8 @@ pub enum Value {
     Answer(Box<AnswerRecord>),
     /// A subscription of ours at a gateway.
     Gateway(Box<GatewayRecord>),
+    /// What holds of a person while nobody publishes.
+    Document(DocumentRecord),
 }
 
 impl Value {
@@ -124,7 +129,12 @@ impl Value {
             Self::Status(s) => s.until,
             Self::Answer(a) => Some(a.until),
             Self::Gateway(g) => Some(g.expires_at),
-            Self::Mailbox(_) | Self::Resource(_) | Self::Call(_) | Self::Features(_) | Self::Rules(_) => None,
+            Self::Mailbox(_)
+            | Self::Resource(_)
+            | Self::Call(_)
+            | Self::Features(_)
+            | Self::Rules(_)
+            | Self::Document(_) => None,
         }
     }
 
@@ -143,6 +153,7 @@ impl Value {
             Self::Rules(_) => Kind::Rules,
             Self::Answer(_) => Kind::Answer,
             Self::Gateway(_) => Kind::Gateway,
+            Self::Document(_) => Kind::Document,
         }
     }
 }
@@ -371,6 +382,17 @@ pub struct RulesRecord {
     /// The user, as `ResourceKey` prints it.
     pub user: String,
     /// The document (RFC 5025).
+    pub document: String,
+    /// When it was written.
+    pub modified_at: UnixTime,
+}
+
+/// What holds of a person while nobody publishes (RFC 4827).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRecord {
+    /// Printed key of the person's own resource.
+    pub person: String,
+    /// The document (RFC 3863).
     pub document: String,
     /// When it was written.
     pub modified_at: UnixTime,

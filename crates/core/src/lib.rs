@@ -27,6 +27,7 @@ mod fingerprint;
 pub mod flow;
 pub mod gateways;
 mod gruu;
+pub mod hard_state;
 pub mod hint;
 pub mod hits;
 pub mod input;

@@ -30,6 +30,7 @@ use crate::features::FeatureKeys;
 use crate::flow::{Flow, Listener, ListenerId, StreamId, Transport};
 use crate::gateways::Gateways;
 use crate::gruu::GruuKey;
+use crate::hard_state::HardStates;
 use crate::hits::Hits;
 use crate::input::{Input, QueryId};
 use crate::journal::{Key, Kind, Value};
@@ -104,6 +105,8 @@ pub(crate) enum Timer {
     Call(CallId),
     /// An interval of presence rules begins or ends.
     RulesDue,
+    /// A document of hard state says something else from now on.
+    HardStateTurns,
     /// A watcher has waited long enough for a decision.
     WaitingEnds(u64),
     /// The next of those that a restart owes a NOTIFY.
@@ -198,6 +201,8 @@ pub struct Node {
     pub(crate) started: Instant,
     /// The next [`Timer::RulesDue`].
     pub(crate) rules_timer: Option<TimerToken>,
+    /// The next [`Timer::HardStateTurns`].
+    pub(crate) hard_state_timer: Option<TimerToken>,
     /// Both clocks when they were last looked at.
     pub(crate) clocks: Now,
 }
@@ -228,6 +233,7 @@ impl Node {
                 calls: Calls::new(maps),
                 feature_keys: FeatureKeys::default(),
                 manual_statuses: ManualStatuses::default(),
+                hard_states: HardStates::default(),
                 rules: RuleTable::default(),
                 waiting: Waiting::default(),
                 presence_states: std::collections::BTreeMap::new(),
@@ -259,6 +265,7 @@ impl Node {
             metrics: Box::default(),
             started: now.mono,
             rules_timer: None,
+            hard_state_timer: None,
             clocks: now,
         };
         node.authenticator.configure(&node.facts.settings);
@@ -290,6 +297,8 @@ impl Node {
         self.facts.mailboxes.restored();
         self.facts.feature_keys.restored();
         self.facts.manual_statuses.restored();
+        self.facts.hard_states.restored();
+        self.settle_hard_states(now);
         self.facts.rules.restored();
         self.device_rows.rebuild_free();
         self.calls_restored();
@@ -437,6 +446,7 @@ impl Node {
                 Timer::PeerHostDue(id) => self.on_peer_host_due(now, id),
                 Timer::Call(call) => self.on_call_due(now, call),
                 Timer::RulesDue => self.on_rules_due(now),
+                Timer::HardStateTurns => self.on_hard_state_turns(now),
                 Timer::WaitingEnds(id) => self.on_waiting_ends(id),
                 Timer::Backlog => self.on_backlog_due(now),
                 Timer::Drain => self.on_drain_due(now),
@@ -577,6 +587,10 @@ impl Node {
             (Kind::Status, None) => self.put_status(now, slot, None, put),
             (Kind::Rules, Some(Value::Rules(record))) => self.put_rules(now, slot, Some(record), put),
             (Kind::Rules, None) => self.put_rules(now, slot, None, put),
+            (Kind::Document, Some(Value::Document(record))) => {
+                self.put_document(now, slot, Some(record), put);
+            }
+            (Kind::Document, None) => self.put_document(now, slot, None, put),
             (Kind::Gateway, Some(Value::Gateway(record))) => self.put_gateway(slot, *record),
             (Kind::Gateway, None) => {}
             (Kind::Resource, Some(Value::Resource(record))) => self.subscriptions.remember(slot, record),

@@ -79,6 +79,7 @@ impl Event {
             Self::Status { .. } => "status",
             Self::Feature { .. } => "feature",
             Self::Rules { .. } => "rules",
+            Self::Oversized { .. } => "oversized",
             Self::Unsent { .. } => "unsent",
             Self::NotifyIn { .. } => "notify_in",
             Self::PresenceIn { .. } => "presence_in",
@@ -122,7 +123,9 @@ impl Event {
             Self::Device { device, .. } => device,
             Self::Extension { extension, .. } => extension,
             Self::Registration { aor, .. } => aor,
-            Self::Subscription { resource, .. } | Self::Publication { resource, .. } => resource,
+            Self::Subscription { resource, .. }
+            | Self::Publication { resource, .. }
+            | Self::Oversized { resource, .. } => resource,
             Self::Status { person, .. } => person,
             Self::Feature { user, .. } | Self::Rules { user, .. } => user,
             Self::PresenceIn { from, .. } => from,
@@ -208,6 +211,17 @@ pub enum Event {
         change: String,
         /// Who changed it, as in `command`.
         by: String,
+    },
+    /// A NOTIFY was too large for a datagram, and its watcher is told in another way than before.
+    Oversized {
+        /// The watched URI as asked for.
+        resource: String,
+        /// The event package.
+        package: &'static str,
+        /// The watcher's URI.
+        watcher: String,
+        /// The way, as in `by tcp: too large for a datagram`.
+        how: &'static str,
     },
     /// A request of ours was not sent: where it would have gone, nothing may go (security row 50).
     Unsent {

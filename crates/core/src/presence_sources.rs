@@ -53,11 +53,12 @@ impl Facts {
         all.extend(published.iter().filter_map(|publication| published_source(publication)));
         let is_extension = matches!(resource.key, ResourceKey::Extension { .. });
         let is_open = resource.hint.is_empty() && self.settings.no_hint == NoHint::Open;
-        // Why: who only publishes has no lamp that could be dark.
-        let own = self.publications_of(resource).any(|publication| publication.package == package);
+        self.push_owners(&mut all, resource);
+        // Why: who only publishes, or left a document, has no lamp that could be dark.
+        let own = self.publications_of(resource).any(|publication| publication.package == package)
+            || all.iter().any(|source| source.kind == SourceKind::Document);
         let bare = if is_extension && is_open { ExtensionState::Idle } else { ExtensionState::Unavailable };
         let bare = (is_extension || has_device || !own).then_some(bare);
-        self.push_owners(&mut all, resource);
         Sources { all, bare, said: self.presence_state(resource) }
     }
 
@@ -79,6 +80,14 @@ impl Facts {
         {
             let name = format!("status of {}", plain(owner));
             all.push(source(name, said.set_at, said.until, Says::Status(said.clone())));
+        }
+        if let Some(owner) = owners.first().filter(|_| owners.len() == 1)
+            && let Some(standing) = self.hard_state(owner)
+        {
+            let by = if standing.by_file { "file" } else { "command" };
+            let name = format!("document of {} by {by}", plain(owner));
+            let says = Says::Document(Arc::clone(&standing.document));
+            all.push(Source { kind: SourceKind::Document, ..source(name, standing.since, None, says) });
         }
         if self.do_not_disturb(resource) {
             let origins = owners.iter().filter_map(|owner| self.feature_keys.find(&owner.to_string()));

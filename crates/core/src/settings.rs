@@ -7,6 +7,7 @@ use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
 pub use crate::gateways::settings::{Gateway, Mapping, Password, Registration, RemoteSubscription};
+use crate::hard_state::HardState;
 use crate::hint::Dialplan;
 use crate::lists::Lists;
 use crate::people::People;
@@ -77,10 +78,14 @@ pub struct Settings {
     /// Longest first NOTIFY of a list over UDP, in bytes: where the names alone have more, and the watcher takes no stream, its
     /// SUBSCRIBE is 403. Beyond [`crate::limits::DATAGRAM_REQUEST_BYTES_MAX`] it goes in fragments.
     pub list_datagram_bytes: usize,
+    /// Whether a NOTIFY over UDP that nothing makes fit goes in fragments; otherwise it goes without its document.
+    pub notify_fragments: bool,
     /// Servers elsewhere that we are a client of.
     pub gateways: Vec<Gateway>,
     /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
     pub rules: BTreeMap<String, Arc<PresRules>>,
+    /// What holds of people while nobody publishes, where it stands in files: by the person's address.
+    pub documents: BTreeMap<String, Arc<HardState>>,
 }
 
 /// Where calls go that name nobody here, and how a ringing one is picked up.
@@ -278,8 +283,10 @@ impl Settings {
             profiles: vec![Profile::rfc()],
             lists: Lists::default(),
             list_datagram_bytes: crate::limits::DATAGRAM_REQUEST_BYTES_MAX,
+            notify_fragments: true,
             gateways: Vec::new(),
             rules: BTreeMap::new(),
+            documents: BTreeMap::new(),
         }
     }
 }
@@ -377,6 +384,7 @@ impl Profile {
             end_notify: true,
             list_event_capital: false,
             list_bare_ids: false,
+            shorten: true,
             reason: String::new(),
         }
     }
@@ -574,6 +582,8 @@ pub struct Profile {
     pub list_event_capital: bool,
     /// The parts of a list's NOTIFY have their Content-Id without angle brackets, as the list has it.
     pub list_bare_ids: bool,
+    /// Whether documents too large for a datagram are shortened.
+    pub shorten: bool,
     /// Why the profile is as it is, for people.
     pub reason: String,
 }

@@ -630,6 +630,20 @@ pub struct Pending {
     pub expires_s: Option<u64>,
 }
 
+/// What holds of a person while nobody publishes (RFC 4827).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Document {
+    /// As in `bob@example.com`.
+    pub person: String,
+    /// `command`, or `file`.
+    pub source: String,
+    /// Seconds since it was written.
+    pub since_s: u64,
+    /// The document (RFC 3863).
+    pub document: String,
+}
+
 /// The presence rules of a user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

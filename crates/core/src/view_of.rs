@@ -8,6 +8,7 @@ use crate::composition::sources::{Outcome, compose};
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
 use crate::devices::{DeviceId, Devices};
 use crate::features::{FeatureKeys, Features};
+use crate::hard_state::HardStates;
 use crate::journal::Counts;
 use crate::mailbox::Mailboxes;
 use crate::manual_status::ManualStatuses;
@@ -42,6 +43,8 @@ pub(crate) struct Facts {
     pub(crate) feature_keys: FeatureKeys,
     /// What people said of themselves by command.
     pub(crate) manual_statuses: ManualStatuses,
+    /// What holds of people while nobody publishes.
+    pub(crate) hard_states: HardStates,
     /// Who may watch whom.
     pub(crate) rules: RuleTable,
     /// Who waits for a decision.

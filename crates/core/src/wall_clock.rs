@@ -53,6 +53,9 @@ impl Node {
                 manual.until = manual.until.map(moved);
             }
         }
+        // What documents and rules say of times of the day is about the clock as it is now.
+        self.settle_hard_states(now);
+        self.authorize_everything(now);
     }
 
     /// A row as a restart takes it: its end no further off than may be granted.

@@ -78,9 +78,9 @@ pub enum Brevity {
     Whole,
     /// Session descriptions.
     NoSessions,
-    /// Names of people, routes, and what others put there that we only pass on.
+    /// Names of people, routes, cards, devices, statuses at other times, and what others put there that we only pass on.
     NoExtras,
-    /// All dialogs but the one that tells most.
+    /// All dialogs but the one that tells most; all services but the first, and of the person all but what it does.
     OneDialog,
 }
 

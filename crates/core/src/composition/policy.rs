@@ -19,12 +19,21 @@ pub enum SourceKind {
     Calendar,
     /// Devices being registered, or not.
     Registration,
+    /// Written down for when nobody publishes (RFC 4827).
+    Document,
 }
 
 impl SourceKind {
     /// All, in the usual order, the strongest first.
-    pub const ALL: [Self; 6] =
-        [Self::Manual, Self::Calls, Self::Publication, Self::Connector, Self::Calendar, Self::Registration];
+    pub const ALL: [Self; 7] = [
+        Self::Manual,
+        Self::Calls,
+        Self::Publication,
+        Self::Connector,
+        Self::Calendar,
+        Self::Registration,
+        Self::Document,
+    ];
 
     /// Its name in configuration files.
     pub const fn name(self) -> &'static str {
@@ -35,6 +44,7 @@ impl SourceKind {
             Self::Connector => "connector",
             Self::Calendar => "calendar",
             Self::Registration => "registration",
+            Self::Document => "document",
         }
     }
 

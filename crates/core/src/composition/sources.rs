@@ -5,7 +5,7 @@
 //! what the person is doing is what the policy weighs. Do not disturb is laid over the rest.
 
 use crate::body::presence_document::{Basic, PresenceDocument};
-use crate::body::rpid::Activity;
+use crate::body::rpid::{Activity, Rpid};
 use crate::composition::extension::{LampState, Presence};
 use crate::composition::policy::{Base, Policy, SourceKind};
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
@@ -149,8 +149,10 @@ impl<'a> Jury<'a> {
     }
 
     /// Less is heard first.
-    fn precedence(&self, place: usize) -> (u8, usize, Reverse<UnixTime>, SourceKind, u64, &'a str) {
+    fn precedence(&self, place: usize) -> (bool, u8, usize, Reverse<UnixTime>, SourceKind, u64, &'a str) {
         let source = self.source(place);
+        // Why: what was written down for when nobody speaks is no news, however lately it was written.
+        let last = is_default(source) && self.policy.base != Base::Priority;
         let rank = self.policy.rank(source.kind).unwrap_or(usize::MAX);
         let (cost, rank) = match self.policy.base {
             Base::Union => (0, usize::from(source.kind != SourceKind::Manual)),
@@ -158,7 +160,7 @@ impl<'a> Jury<'a> {
             Base::Priority => (0, rank),
             Base::MostAvailable => (activity(source).map_or(u8::MAX, |said| cost(&said)), rank),
         };
-        (cost, rank, Reverse(source.since), source.kind, source.tie, &source.name)
+        (last, cost, rank, Reverse(source.since), source.kind, source.tie, &source.name)
     }
 
     fn lose(&mut self, place: usize, because: String) {
@@ -282,7 +284,8 @@ impl<'a> Jury<'a> {
                     }
                     // Why: a union shows what services say of themselves, except against a person's own word.
                     let by_hand = matches!(self.source(winner).says, Says::Status(_));
-                    self.activity_won[place] = self.policy.base == Base::Union && !by_hand;
+                    let is_default = is_default(self.source(place));
+                    self.activity_won[place] = self.policy.base == Base::Union && !by_hand && !is_default;
                 }
                 _ => self.win(place, "says nothing of the person that another says"),
             }
@@ -301,6 +304,9 @@ impl<'a> Jury<'a> {
         for place in self.heard.iter().copied() {
             let silent = !self.activity_won[place];
             let document = match &self.source(place).says {
+                Says::Document(document) if is_default(self.source(place)) => {
+                    Arc::new(self.default_left(document, silent))
+                }
                 Says::Document(document) if silent => Arc::new(without_activity(document)),
                 Says::Document(document) => Arc::clone(document),
                 Says::Status(said) if !silent => Arc::new(said.document()),
@@ -309,10 +315,17 @@ impl<'a> Jury<'a> {
             documents.push((place, document));
         }
         // Why: the winner's other words, such as a note, go with its activity.
-        documents.sort_by_key(|(place, _)| !self.activity_won[*place]);
+        let defaults = |place: usize| is_default(self.source(place));
+        documents.sort_by_key(|(place, _)| (defaults(*place), !self.activity_won[*place]));
         let open_lamp = lamp.as_ref().map(|lamp| !is_closed(lamp.extension));
-        let said = documents.iter().filter_map(|(_, document)| document.is_open()).chain(open_lamp);
-        let said: Vec<bool> = said.collect();
+        let open_of = |default: bool| {
+            let documents = documents.iter().filter(move |(place, _)| defaults(*place) == default);
+            documents.filter_map(|(_, document)| document.is_open())
+        };
+        let mut said: Vec<bool> = open_of(false).chain(open_lamp).collect();
+        if said.is_empty() {
+            said.extend(open_of(true));
+        }
         let open = match (self.policy.any_closed, self.policy.base) {
             _ if said.is_empty() => None,
             (true, _) => Some(said.iter().all(|open| *open)),
@@ -329,7 +342,10 @@ impl<'a> Jury<'a> {
         };
         let in_call = lamp.as_ref().is_some_and(|lamp| lamp.extension.is_in_call());
         let published_open = documents.iter().any(|(_, document)| document.is_open() == Some(true));
+        let only_default_services =
+            documents.iter().all(|(place, document)| defaults(*place) || document.tuples.is_empty());
         let lamp_first = in_call
+            || only_default_services && documents.iter().any(|(place, _)| defaults(*place))
             || self.policy.active_first && newest(true) > newest(false)
             || self.policy.base == Base::MostAvailable && open_lamp == Some(true) && !published_open;
         Presence {
@@ -339,6 +355,32 @@ impl<'a> Jury<'a> {
             open,
             lamp_first,
         }
+    }
+
+    /// What a document of hard state still has to say: of services and devices that nobody else speaks of; of the person,
+    /// where another speaks, what is not of the moment.
+    fn default_left(&self, document: &PresenceDocument, silent: bool) -> PresenceDocument {
+        let others = || {
+            let others =
+                self.heard.iter().map(|place| self.source(*place)).filter(|source| !is_default(source));
+            others.filter_map(|source| match &source.says {
+                Says::Document(document) => Some(document),
+                _ => None,
+            })
+        };
+        let mut left = document.clone();
+        left.tuples.retain(|own| !others().flat_map(|other| &other.tuples).any(|tuple| tuple.id == own.id));
+        left.devices.retain(|own| {
+            let mut spoken_of = others().flat_map(|other| &other.devices);
+            !spoken_of.any(|device| !own.device_id.is_empty() && device.device_id == own.device_id)
+        });
+        if silent {
+            left.notes.clear();
+            for person in &mut left.persons {
+                (person.rpid, person.notes) = (Rpid::default(), Vec::new());
+            }
+        }
+        left
     }
 
     fn is_offline(&self) -> bool {
@@ -413,6 +455,11 @@ fn activity(source: &Source) -> Option<Vec<Activity>> {
         },
         Says::DoNotDisturb => Some(vec![Activity::Busy]),
     }
+}
+
+/// Whether it is hard state: what holds while nobody else says otherwise.
+fn is_default(source: &Source) -> bool {
+    source.kind == SourceKind::Document
 }
 
 fn is_dnd(source: &Source) -> bool {

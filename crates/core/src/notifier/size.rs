@@ -3,8 +3,9 @@
 //! ```text
 //!  over UDP, more than 1,300 bytes
 //!    |-- the next hop names no transport, is behind no NAT, and takes a connection --> by that stream, whole
-//!    |-- a document with less in it fits ([`Brevity`] has the order) ---------------> over UDP, shortened
-//!    \-- neither ---------------------------------------------------------------------> over UDP, whole, in fragments
+//!    |-- its profile lets a shorter document do ([`Brevity`] has the order), and it fits --> over UDP, shortened
+//!    |-- fragments are allowed (`notify_fragments`), and a datagram can hold it ------> over UDP, whole, in fragments
+//!    \-- none of these ---------------------------------------------------------------> over UDP, without its document
 //! ```
 //!
 //! In: a NOTIFY that is about to leave, whatever its package. Out: the flow it takes and the shorter body, if it has one; or
@@ -16,6 +17,7 @@ use crate::body::{Brevity, EncodedBody};
 use crate::flow::{Flow, Transport};
 use crate::limits;
 use crate::node::Node;
+use crate::output::Event;
 use crate::settings::Nat;
 use crate::time::Now;
 use crate::ways::{Reach, Traveller, WayTo};
@@ -36,12 +38,14 @@ pub(crate) enum Fit {
     Paged,
     /// It did not, and went as it was.
     Fragments,
+    /// It did not, and went without its document.
+    Empty,
 }
 
 impl Fit {
     /// Whether the watcher was told less than there is.
     pub(crate) const fn is_shortened(self) -> bool {
-        matches!(self, Self::Shortened(_))
+        matches!(self, Self::Shortened(_) | Self::Empty)
     }
 
     /// In words, where there is something to say.
@@ -49,10 +53,13 @@ impl Fit {
         match self {
             Self::Whole => None,
             Self::Stream => Some("by tcp: too large for a datagram"),
-            Self::Shortened(Brevity::OneDialog) => Some("one dialog only: too large for a datagram"),
+            Self::Shortened(Brevity::OneDialog) => {
+                Some("one dialog or service only: too large for a datagram")
+            }
             Self::Shortened(_) => Some("shortened: too large for a datagram"),
             Self::Paged => Some("in several: too large for a datagram"),
             Self::Fragments => Some("in fragments: too large for a datagram"),
+            Self::Empty => Some("without its document: too large for a datagram"),
         }
     }
 }
@@ -109,20 +116,35 @@ impl Node {
             self.set_fit(slot, fit);
             return Some((flow, Some(body)));
         }
-        for brevity in Brevity::SHORTER {
+        let profile = self.subscriptions.get(slot)?.profile;
+        let profile = self.facts.settings.profiles.get(usize::from(profile));
+        let shorter = Brevity::SHORTER.into_iter().filter(|_| profile.is_none_or(|profile| profile.shorten));
+        for brevity in shorter.collect::<Vec<_>>() {
             let Some(shorter) = self.shorter_body(slot, brevity) else { break };
             if !self.is_too_large(now, slot, flow, notification, &shorter) {
                 self.set_fit(slot, Fit::Shortened(brevity));
                 return Some((flow, Some(shorter)));
             }
         }
-        self.set_fit(slot, Fit::Fragments);
-        Some((flow, None))
+        // Why: beyond what a datagram can hold no fragments help.
+        let can_hold = notification.body.shared_bytes().len() <= limits::DATAGRAM_BYTES_MAX;
+        if self.facts.settings.notify_fragments && can_hold {
+            self.set_fit(slot, Fit::Fragments);
+            return Some((flow, None));
+        }
+        self.set_fit(slot, Fit::Empty);
+        Some((flow, Some(Arc::default())))
     }
 
+    /// Remembers the choice, and tells of another than before.
     fn set_fit(&mut self, slot: u32, fit: Fit) {
-        if let Some(subscription) = self.subscriptions.get_mut(slot) {
-            subscription.fit = fit;
+        let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
+        let before = std::mem::replace(&mut subscription.fit, fit);
+        if let Some(how) = fit.said().filter(|_| before != fit) {
+            let (resource, watcher) = (subscription.text(Text::Asked), subscription.text(Text::Watcher));
+            let (resource, watcher) = (resource.to_owned(), watcher.to_owned());
+            let package = subscription.package.name();
+            self.tell(Event::Oversized { resource, package, watcher, how });
         }
     }
 

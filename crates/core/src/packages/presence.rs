@@ -3,16 +3,18 @@
 use super::{Audience, BodyFormat, EventPackage, PublishFormat, StateKind, Subject, Tells, Timed, Topic};
 use crate::authz::policy::Standing;
 use crate::authz::reveal::cut;
-use crate::body::BodyError;
 use crate::body::cpim_pidf::{self, CpimPidf};
 use crate::body::pidf::{self, Pidf};
 use crate::body::pidf_diff::{self, PidfDiff};
-use crate::body::presence_document::PresenceDocument;
+use crate::body::presence_document::{Note, PresenceDocument};
 use crate::body::presence_json::{self, PresenceJson};
+use crate::body::rpid::Rpid;
 use crate::body::validity;
 use crate::body::xpidf::{self, Xpidf};
+use crate::body::{BodyError, Brevity, Style};
 use crate::composition::extension::Presence;
 use crate::composition::revised::Revised;
+use crate::limits;
 use crate::time::UnixTime;
 use crate::view_of::View;
 use std::borrow::Cow;
@@ -37,19 +39,19 @@ impl EventPackage for PresencePackage {
             BodyFormat {
                 content_type: pidf::CONTENT_TYPE,
                 encode: |state, subject, style| {
-                    Pidf::encode(&shown(&state.presence, subject), subject.name, style)
+                    Pidf::encode(&told(&state.presence, subject, style), subject.name, style)
                 },
             },
             BodyFormat {
                 content_type: xpidf::CONTENT_TYPE,
                 encode: |state, subject, style| {
-                    Xpidf::encode(&shown(&state.presence, subject), subject.name, style)
+                    Xpidf::encode(&told(&state.presence, subject, style), subject.name, style)
                 },
             },
             BodyFormat {
                 content_type: cpim_pidf::CONTENT_TYPE,
                 encode: |state, subject, style| {
-                    CpimPidf::encode(&shown(&state.presence, subject), subject.name, style)
+                    CpimPidf::encode(&told(&state.presence, subject, style), subject.name, style)
                 },
             },
             BodyFormat {
@@ -62,8 +64,8 @@ impl EventPackage for PresencePackage {
             },
             BodyFormat {
                 content_type: presence_json::CONTENT_TYPE,
-                encode: |state, subject, _| {
-                    PresenceJson::encode(&shown(&state.presence, subject), subject.name)
+                encode: |state, subject, style| {
+                    PresenceJson::encode(&told(&state.presence, subject, style), subject.name)
                 },
             },
         ]
@@ -155,4 +157,55 @@ fn shown<'p>(presence: &'p Presence, subject: Subject<'_>) -> Cow<'p, Presence> 
         Standing::Part(provided) => Cow::Owned(cut(presence, subject.name, provided)),
         Standing::Open | Standing::Withheld | Standing::Pending => Cow::Borrowed(presence),
     }
+}
+
+/// The same, with no more in it than its way can carry.
+fn told<'p>(presence: &'p Presence, subject: Subject<'_>, style: Style) -> Cow<'p, Presence> {
+    match style.brevity {
+        Brevity::Whole | Brevity::NoSessions => shown(presence, subject),
+        brevity => Cow::Owned(shortened(shown(presence, subject).into_owned(), brevity)),
+    }
+}
+
+/// A presence without what its watchers can best do without.
+fn shortened(mut presence: Presence, brevity: Brevity) -> Presence {
+    for document in &mut presence.published {
+        let document = Arc::make_mut(document);
+        (document.foreign, document.devices) = (Vec::new(), Vec::new());
+        for tuple in &mut document.tuples {
+            (tuple.foreign, tuple.status_foreign, tuple.timed) = (Vec::new(), Vec::new(), Vec::new());
+            tuple.cipid = None;
+        }
+        for person in &mut document.persons {
+            (person.foreign, person.cipid) = (Vec::new(), None);
+        }
+    }
+    if brevity < Brevity::OneDialog {
+        return presence;
+    }
+    // Why: where the lamp comes first it is the service that phones read.
+    let in_call = presence.lamp.as_ref().is_some_and(|lamp| lamp.extension.is_in_call());
+    let mut services = usize::from(!in_call && !presence.lamp_first);
+    for document in &mut presence.published {
+        let document = Arc::make_mut(document);
+        let kept = services.min(document.tuples.len());
+        document.tuples.truncate(kept);
+        services -= kept;
+        for tuple in &mut document.tuples {
+            tuple.rpid = Rpid { activities: tuple.rpid.activities.take(), ..Rpid::default() };
+            few(&mut tuple.notes);
+        }
+        for person in &mut document.persons {
+            person.rpid = Rpid { activities: person.rpid.activities.take(), ..Rpid::default() };
+            few(&mut person.notes);
+        }
+        few(&mut document.notes);
+    }
+    presence
+}
+
+/// Leaves the first note, unless it is long.
+fn few(notes: &mut Vec<Note>) {
+    notes.truncate(1);
+    notes.retain(|note| note.text.len() <= limits::STATUS_NOTE_BYTES_MAX);
 }

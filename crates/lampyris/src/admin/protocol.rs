@@ -25,8 +25,8 @@ use std::path::PathBuf;
 /// The socket's name inside the data directory.
 pub const SOCKET_NAME: &str = "lampyris.sock";
 
-/// Longest line the server takes, in bytes; a longer one ends the connection.
-pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Longest line the server takes, in bytes, so that the largest document fits, escaped; a longer one ends the connection.
+pub const REQUEST_BYTES_MAX: usize = 160 * 1024;
 
 /// One line from the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

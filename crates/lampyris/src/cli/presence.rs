@@ -8,6 +8,7 @@ use clap::{Args, FromArgMatches};
 use lampyris_core::command::Command;
 use lampyris_core::manual_status::Status;
 use lampyris_core::view;
+use std::path::{Path, PathBuf};
 
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
@@ -20,6 +21,11 @@ pub(crate) const VERB: Verb = Verb {
         ),
         ("presence set bob dnd", "Bob wants no calls; all his phones refuse them"),
         ("presence clear bob", "what the phones say counts again"),
+        (
+            "presence document bob vacation.xml",
+            "a presence document (RFC 3863) that holds while nobody publishes for Bob",
+        ),
+        ("presence document bob", "prints it; --remove removes it"),
         ("presence show bob", "Bob's names, devices, mailboxes and status"),
         ("presence show", "all people, and whoever has a status"),
     ],
@@ -55,6 +61,18 @@ enum Action {
         /// As in bob or bob@example.com
         #[arg(value_name = "PERSON")]
         person: String,
+    },
+    /// What holds of a person while nobody publishes: a presence document, kept over a restart
+    Document {
+        /// As in bob or bob@example.com
+        #[arg(value_name = "PERSON")]
+        person: String,
+        /// A file with the document (RFC 3863), or - for standard input; without it the one that holds is printed
+        #[arg(value_name = "FILE", conflicts_with = "remove")]
+        file: Option<PathBuf>,
+        /// Remove it
+        #[arg(long)]
+        remove: bool,
     },
     /// A person in full, or a list of all
     Show {
@@ -99,11 +117,40 @@ fn run(action: &Action, context: &mut Context<'_>) -> Result<(), Failure> {
             let said = if touched(&answer)? == 0 { "had no status" } else { "has no status any more" };
             context.print(&format!("{} {said}\n", text::line(person)))
         }
+        Action::Document { person, file: None, remove: false } => {
+            context.query(Command::Document(person.clone()), |rows: &[view::Document], _| {
+                let text = rows.first().map(|row| row.document.trim_end());
+                format!("{}\n", text.unwrap_or("no document: what sources say is all there is"))
+            })
+        }
+        Action::Document { person, file, .. } => {
+            let document = file.as_deref().map(read).transpose()?;
+            let command = Command::SetDocument { person: person.clone(), document };
+            let answer = Client::connect(&context.data)?.command(command)?;
+            if context.json {
+                return context.print_json(&answer);
+            }
+            let said = match (touched(&answer)?, file) {
+                (0, _) => "had no document",
+                (_, None) => "has no document any more",
+                (_, Some(_)) => "has a document that holds while nobody publishes",
+            };
+            context.print(&format!("{} {said}\n", text::line(person)))
+        }
         Action::Show { person: None } => context.query(Command::People(None), list),
         Action::Show { person } => context.query(Command::People(person.clone()), |rows, _| {
             rows.iter().map(one).collect::<Vec<_>>().join("\n")
         }),
     }
+}
+
+/// A document's text.
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    text.map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
 }
 
 fn list(rows: &[view::Person], width: Option<usize>) -> String {

@@ -19,10 +19,10 @@ mod people;
 mod profiles;
 mod raw;
 mod resolve;
-mod rules;
 mod shell;
 mod source;
 mod toml;
+mod user_files;
 
 pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};

@@ -142,6 +142,7 @@ overlaid!(
         watch: WatchScope,
         watch_dialog: WatchScope,
         rules: PathBuf,
+        documents: PathBuf,
         resource_lists: PathBuf,
     }
 );
@@ -165,6 +166,7 @@ overlaid!(
         subscription_max_s: u32,
         notify_max_rate: u32,
         list_datagram_bytes: usize,
+        notify_fragments: bool,
         publication_min_s: u32,
         publication_default_s: u32,
         publication_max_s: u32,
@@ -419,6 +421,7 @@ overlaid!(
         end_notify: bool,
         list_event_capital: bool,
         list_bare_ids: bool,
+        shorten: bool,
         reason: String,
     }
 );

@@ -7,10 +7,13 @@ use super::diagnostic::{Report, did_you_mean};
 use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
-use super::{composition, gateways, http, lint, lists, peers, people, profiles, rules};
+use super::user_files::UserFiles;
+use super::{composition, gateways, http, lint, lists, peers, people, profiles};
 use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
+use lampyris_core::authz::PresRules;
+use lampyris_core::hard_state::HardState;
 use lampyris_core::settings::{Bounds, Domain, OnTimeout, Profile, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +21,18 @@ use std::time::Duration;
 
 /// How long an unanswered NOTIFY waits for its second try, where a profile says `retry` and no more (RFC 3261's 64*T1).
 const RETRY_AFTER_S: u64 = 32;
+
+const RULES: UserFiles<PresRules> = UserFiles {
+    option: "rules",
+    until_right: "put it right; until then no rule of the new configuration is used",
+    read: |text, _| PresRules::read(text).map_err(|error| error.to_string()),
+};
+
+const DOCUMENTS: UserFiles<HardState> = UserFiles {
+    option: "documents",
+    until_right: "put it right; until then the documents before hold",
+    read: |text, since| HardState::read(text, since).map_err(|error| error.to_string()),
+};
 
 /// Completes what was typed.
 pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSettings) {
@@ -53,7 +68,10 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     lint::dialplan(report, &settings, &raw);
     settings.dialplan = raw.dialplan;
     if let Some(directory) = &raw.server.rules {
-        settings.rules = rules::read(report, &settings, directory);
+        settings.rules = RULES.all(report, &settings, directory);
+    }
+    if let Some(directory) = &raw.server.documents {
+        settings.documents = DOCUMENTS.all(report, &settings, directory);
     }
     (settings, shell)
 }
@@ -223,6 +241,7 @@ fn routing(report: &mut Report, settings: &mut Settings, typed: &raw::RawCalls) 
 fn bounds(report: &mut Report, settings: &mut Settings, typed: &raw::RawBounds) {
     set(&mut settings.notify_max_rate, &typed.notify_max_rate);
     set(&mut settings.list_datagram_bytes, &typed.list_datagram_bytes);
+    set(&mut settings.notify_fragments, &typed.notify_fragments);
     let subscription = (&typed.subscription_min_s, &typed.subscription_default_s, &typed.subscription_max_s);
     let publication = (&typed.publication_min_s, &typed.publication_default_s, &typed.publication_max_s);
     let registration = (&typed.registration_min_s, &typed.registration_default_s, &typed.registration_max_s);
@@ -288,6 +307,7 @@ fn profile(typed: raw::Profile) -> Profile {
         end_notify,
         list_event_capital,
         list_bare_ids,
+        shorten,
         reason,
     } = typed.fields;
     let mut profile = Profile::rfc();
@@ -311,6 +331,7 @@ fn profile(typed: raw::Profile) -> Profile {
     set(&mut profile.end_notify, &end_notify);
     set(&mut profile.list_event_capital, &list_event_capital);
     set(&mut profile.list_bare_ids, &list_bare_ids);
+    set(&mut profile.shorten, &shorten);
     set(&mut profile.reason, &reason);
     if on_timeout_retry.is_some_and(|retry| retry.value) {
         let after = retry_after_s.map_or(RETRY_AFTER_S, |seconds| seconds.value);

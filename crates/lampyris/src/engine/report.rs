@@ -38,6 +38,11 @@ impl Report {
                 tracing::error!(user, change, "presence rules");
             }
             Event::Rules { user, change, by } => tracing::info!(user, change, by, "presence rules"),
+            Event::Oversized { resource, package, watcher, how } => {
+                if let Some(suppressed) = self.may_log(Instant::now()) {
+                    tracing::info!(resource, package, watcher, how, suppressed, "large NOTIFY");
+                }
+            }
             Event::Unsent { to, why } => {
                 if let Some(suppressed) = self.may_log(Instant::now()) {
                     tracing::info!(%to, why, suppressed, "not sent");

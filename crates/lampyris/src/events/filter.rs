@@ -3,7 +3,7 @@
 use super::history::Item;
 
 /// Every kind of event there is, with whether a board may show it.
-pub(crate) const KINDS: [(&str, bool); 13] = [
+pub(crate) const KINDS: [(&str, bool); 14] = [
     ("extension", true),
     ("device", true),
     ("feature", true),
@@ -12,6 +12,7 @@ pub(crate) const KINDS: [(&str, bool); 13] = [
     ("subscription", false),
     ("publication", false),
     ("rules", false),
+    ("oversized", false),
     ("unsent", false),
     ("notify_in", false),
     ("presence_in", false),

@@ -49,6 +49,7 @@ pub(crate) fn encode(key: Key, value: &Value) -> Result<Vec<u8>, postcard::Error
         Value::Rules(record) => postcard::to_extend(record, row),
         Value::Answer(record) => postcard::to_extend(record, row),
         Value::Gateway(record) => postcard::to_extend(record, row),
+        Value::Document(record) => postcard::to_extend(record, row),
     }?;
     let crc = checksum(key, &row).to_le_bytes();
     row[CRC].copy_from_slice(&crc);
@@ -123,6 +124,7 @@ fn current(kind: Kind, body: &[u8]) -> Option<Value> {
         Kind::Rules => older::whole(body).map(Value::Rules),
         Kind::Answer => older::whole(body).map(Value::Answer),
         Kind::Gateway => older::whole(body).map(Value::Gateway),
+        Kind::Document => older::whole(body).map(Value::Document),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) const fn number(kind: Kind) -> u8 {
         Kind::Rules => 10,
         Kind::Answer => 11,
         Kind::Gateway => 12,
+        Kind::Document => 13,
     }
 }
 
@@ -35,6 +36,7 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
         Kind::Rules => "rules",
         Kind::Answer => "answer",
         Kind::Gateway => "gateway",
+        Kind::Document => "document",
         Kind::Bindings => "bindings",
         Kind::Publication => "publication",
         Kind::Resource => "resource",

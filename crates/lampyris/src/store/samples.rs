@@ -4,9 +4,9 @@ use lampyris_core::features::{Feature, Features};
 use lampyris_core::flow::{Flow, ListenerId, StreamId};
 use lampyris_core::journal::{
     AnswerRecord, BindingRecord, BindingsRecord, CallDialogRecord, CallEndRecord, CallRecord,
-    CallReplacesRecord, Counts, DeviceRecord, FeatureOrigin, FeaturesRecord, GatewayRecord, GruuRecord,
-    IdentityRecord, MailboxRecord, Origin, PublicationRecord, ResourceRecord, RulesRecord, StatusRecord,
-    SubscriptionRecord, Value,
+    CallReplacesRecord, Counts, DeviceRecord, DocumentRecord, FeatureOrigin, FeaturesRecord, GatewayRecord,
+    GruuRecord, IdentityRecord, MailboxRecord, Origin, PublicationRecord, ResourceRecord, RulesRecord,
+    StatusRecord, SubscriptionRecord, Value,
 };
 use lampyris_core::time::UnixTime;
 
@@ -193,5 +193,10 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
             expires_s: 600,
             expires_at: ENDS,
         })),
+        Value::Document(DocumentRecord {
+            person: "sip:bob@example.com".into(),
+            document: "<presence/>".into(),
+            modified_at: BEGAN,
+        }),
     ]
 }

@@ -151,6 +151,68 @@ fn winners_and_losers_have_reasons() {
     assert!(won && because.starts_with("its services only: SIP/desk"), "{because}");
 }
 
+/// A document for when nobody speaks: on vacation, with a mailbox that is always open and a desk that is closed.
+fn written_down(since: u64) -> Source {
+    let tuple = |id: &str, basic| Tuple { id: id.to_owned(), basic: Some(basic), ..Tuple::default() };
+    let rpid = Rpid { activities: Some(Box::new(Values::of(vec![Activity::Vacation]))), ..Rpid::default() };
+    let person = Person { rpid, notes: vec![Note::of("Back in May")], ..Person::default() };
+    let document = PresenceDocument {
+        tuples: vec![tuple("mail", Basic::Open), tuple("mobile", Basic::Closed)],
+        persons: vec![person],
+        ..PresenceDocument::default()
+    };
+    source(SourceKind::Document, "document", since, Says::Document(Arc::new(document)))
+}
+
+#[test]
+fn hard_state_holds_while_nobody_else_speaks() {
+    let services = |presence: &Presence| {
+        let tuples = presence.published.iter().flat_map(|document| &document.tuples);
+        tuples.map(|tuple| (tuple.id.clone(), tuple.basic)).collect::<Vec<_>>()
+    };
+    let notes = |presence: &Presence| {
+        let persons = presence.published.iter().flat_map(|document| &document.persons);
+        persons.flat_map(|person| person.notes.clone()).collect::<Vec<_>>()
+    };
+    for base in Base::ALL {
+        let policy = Policy::of(base);
+        // Alone it is all there is, and phones that read one service read the lamp.
+        let alone = sources([written_down(99)]);
+        let outcome = compose(&policy, &alone);
+        assert!(outcome.verdicts[0].won && outcome.presence.lamp_first, "{base:?}");
+        assert_eq!(shown(&policy, &alone).1, Some(Activity::Vacation), "{base:?}");
+        assert_eq!(notes(&outcome.presence), [Note::of("Back in May")], "{base:?}");
+        // Who publishes is heard, though the document was written later; the mailbox stays open beside it.
+        let mobile = published("mobile", 10, Basic::Open, Some(Activity::Meeting));
+        let both = sources([written_down(99), mobile]);
+        let outcome = compose(&policy, &both);
+        assert_eq!(shown(&policy, &both).1, Some(Activity::Meeting), "{base:?}");
+        let open = Some(Basic::Open);
+        let expected = [("mobile".to_owned(), open), ("mail".to_owned(), open)];
+        assert_eq!(
+            (services(&outcome.presence), notes(&outcome.presence)),
+            (expected.into(), vec![]),
+            "{base:?}"
+        );
+        assert!(
+            outcome.verdicts[0].because.starts_with("its services only: mobile"),
+            "{:?}",
+            outcome.verdicts
+        );
+        // A status by hand is heard before it too.
+        let said = sources([written_down(99), by_hand(1, Status::Available)]);
+        assert_eq!(shown(&policy, &said).1, None, "{base:?}");
+    }
+    // Its open mailbox does not open a person whose phones are off.
+    let off = || device("SIP/desk", 20, DeviceState::Unavailable);
+    let all = sources(off().into_iter().chain([written_down(99)]));
+    assert_eq!(shown(&Policy::of(Base::MostAvailable), &all).2, Some(false));
+    // A policy may leave it out.
+    let mut policy = Policy::of(Base::Union);
+    policy.sources.retain(|kind| *kind != SourceKind::Document);
+    assert!(!compose(&policy, &sources([written_down(99)])).verdicts[0].won);
+}
+
 #[test]
 fn notes_of_the_winner_come_first() {
     let mut all = office();

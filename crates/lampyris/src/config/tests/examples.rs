@@ -159,6 +159,10 @@ fn every_option_does_something_and_its_typed_default_does_nothing() {
                 "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list/></resource-lists>",
             ),
             ("sip_profiles/external/fs2.xml", "<include><gateway name=\"fs2\"/></include>"),
+            (
+                "documents/alice.xml",
+                "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:alice@a.example\"/>",
+            ),
             ("rules/alice.xml", "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>"),
         ]);
         let loaded = super::load(&folder.path("office.toml"), None);

@@ -167,6 +167,41 @@ fn rules_stand_in_files_and_one_mistake_refuses_all() {
 }
 
 #[test]
+fn documents_stand_in_files_for_people_and_one_mistake_refuses_all() {
+    let pidf = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:bob@a.example'><note>Gone</note></presence>";
+    let main = "documents = \"holds\"\n[domains.\"a.example\"]\n[peers.alice]\nsecret = \"x\"\n\
+                [peers.bob-desk]\nsecret = \"x\"\n[people.bob]\npeers = [\"bob-desk\"]\n";
+    let folder =
+        Folder::new(&[("office.toml", main), ("holds/alice.xml", pidf), ("holds/bob-desk.xml", pidf)]);
+    let settings = load(&folder.path("office.toml"), None).unwrap().settings;
+    let people: Vec<_> = settings.documents.keys().map(String::as_str).collect();
+    assert_eq!(people, ["sip:alice@a.example", "sip:bob@a.example"]);
+    for (name, text, told) in [
+        ("holds/bob.xml", "<presence", "until then the documents before hold"),
+        ("holds/bob.xml", pidf, "for a user who has another file"),
+        ("holds/bob@a.example.xml", pidf, "for a user who has another file"),
+        ("holds/bbo.xml", pidf, "there is no user `bbo`"),
+    ] {
+        let files = [("office.toml", main), ("holds/bob-desk.xml", pidf), (name, text)];
+        let folder = Folder::new(&files);
+        let errors = load(&folder.path("office.toml"), None).unwrap_err();
+        assert!(printed(&errors).contains(told), "{}", printed(&errors));
+    }
+}
+
+#[test]
+fn rules_in_a_file_of_one_of_a_persons_peers_are_the_persons() {
+    let rules = "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'/>";
+    let main = "rules = \"who\"\n[domains.\"a.example\"]\n[peers.desk]\nsecret = \"x\"\n\
+                [people.bob]\npeers = [\"desk\"]\n";
+    for name in ["who/desk.xml", "who/bob.xml", "who/desk@a.example.xml", "who/bob@A.example.xml"] {
+        let folder = Folder::new(&[("office.toml", main), (name, rules)]);
+        let settings = load(&folder.path("office.toml"), None).unwrap().settings;
+        assert!(settings.rules.keys().eq(["sip:bob@a.example"]), "{name}: {:?}", settings.rules.keys());
+    }
+}
+
+#[test]
 fn who_may_watch_is_said_for_all_for_a_domain_and_for_calls() {
     use lampyris_core::settings::{Scopes, WatchScope as S};
     let scopes = |text: &str| loaded(&format!("{text}\n[domains.\"b.example\"]\n")).settings.domains[0].watch;

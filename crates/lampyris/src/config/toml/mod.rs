@@ -183,6 +183,7 @@ impl Reader<'_> {
             watch: top.choice("watch", &SCOPES),
             watch_dialog: top.choice("watch_dialog", &SCOPES),
             rules: top.text("rules").map(|path| path.map(|path| self.directory.join(path))),
+            documents: top.text("documents").map(|path| path.map(|path| self.directory.join(path))),
             resource_lists: top.text("resource_lists").map(|path| path.map(|path| self.directory.join(path))),
             ..Default::default()
         };
@@ -337,6 +338,7 @@ impl Reader<'_> {
             subscription_max_s: values.number("subscription_max_s"),
             notify_max_rate: values.number("notify_max_rate"),
             list_datagram_bytes: values.number("list_datagram_bytes"),
+            notify_fragments: values.boolean("notify_fragments"),
             publication_min_s: values.number("publication_min_s"),
             publication_default_s: values.number("publication_default_s"),
             publication_max_s: values.number("publication_max_s"),
@@ -683,6 +685,7 @@ impl Reader<'_> {
             end_notify: values.boolean("end_notify"),
             list_event_capital: values.boolean("list_event_capital"),
             list_bare_ids: values.boolean("list_bare_ids"),
+            shorten: values.boolean("shorten"),
             reason: values.text("reason"),
         };
         match self.raw.profiles.iter_mut().find(|known| known.name.value == name.value) {
