@@ -16,11 +16,16 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use lampyris_core::body::dialog_info::DialogInfo;
 use lampyris_core::body::pidf::Pidf;
+use lampyris_core::body::presence_document::PresenceDocument;
+use lampyris_core::body::rpid::Activity;
 use lampyris_core::body::{HoleValues, Style};
 use lampyris_core::composition::extension::{LampState, Presence};
+use lampyris_core::composition::policy::{Base, Policy, SourceKind};
 use lampyris_core::composition::presence::Composed;
-use lampyris_core::device_state::{DeviceName, ExtensionState};
+use lampyris_core::composition::sources::{Says, Source, Sources, compose};
+use lampyris_core::device_state::{DeviceName, DeviceState, ExtensionState};
 use lampyris_core::journal::{Record, Value};
+use lampyris_core::manual_status::{ManualStatus, Status};
 use lampyris_core::settings::{Authentication, Domain, Peer, Settings};
 use lampyris_core::time::UnixTime;
 use lampyris_sip::digest::{self, Algorithm, Ha1};
@@ -126,7 +131,7 @@ fn requests(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter_custom(|count| authenticating(count, algorithm)));
     }
     group.bench_function("refresh", |b| b.iter_custom(refreshing));
-    for watchers in [0, 10, 1000] {
+    for watchers in [0, 1, 10, 1000] {
         let name = format!("publish_modify/{watchers}_watchers");
         group.bench_function(name, |b| b.iter_custom(|count| publishing(count, watchers)));
     }
@@ -145,6 +150,13 @@ fn documents(c: &mut Criterion) {
         b.iter(|| Pidf::decode(black_box(published.body_bytes())).unwrap())
     });
     group.bench_function("presence/compose", |b| b.iter(|| Composed::of(black_box(&presence), "p0")));
+    let five = five_sources(&presence.published[0]);
+    for base in Base::ALL {
+        let policy = Policy::of(base);
+        group.bench_function(format!("presence/compose/5_sources/{}", base.name()), |b| {
+            b.iter(|| Composed::of(&compose(black_box(&policy), black_box(&five)).presence, "p0"));
+        });
+    }
     group.bench_function("presence/encode", |b| {
         b.iter(|| Pidf::encode(black_box(&presence), "p0", Style::default()))
     });
@@ -161,6 +173,29 @@ fn documents(c: &mut Criterion) {
     };
     group.bench_function("dialog/fill", |b| b.iter(|| body.fill(black_box(&values))));
     group.finish();
+}
+
+/// A desk phone in a call, two that published, a status by hand and hard state.
+fn five_sources(document: &Arc<PresenceDocument>) -> Sources {
+    let at = UnixTime::from_millis;
+    let source = |kind, name: &str, since, says| {
+        let (name, since) = (name.to_owned(), at(since));
+        Source { kind, name, tie: 0, since, until: None, stale: false, says }
+    };
+    let status = ManualStatus {
+        status: Status::Doing(Activity::Meeting),
+        note: "Until one".to_owned(),
+        set_at: at(5),
+        until: None,
+    };
+    let all = vec![
+        source(SourceKind::Calls, "SIP/desk", 20, Says::Device(DeviceState::InUse)),
+        source(SourceKind::Publication, "mobile", 10, Says::Document(Arc::clone(document))),
+        source(SourceKind::Publication, "tablet", 30, Says::Document(Arc::clone(document))),
+        source(SourceKind::Manual, "status", 5, Says::Status(status)),
+        source(SourceKind::Document, "document", 1, Says::Document(Arc::clone(document))),
+    ];
+    Sources { all, bare: Some(ExtensionState::Unavailable), said: None }
 }
 
 fn records(c: &mut Criterion) {

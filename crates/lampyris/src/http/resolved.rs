@@ -51,8 +51,10 @@ pub(super) fn resolved(settings: &Settings, shell: &ShellSettings) -> Value {
         profiles,
         lists,
         list_datagram_bytes,
+        notify_fragments,
         gateways,
         rules,
+        documents,
     } = settings;
     let domain = |index: &usize| domains.get(*index).map_or("", |domain| domain.name.as_str());
     let hints = dialplan.hints().map(|hint| {
@@ -89,8 +91,10 @@ pub(super) fn resolved(settings: &Settings, shell: &ShellSettings) -> Value {
         "profiles": profiles.iter().map(|profile| &profile.name).collect::<Vec<_>>(),
         "lists": by_name(all_lists, |(name, list)| (name, of_list(list))),
         "list_datagram_bytes": list_datagram_bytes,
+        "notify_fragments": notify_fragments,
         "gateways": by_name(gateways, |it| (it.name.clone(), of_gateway(it))),
         "rules": rules.keys().collect::<Vec<_>>(),
+        "documents": documents.keys().collect::<Vec<_>>(),
     })
 }
 
