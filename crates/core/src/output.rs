@@ -112,6 +112,7 @@ impl Event {
             Self::PresenceIn { login, from, status, .. } => &[login, from, status],
             Self::Gateway { gateway, what, why, .. } => &[gateway, what, why],
             Self::Rejected { why, .. } => &[why],
+            Self::Oversized { resource, watcher, .. } => &[resource, watcher],
             Self::Unsent { .. } => &[],
         };
         texts.iter().map(|text| text.len()).sum()
