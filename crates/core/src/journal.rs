@@ -409,7 +409,7 @@ pub struct FeatureOrigin {
     pub at: UnixTime,
 }
 
-/// A subscription of ours at a gateway, as much as is needed to refresh it in the same dialog.
+/// A subscription or publication of ours at a gateway, as much as is needed to refresh it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayRecord {
     /// The gateway's name and what is watched there.
@@ -418,7 +418,7 @@ pub struct GatewayRecord {
     pub call_id: String,
     /// Dialog: our tag.
     pub local_tag: String,
-    /// Dialog: the gateway's tag.
+    /// Dialog: the gateway's tag. Of a publication its entity-tag.
     pub remote_tag: String,
     /// Remote target.
     pub target: String,

@@ -170,7 +170,8 @@ impl Node {
     /// Drops a resource that nothing configured and nobody watches or publishes for.
     pub(crate) fn release_resource(&mut self, id: ResourceId) {
         let Some(resource) = self.facts.resources.get(id) else { return };
-        let in_use = |p: &crate::resource::PackageState| p.is_watched() || !p.publications.is_empty();
+        let in_use =
+            |p: &crate::resource::PackageState| p.is_watched() || p.published || !p.publications.is_empty();
         if resource.configured || resource.packages.iter().any(in_use) {
             return;
         }
@@ -372,7 +373,7 @@ impl Node {
             let Some(state) = state else { continue };
             state.forget();
             state.after = state.after.max(cause);
-            if !state.dirty && state.is_watched() {
+            if !state.dirty && (state.is_watched() || state.published) {
                 state.dirty = true;
                 self.dirty.push((id, package));
             }
@@ -387,8 +388,13 @@ impl Node {
                 let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
                 state.dirty = false;
                 let (watchers, lists) = (state.watchers.clone(), state.lists.clone());
+                if state.published {
+                    self.publish_elsewhere(now, id, package);
+                }
                 self.subscriptions.owe_no_more(id, package);
-                self.mark_shown(now, id, package);
+                if !watchers.is_empty() || !lists.is_empty() {
+                    self.mark_shown(now, id, package);
+                }
                 for place in lists {
                     self.member_changed(now, place);
                 }

@@ -310,6 +310,8 @@ pub const GATEWAY_REFUSED_WAIT: Duration = Duration::from_secs(3600);
 pub const GATEWAY_ROUNDS_MAX: u32 = 4;
 /// Most members read of one list document of a gateway.
 pub const GATEWAY_MEMBERS_MAX: usize = 4096;
+/// Most presentities published at one gateway.
+pub const GATEWAY_PUBLICATIONS_MAX: usize = 10_000;
 /// How deep lists may be in lists of a gateway.
 pub const GATEWAY_LIST_DEPTH_MAX: usize = 4;
 

@@ -153,6 +153,8 @@ pub(crate) struct PackageState {
     pub(crate) publications: Vec<u32>,
     /// Waiting in the notifier's dirty list.
     pub(crate) dirty: bool,
+    /// It is published at other servers.
+    pub(crate) published: bool,
     /// The stored mark of what watchers were shown: its slot and the hash in it.
     pub(crate) mark: Option<(u32, u64)>,
     /// What is shown rests on this record; nobody is told before it is durable.
@@ -182,6 +184,7 @@ impl PackageState {
         lists: Vec::new(),
         publications: Vec::new(),
         dirty: false,
+        published: false,
         mark: None,
         after: None,
     };

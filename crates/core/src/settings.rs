@@ -6,7 +6,9 @@
 use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
-pub use crate::gateways::settings::{Gateway, Mapping, Password, Registration, RemoteSubscription};
+pub use crate::gateways::settings::{
+    Gateway, Mapping, Password, Registration, RemotePublication, RemoteSubscription,
+};
 use crate::hard_state::HardState;
 use crate::hint::Dialplan;
 use crate::lists::Lists;

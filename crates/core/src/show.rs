@@ -437,6 +437,12 @@ impl Node {
                 })
                 .collect(),
             classes: self.view_classes(now, resource),
+            published: self
+                .facts
+                .resources
+                .find(&resource.key)
+                .map(|id| self.view_published(now, id))
+                .unwrap_or_default(),
         }
     }
 

@@ -304,11 +304,11 @@ pub struct Call {
 pub struct Gateway {
     /// The gateway's name.
     pub gateway: String,
-    /// The event package, or `register`.
+    /// The event package, `publish` before it where we tell it, or `register`.
     pub what: String,
     /// A list is watched.
     pub list: bool,
-    /// Who is watched, or where we register.
+    /// Who is watched, who is published there, or where we register.
     pub uri: String,
     /// As in `SUBED`.
     pub state: String,
@@ -594,6 +594,26 @@ pub struct Why {
     pub watchers: Vec<Watcher>,
     /// The same by what they are shown.
     pub classes: Vec<WatcherClass>,
+    /// Where it is published.
+    pub published: Vec<Published>,
+}
+
+/// Where a presentity is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Published {
+    /// The gateway.
+    pub gateway: String,
+    /// Event package.
+    pub package: String,
+    /// Who it is there.
+    pub uri: String,
+    /// As in `PUBED`.
+    pub state: String,
+    /// Seconds since it came to this state.
+    pub since_s: u64,
+    /// Why it is not there, or what went wrong; empty where all is well.
+    pub because: String,
 }
 
 /// Watchers of whom the rules say the same.

@@ -1,5 +1,5 @@
 //! Two servers, one of which watches the other by the gateway file that FreeSWITCH's documentation prints: the lamp here
-//! follows the phone there, until the configuration no longer names the gateway.
+//! follows the phone there, until the configuration no longer names the gateway. And one that publishes at the other.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
@@ -71,4 +71,36 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
     until(&here, &["gateways"], &["no lines"]);
     until(&here, &["show", "hint", "6001"], &["Unavailable"]);
     until(&there, &["show", "subscriptions"], &["no subscriptions"]);
+}
+
+#[test]
+fn a_lamp_is_published_at_another_lampyris() {
+    let there = "[domains.\"there.example\"]\n[peers.office]\nsecret = \"1234\"\ntrusted_publisher = true\n";
+    let there = Lab::start("publish-there", &["udp:127.0.0.1:0"], there);
+    let mut here = Lab::start("publish-here", &["udp:127.0.0.1:0"], "");
+    let gateway = format!(
+        "[gateways.there]\nrealm = \"there.example\"\nusername = \"office\"\nsecret = \"1234\"\nproxy = \"{}\"\n\
+         [publications.lamps]\ngateway = \"there\"\nevent = \"dialog\"\nwho = [\"7000\"]\n[hints]\n",
+        there.address("udp")
+    );
+    here.edit("[hints]\n", &gateway);
+    assert!(here.ask(&["reload"]).status.success());
+    let lamp = |here: &Lab, state: &str| {
+        assert!(here.ask(&["devstate", "set", "Custom:lamp", state]).status.success());
+    };
+    for (state, shown) in [("INUSE", "InUse"), ("RINGING", "Ringing")] {
+        lamp(&here, state);
+        until(&there, &["show", "hint", "7000"], &[shown]);
+    }
+    until(&here, &["gateways"], &["publish dialog", "sip:7000@there.example", " PUBED"]);
+    until(&here, &["why", "7000"], &["Published at", "there", " PUBED"]);
+    until(&there, &["show", "publications"], &["office"]);
+
+    // A crash in between: no second publication beside the one that stands.
+    here.kill_and_start();
+    lamp(&here, "INUSE");
+    until(&there, &["show", "hint", "7000"], &["InUse"]);
+    until(&there, &["show", "publications"], &["1 publication\n"]);
+    lamp(&here, "NOT_INUSE");
+    until(&there, &["show", "publications"], &["no publications"]);
 }

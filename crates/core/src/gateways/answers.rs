@@ -1,7 +1,7 @@
 //! What gateways answer to our requests (RFC 6665 §4.1.2, RFC 3261 §10.2.4).
 
 use super::digest::{Answerable, Unanswered};
-use super::state::{Next, Refusal, State, next};
+use super::state::{Kind, Next, Refusal, Stands, State, next};
 use super::{Dialog, Want};
 use crate::limits;
 use crate::node::{Node, leading_number};
@@ -44,17 +44,20 @@ impl Node {
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         if errand.is_ending && errand.state == State::Unsubscribe {
             // RFC 6665 §4.1.2.3: one more NOTIFY says that it is over.
-            let is_told = errand.want.is_registration();
-            return if is_told {
+            let is_told = errand.want.kind() == Kind::Subscription;
+            return if !is_told {
                 self.forget_errand(slot)
             } else {
                 self.arm_errand(now, slot, NOTIFY_WITHIN)
             };
         }
+        if errand.want.kind() == Kind::Publication {
+            return self.on_published(now, slot, message);
+        }
         let asked = errand.expires_s;
         let expires = message.header(Name::Expires).and_then(leading_number);
         let said = match &errand.want {
-            Want::Subscription(_) => expires,
+            Want::Subscription(_) | Want::Publication(_) => expires,
             Want::Registration(_) => {
                 // RFC 3261 §10.2.4: the life stands with our own binding among all that there are.
                 let own = format!("gw+{}@", lampyris_sip::uri::escape_user(&errand.gateway.name));
@@ -67,7 +70,7 @@ impl Node {
         };
         // RFC 6665 §4.1.2.1: the server may shorten, not lengthen.
         let granted = said.unwrap_or(asked).min(asked);
-        if errand.want.is_registration() {
+        if errand.want.kind() == Kind::Registration {
             errand.expires_at = Some(now.wall + Duration::from_secs(u64::from(granted)));
             let after = errand.renew_after(granted).max(limits::GATEWAY_RENEW_LEAST);
             self.enter_state(now, slot, State::Subed, "");
@@ -125,7 +128,11 @@ impl Node {
         let number = |name| message.and_then(|message| message.header(name)).and_then(leading_number);
         let refusal = Refusal {
             status,
-            in_dialog: errand.dialog.is_some(),
+            stands: match (&errand.dialog, &errand.told.etag) {
+                (Some(_), _) => Stands::Dialog,
+                (None, Some(_)) => Stands::Publication,
+                (None, None) => Stands::Nothing,
+            },
             retry_after_s: number(Name::RetryAfter),
             min_expires_s: number(Name::MinExpires),
             expires_s: errand.expires_s,
@@ -166,7 +173,12 @@ impl Node {
                     }
                     // RFC 6665 §4.1.2.2: a refresh that is not let in does not end what was granted.
                     let retry = errand.want.retry();
-                    return self.wait(now, slot, (retry, !refusal.in_dialog, State::FailWait), &why);
+                    return self.wait(
+                        now,
+                        slot,
+                        (retry, refusal.stands == Stands::Nothing, State::FailWait),
+                        &why,
+                    );
                 }
             }
         }
@@ -175,8 +187,11 @@ impl Node {
                 errand.expires_s = s;
                 return self.ask_gateway(now, slot);
             }
-            decided =
-                Next::Wait { after: refusal.retry, is_over: !refusal.in_dialog, state: State::FailWait };
+            decided = Next::Wait {
+                after: refusal.retry,
+                is_over: refusal.stands == Stands::Nothing,
+                state: State::FailWait,
+            };
         }
         match decided {
             Next::Anew => {
@@ -188,7 +203,12 @@ impl Node {
             }
             Next::OtherHop => match self.next_way(now, Traveller::Gateway(slot)) {
                 WayTo::None => {
-                    self.wait(now, slot, (refusal.retry, !refusal.in_dialog, State::FailWait), &trouble);
+                    self.wait(
+                        now,
+                        slot,
+                        (refusal.retry, refusal.stands == Stands::Nothing, State::FailWait),
+                        &trouble,
+                    );
                 }
                 way => self.take_way(now, slot, way),
             },

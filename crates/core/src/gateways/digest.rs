@@ -129,6 +129,8 @@ mod tests {
             proxy: None,
             registration: None,
             subscriptions: Vec::new(),
+            publications: Vec::new(),
+            peer: String::new(),
         }
     }
 

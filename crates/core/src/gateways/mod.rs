@@ -1,9 +1,11 @@
-//! Gateways: servers elsewhere that we watch, and register at, as a client (RFC 6665 §4.1, RFC 3261 §10.2).
+//! Gateways: servers elsewhere that we watch, publish to, and register at, as a client (RFC 6665 §4.1, RFC 3903 §4,
+//! RFC 3261 §10.2).
 //!
 //! ```text
-//! settings -> one Errand per registration and per watched URI
+//! settings -> one Errand per registration, per watched URI and per published presentity
 //!   errand due -> way (RFC 3263) -> SUBSCRIBE -> answer -> `state::next` -> timer
 //!   NOTIFY in its dialog -> `notify` -> what it says becomes a source of local presentities (`sources`)
+//!   a presentity changes -> `publishing` -> PUBLISH
 //! ```
 //!
 //! [`state`] decides and knows neither time nor messages, [`requests`] writes and sends, [`answers`] takes what comes back,
@@ -12,6 +14,7 @@
 mod answers;
 mod digest;
 mod notify;
+mod publishing;
 mod requests;
 pub mod settings;
 mod sources;
@@ -21,14 +24,17 @@ mod stored;
 use crate::flow::Flow;
 use crate::node::{Node, Timer};
 use crate::output::Event;
+use crate::packages::PackageId;
+use crate::resource::ResourceId;
 use crate::slots::Slots;
 use crate::time::{Now, UnixTime};
 use crate::timers::TimerToken;
 use crate::transaction::ClientId;
 use crate::view;
 use digest::Answerable;
+use publishing::{Publishing, Told};
 use settings::{Gateway, Registration, RemoteSubscription};
-use state::State;
+use state::{Kind, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,21 +46,31 @@ pub(crate) use sources::gateway_of;
 enum Want {
     Registration(Registration),
     Subscription(RemoteSubscription),
+    Publication(Publishing),
 }
 
 impl Want {
-    const fn is_registration(&self) -> bool {
-        matches!(self, Self::Registration(_))
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Registration(_) => Kind::Registration,
+            Self::Subscription(_) => Kind::Subscription,
+            Self::Publication(_) => Kind::Publication,
+        }
     }
 
     const fn method(&self) -> &'static str {
-        if self.is_registration() { "REGISTER" } else { "SUBSCRIBE" }
+        match self {
+            Self::Registration(_) => "REGISTER",
+            Self::Subscription(_) => "SUBSCRIBE",
+            Self::Publication(_) => "PUBLISH",
+        }
     }
 
     const fn retry(&self) -> Duration {
         match self {
             Self::Registration(registration) => registration.retry,
             Self::Subscription(subscription) => subscription.retry,
+            Self::Publication(publication) => publication.retry,
         }
     }
 
@@ -62,6 +78,7 @@ impl Want {
         match self {
             Self::Registration(registration) => registration.expires_s,
             Self::Subscription(subscription) => subscription.expires_s,
+            Self::Publication(publication) => publication.expires_s,
         }
     }
 }
@@ -107,6 +124,8 @@ struct Errand {
     /// Publications that hold what arrived, by instance.
     sources: BTreeMap<String, u32>,
     notifies: u64,
+    /// What was published.
+    told: Told,
     /// What went wrong last; empty where nothing has since.
     trouble: String,
     /// It is no longer wanted.
@@ -122,6 +141,9 @@ impl Errand {
                 let list = if s.list { " list" } else { "" };
                 format!("{} {}{list} {} {}", self.gateway.name, s.package, s.target, s.watched)
             }
+            Want::Publication(p) => {
+                format!("{} publish {} {} {}", self.gateway.name, p.package.name(), p.key, p.target)
+            }
         }
     }
 }
@@ -132,6 +154,8 @@ pub(crate) struct Gateways {
     errands: Slots<Errand>,
     /// Errands whose dialog NOTIFYs may come in.
     by_call_id: BTreeMap<String, u32>,
+    /// Errands that publish a resource's state.
+    publishing: BTreeMap<(ResourceId, PackageId), Vec<u32>>,
     /// Rows read at a start.
     restored: Vec<(u32, crate::journal::GatewayRecord)>,
 }
@@ -145,7 +169,9 @@ impl Node {
             let gateway = Arc::new(gateway.clone());
             let registration = gateway.registration.clone().map(Want::Registration);
             let subscriptions = gateway.subscriptions.iter().cloned().map(Want::Subscription);
-            wanted.extend(registration.into_iter().chain(subscriptions).map(|want| (gateway.clone(), want)));
+            let publications = self.to_publish(&gateway).into_iter().map(Want::Publication);
+            let wants = registration.into_iter().chain(subscriptions).chain(publications);
+            wanted.extend(wants.map(|want| (gateway.clone(), want)));
         }
         let slots: Vec<_> = self.gateways.errands.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
@@ -192,11 +218,13 @@ impl Node {
             version: None,
             sources: BTreeMap::new(),
             notifies: 0,
+            told: Told::default(),
             trouble: String::new(),
             is_ending: false,
         };
         let slot = self.gateways.errands.insert(errand);
         self.fresh_dialog(slot);
+        self.watch_to_publish(now, slot);
         self.arm_errand(now, slot, Duration::ZERO);
     }
 
@@ -209,7 +237,8 @@ impl Node {
         errand.local_tag = format!("{tag:016x}");
         (errand.cseq, errand.dialog) = (0, None);
         (errand.is_told, errand.is_pending, errand.version) = (false, false, None);
-        if !errand.want.is_registration() {
+        errand.told.etag = None;
+        if errand.want.kind() == Kind::Subscription {
             self.gateways.by_call_id.insert(errand.call_id.clone(), slot);
         }
     }
@@ -227,8 +256,11 @@ impl Node {
         self.drop_sources(now, slot);
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         errand.is_ending = true;
-        let is_known =
-            errand.dialog.is_some() || errand.want.is_registration() && errand.expires_at.is_some();
+        let is_known = match errand.want.kind() {
+            Kind::Subscription => errand.dialog.is_some(),
+            Kind::Registration => errand.expires_at.is_some(),
+            Kind::Publication => errand.told.etag.is_some(),
+        };
         match (is_known, errand.in_flight.is_some()) {
             // The answer comes back to `is_ending`.
             (_, true) => {}
@@ -241,6 +273,7 @@ impl Node {
     fn forget_errand(&mut self, slot: u32) {
         self.unstore_errand(slot);
         self.forget_way(crate::ways::Traveller::Gateway(slot));
+        self.watch_to_publish_no_more(slot);
         let Some(errand) = self.gateways.errands.remove(slot) else { return };
         self.gateways.by_call_id.remove(&errand.call_id);
         if let Some(timer) = errand.timer {
@@ -269,11 +302,11 @@ impl Node {
             return;
         }
         (errand.state, errand.since) = (state, now.wall);
-        let is_registration = errand.want.is_registration();
+        let kind = errand.want.kind();
         let event = Event::Gateway {
             gateway: errand.gateway.name.clone(),
             what: errand.what(),
-            state: state.name(is_registration),
+            state: state.name(kind),
             why: trouble.to_owned(),
         };
         self.tell(event);
@@ -286,13 +319,14 @@ impl Node {
             let (uri, list) = match &errand.want {
                 Want::Registration(registration) => (registration.registrar.clone(), false),
                 Want::Subscription(subscription) => (subscription.watched.clone(), subscription.list),
+                Want::Publication(publication) => (publication.target.clone(), false),
             };
             view::Gateway {
                 gateway: errand.gateway.name.clone(),
                 what: errand.what(),
                 list,
                 uri,
-                state: errand.state.name(errand.want.is_registration()).to_owned(),
+                state: errand.state.name(errand.want.kind()).to_owned(),
                 pending: errand.is_pending,
                 since: errand.since,
                 expires_s: left,
@@ -309,11 +343,12 @@ impl Node {
 }
 
 impl Errand {
-    /// The event package, or `register`.
+    /// The event package, `publish` before it where we tell it, or `register`.
     fn what(&self) -> String {
         match &self.want {
             Want::Registration(_) => "register".to_owned(),
             Want::Subscription(subscription) => subscription.package.clone(),
+            Want::Publication(publication) => format!("publish {}", publication.package.name()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests to gateways: when one is due, where it goes, how it is written.
 
-use super::state::State;
+use super::state::{Kind, State};
 use super::{Errand, Want};
 use crate::flow::Flow;
 use crate::limits;
@@ -21,7 +21,7 @@ impl Node {
             return;
         }
         errand.rounds = 0;
-        if errand.state == State::Subscribe && !errand.want.is_registration() && !errand.is_ending {
+        if errand.state == State::Subscribe && errand.want.kind() == Kind::Subscription && !errand.is_ending {
             // RFC 6665 §4.1.2.4, timer N: granted, and nothing was told.
             let retry = errand.want.retry();
             self.drop_sources(now, slot);
@@ -35,7 +35,7 @@ impl Node {
         }
         if errand.is_ending {
             self.enter_state(now, slot, State::Unsubscribe, "");
-        } else if errand.dialog.is_none() {
+        } else if errand.dialog.is_none() && errand.told.etag.is_none() {
             self.enter_state(now, slot, State::Unsubed, "");
         }
         self.forget_way(Traveller::Gateway(slot));
@@ -44,6 +44,9 @@ impl Node {
 
     /// Finds the way for the next request of an errand, and sends it where that is known at once.
     pub(super) fn ask_gateway(&mut self, now: Now, slot: u32) {
+        if self.has_nothing_to_publish(now, slot) {
+            return;
+        }
         let Some(errand) = self.gateways.errands.get(slot) else { return };
         let hop = errand.next_hop();
         let way = self.way_to(now, Traveller::Gateway(slot), &hop, Reach::Anywhere);
@@ -73,6 +76,7 @@ impl Node {
         let user = lampyris_sip::uri::escape_user(&errand.gateway.name).into_owned();
         let contact = self.our_contact(flow, &format!("sip:gw+{user}@invalid"), &errand.next_hop());
         let agent = self.facts.settings.server_name.clone();
+        let saying = self.to_say(now, slot);
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         errand.cseq = errand.cseq.saturating_add(1);
         errand.rounds = errand.rounds.saturating_add(1);
@@ -98,7 +102,9 @@ impl Node {
             };
             writer.header(Name::CallId, &errand.call_id);
             writer.header_fmt(Name::CSeq, format_args!("{cseq} {method}"));
-            writer.header(Name::Contact, &contact);
+            if errand.want.kind() != Kind::Publication {
+                writer.header(Name::Contact, &contact);
+            }
             if let Want::Subscription(subscription) = &errand.want {
                 writer.header(Name::Event, &subscription.package);
                 if !subscription.accept.is_empty() {
@@ -108,7 +114,14 @@ impl Node {
                     writer.header(Name::Supported, "eventlist");
                 }
             }
-            let expires_s = if errand.is_ending { 0 } else { errand.expires_s };
+            if let Want::Publication(publication) = &errand.want {
+                writer.header(Name::Event, publication.package.name());
+                if let Some(etag) = &errand.told.etag {
+                    writer.header(Name::SipIfMatch, etag);
+                }
+            }
+            let is_end = errand.is_ending || saying.as_ref().is_some_and(|saying| saying.is_removal());
+            let expires_s = if is_end { 0 } else { errand.expires_s };
             writer.header_fmt(Name::Expires, format_args!("{expires_s}"));
             if let Some((name, value)) = &credentials {
                 writer.header(*name, value);
@@ -116,13 +129,24 @@ impl Node {
             if !agent.is_empty() {
                 writer.header(Name::UserAgent, &agent);
             }
+            if let Some((content_type, body)) = saying.as_ref().and_then(|saying| saying.body.as_ref()) {
+                writer.body(content_type, body);
+                return writer.finish();
+            }
             writer.finish()
         };
         let requester = Requester::Gateway { slot, cseq };
-        let (client, transmit) = self.transactions.start(now.mono, flow, method, requester, write);
+        let after = saying.as_ref().and_then(|saying| saying.after);
+        let (client, mut transmit) = self.transactions.start(now.mono, flow, method, requester, write);
+        transmit.after = after;
         self.transmit(transmit);
+        if let Some(ticket) = after {
+            self.transactions.hold(client, ticket);
+        }
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         errand.in_flight = Some((client, cseq));
+        errand.told.sending = saying.map(|saying| saying.hash);
+        errand.told.is_stale = false;
         if !errand.is_ending {
             self.enter_state(now, slot, State::Trying, "");
         }
@@ -135,6 +159,7 @@ impl Errand {
         match &self.want {
             Want::Registration(_) => &self.gateway.identity,
             Want::Subscription(subscription) => &subscription.watched,
+            Want::Publication(publication) => &publication.target,
         }
     }
 
@@ -148,6 +173,7 @@ impl Errand {
         let uri = match &self.want {
             Want::Registration(registration) => registration.registrar.clone(),
             Want::Subscription(subscription) => subscription.target.clone(),
+            Want::Publication(publication) => publication.target.clone(),
         };
         (uri, String::new())
     }
@@ -158,7 +184,11 @@ impl Errand {
             let first = dialog.routes.first().and_then(|route| NameAddr::parse(route).ok());
             return first.map_or_else(|| dialog.target.clone(), |route| route.uri().to_owned());
         }
-        self.gateway.proxy.clone().unwrap_or_else(|| self.target().0)
+        let hop = match &self.want {
+            Want::Publication(publication) => publication.hop.clone(),
+            Want::Registration(_) | Want::Subscription(_) => None,
+        };
+        self.gateway.proxy.clone().or(hop).unwrap_or_else(|| self.target().0)
     }
 
     /// When it is to be renewed, after a life of this many seconds was granted.

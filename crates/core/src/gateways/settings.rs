@@ -1,10 +1,11 @@
 //! Gateways as configured: servers elsewhere that we are a client of.
 
+use crate::lists::Member;
 use std::fmt;
 use std::time::Duration;
 
 /// A server elsewhere, and what we want of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Gateway {
     /// Its name here.
     pub name: String,
@@ -22,6 +23,10 @@ pub struct Gateway {
     pub registration: Option<Registration>,
     /// What we watch there.
     pub subscriptions: Vec<RemoteSubscription>,
+    /// What we publish there.
+    pub publications: Vec<RemotePublication>,
+    /// The peer that this server is when it asks here; empty for none.
+    pub peer: String,
 }
 
 /// A password. Never printed.
@@ -66,28 +71,45 @@ pub struct RemoteSubscription {
     pub maps: Vec<Mapping>,
 }
 
-/// Whose state something is that is said of somebody elsewhere.
+/// Whose state is published at a server elsewhere, and as whose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemotePublication {
+    /// The event package.
+    pub package: String,
+    /// Who, as in a list of the first domain.
+    pub who: Vec<Member>,
+    /// As which URI, the first that fits; whom none fits is not published.
+    pub maps: Vec<Mapping>,
+    /// URI of the next hop; the URI itself where there is none.
+    pub hop: Option<String>,
+    /// The life asked for, in seconds.
+    pub expires_s: u32,
+    /// The wait after a failure.
+    pub retry: Duration,
+}
+
+/// Who somebody of one server is at the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// A user part, or `user@host`; one `*` stands for any text.
-    pub remote: String,
-    /// Who it is here: a peer, an extension, `extension@context`, `sip:user@domain`, for message counts a mailbox; `*` stands
-    /// for what the `*` of `remote` stood for.
-    pub local: String,
+    pub from: String,
+    /// Who that is; `*` stands for what the `*` of `from` stood for. Of what arrives: a peer, an extension,
+    /// `extension@context`, `sip:user@domain`, for message counts a mailbox. Of what is published: a URI.
+    pub to: String,
 }
 
 impl Mapping {
-    /// The local name of somebody elsewhere.
+    /// What this user is called there.
     pub(crate) fn apply(&self, user: &str, host: &str) -> Option<String> {
         let full = format!("{user}@{host}");
-        let text = if self.remote.contains('@') { full.as_str() } else { user };
-        let Some((before, after)) = self.remote.split_once('*') else {
-            return (self.remote == text).then(|| self.local.clone());
+        let text = if self.from.contains('@') { full.as_str() } else { user };
+        let Some((before, after)) = self.from.split_once('*') else {
+            return (self.from == text).then(|| self.to.clone());
         };
         let rest = text.strip_prefix(before)?.strip_suffix(after)?;
         // Why: nobody is called "", and a user part with an `@` in it would name another domain.
-        let is_name = !rest.is_empty() && (self.remote.contains('@') || !rest.contains('@'));
-        is_name.then(|| self.local.replacen('*', rest, 1))
+        let is_name = !rest.is_empty() && (self.from.contains('@') || !rest.contains('@'));
+        is_name.then(|| self.to.replacen('*', rest, 1))
     }
 }
 
@@ -109,7 +131,7 @@ mod tests {
             ("*", "*", "", "a.example", None),
             ("*", "*", "bob@x", "a.example", None),
         ] {
-            let mapping = Mapping { remote: remote.into(), local: local.into() };
+            let mapping = Mapping { from: remote.into(), to: local.into() };
             assert_eq!(mapping.apply(user, host).as_deref(), want, "{remote} {user}@{host}");
         }
     }

@@ -9,11 +9,34 @@
 //!
 //!  not wanted any more: UNSUBSCRIBE --> NOSUB
 //! ```
+//! A registration and a publication are SUBED with the 2xx; a publication is UNSUBED where there is nothing to tell.
 //!
 //! The names are FreeSWITCH's, so that who comes from there knows them; a registration has the same states by other names.
 
 use crate::limits;
 use std::time::Duration;
+
+/// What is wanted of a server elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// That it knows where we are.
+    Registration,
+    /// That it tells us.
+    Subscription,
+    /// That it takes what we tell.
+    Publication,
+}
+
+/// What the other server has of ours when it refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Nothing that the request was about.
+    Nothing,
+    /// A dialog, in which the request was sent.
+    Dialog,
+    /// A publication, whose entity-tag the request named.
+    Publication,
+}
 
 /// How far a subscription to, or a registration at, a server elsewhere is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +59,22 @@ pub enum State {
 
 impl State {
     /// FreeSWITCH's name.
-    pub const fn name(self, is_registration: bool) -> &'static str {
-        match (self, is_registration) {
-            (Self::Unsubed, false) => "UNSUBED",
-            (Self::Unsubed, true) => "UNREGED",
+    pub const fn name(self, kind: Kind) -> &'static str {
+        use Kind::{Publication, Registration, Subscription};
+        match (self, kind) {
+            (Self::Unsubed, Subscription) => "UNSUBED",
+            (Self::Unsubed, Registration) => "UNREGED",
+            (Self::Unsubed, Publication) => "UNPUBED",
             (Self::Trying, _) => "TRYING",
-            (Self::Subscribe, false) => "SUBSCRIBE",
-            (Self::Subscribe, true) => "REGISTER",
-            (Self::Subed, false) => "SUBED",
-            (Self::Subed, true) => "REGED",
-            (Self::Unsubscribe, false) => "UNSUBSCRIBE",
-            (Self::Unsubscribe, true) => "UNREGISTER",
+            (Self::Subscribe, Subscription) => "SUBSCRIBE",
+            (Self::Subscribe, Registration) => "REGISTER",
+            (Self::Subscribe, Publication) => "PUBLISH",
+            (Self::Subed, Subscription) => "SUBED",
+            (Self::Subed, Registration) => "REGED",
+            (Self::Subed, Publication) => "PUBED",
+            (Self::Unsubscribe, Subscription) => "UNSUBSCRIBE",
+            (Self::Unsubscribe, Registration) => "UNREGISTER",
+            (Self::Unsubscribe, Publication) => "UNPUBLISH",
             (Self::Failed, _) => "FAILED",
             (Self::FailWait, _) => "FAIL_WAIT",
         }
@@ -80,8 +108,8 @@ pub enum Next {
 pub struct Refusal {
     /// Its status; 408 for silence, 503 for a broken connection.
     pub status: u16,
-    /// The request was sent inside a dialog.
-    pub in_dialog: bool,
+    /// What there is of ours.
+    pub stands: Stands,
     /// Retry-After, in seconds.
     pub retry_after_s: Option<u32>,
     /// Min-Expires, in seconds.
@@ -97,7 +125,7 @@ const ENDING: [u16; 13] = [404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485
 
 /// Decides.
 pub fn next(refusal: &Refusal) -> Next {
-    let Refusal { status, in_dialog, retry_after_s, min_expires_s, expires_s, retry } = *refusal;
+    let Refusal { status, stands, retry_after_s, min_expires_s, expires_s, retry } = *refusal;
     match status {
         401 | 407 => return Next::Authenticate,
         423 => {
@@ -109,7 +137,9 @@ pub fn next(refusal: &Refusal) -> Next {
             }
         }
         // RFC 6665 §4.1.2.2, RFC 3261 §12.2.1.2: the dialog is gone.
-        408 | 481 if in_dialog => return Next::Anew,
+        408 | 481 if stands == Stands::Dialog => return Next::Anew,
+        // RFC 3903 §4.1: it knows no such publication (any more).
+        412 if stands == Stands::Publication => return Next::Anew,
         // Why: Retry-After speaks of the server, not of one of its hosts.
         408 | 503 if retry_after_s.is_none() => return Next::OtherHop,
         _ => {}
@@ -118,7 +148,13 @@ pub fn next(refusal: &Refusal) -> Next {
     let least = if hopeless { limits::GATEWAY_REFUSED_WAIT } else { retry };
     let asked = Duration::from_secs(u64::from(retry_after_s.unwrap_or(0))).min(limits::GATEWAY_WAIT_MAX);
     let state = if hopeless { State::Failed } else { State::FailWait };
-    Next::Wait { after: least.max(asked), is_over: !in_dialog || ENDING.contains(&status), state }
+    let is_over = match stands {
+        Stands::Nothing => true,
+        Stands::Dialog => ENDING.contains(&status),
+        // Why: who did not answer may have it all the same, until it expires.
+        Stands::Publication => status != 408 && ENDING.contains(&status),
+    };
+    Next::Wait { after: least.max(asked), is_over, state }
 }
 
 /// What a server that ended a subscription wants: the wait before the next, and the state meanwhile (RFC 6665 §4.1.3).
@@ -143,42 +179,48 @@ pub fn renew_after(granted: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, in_dialog: bool) -> Refusal {
+    fn refusal(status: u16, stands: Stands) -> Refusal {
         let retry = Duration::from_secs(30);
-        Refusal { status, in_dialog, retry_after_s: None, min_expires_s: None, expires_s: 60, retry }
+        Refusal { status, stands, retry_after_s: None, min_expires_s: None, expires_s: 60, retry }
     }
 
     #[test]
     fn each_refusal_has_its_consequence() {
         let wait =
             |after: u64, is_over, state| Next::Wait { after: Duration::from_secs(after), is_over, state };
+        use Stands::{Dialog, Nothing, Publication};
         use State::{FailWait, Failed};
-        for (status, in_dialog, want) in [
-            (401, false, Next::Authenticate),
-            (407, true, Next::Authenticate),
-            (403, false, wait(30, true, FailWait)),
-            (403, true, wait(30, false, FailWait)),
-            (404, true, wait(30, true, FailWait)),
-            (408, false, Next::OtherHop),
-            (408, true, Next::Anew),
-            (423, false, wait(30, true, FailWait)),
-            (481, true, Next::Anew),
-            (481, false, wait(30, true, FailWait)),
-            (489, true, wait(3600, true, Failed)),
-            (500, true, wait(30, false, FailWait)),
-            (503, false, Next::OtherHop),
+        for (status, stands, want) in [
+            (401, Nothing, Next::Authenticate),
+            (407, Dialog, Next::Authenticate),
+            (403, Nothing, wait(30, true, FailWait)),
+            (403, Dialog, wait(30, false, FailWait)),
+            (404, Dialog, wait(30, true, FailWait)),
+            (408, Nothing, Next::OtherHop),
+            (408, Dialog, Next::Anew),
+            (423, Nothing, wait(30, true, FailWait)),
+            (481, Dialog, Next::Anew),
+            (481, Nothing, wait(30, true, FailWait)),
+            (489, Dialog, wait(3600, true, Failed)),
+            (500, Dialog, wait(30, false, FailWait)),
+            (503, Nothing, Next::OtherHop),
+            (404, Publication, wait(30, true, FailWait)),
+            (408, Publication, Next::OtherHop),
+            (412, Nothing, wait(30, true, FailWait)),
+            (412, Publication, Next::Anew),
+            (500, Publication, wait(30, false, FailWait)),
         ] {
-            assert_eq!(next(&refusal(status, in_dialog)), want, "{status} {in_dialog}");
+            assert_eq!(next(&refusal(status, stands)), want, "{status} {stands:?}");
         }
     }
 
     #[test]
     fn a_server_says_when_to_come_back_and_how_long_to_ask_for() {
-        let later = Refusal { retry_after_s: Some(120), ..refusal(503, false) };
+        let later = Refusal { retry_after_s: Some(120), ..refusal(503, Stands::Nothing) };
         let after = Duration::from_secs(120);
         assert_eq!(next(&later), Next::Wait { after, is_over: true, state: State::FailWait });
         for (min, want) in [(3600, Some(3600)), (60, None), (u32::MAX, None)] {
-            let found = next(&Refusal { min_expires_s: Some(min), ..refusal(423, false) });
+            let found = next(&Refusal { min_expires_s: Some(min), ..refusal(423, Stands::Nothing) });
             assert_eq!(
                 matches!(found, Next::Longer(s) if Some(s) == want),
                 want.is_some(),

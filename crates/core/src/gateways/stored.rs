@@ -1,5 +1,6 @@
 //! The dialogs of gateway subscriptions in the journal: a restart goes on in them.
 
+use super::state;
 use super::{Dialog, Errand};
 use crate::journal::{GatewayRecord, Key, Kind, Record, Value};
 use crate::limits;
@@ -14,7 +15,13 @@ fn key(slot: u32) -> Key {
 
 impl Errand {
     fn record(&self) -> Option<GatewayRecord> {
-        let dialog = self.dialog.as_ref()?;
+        let published = self.told.etag.as_ref().map(|etag| Dialog {
+            remote_tag: etag.clone(),
+            target: String::new(),
+            routes: Vec::new(),
+            remote_cseq: None,
+        });
+        let dialog = self.dialog.as_ref().or(published.as_ref())?;
         Some(GatewayRecord {
             errand: self.name(),
             call_id: self.call_id.clone(),
@@ -62,13 +69,21 @@ impl Node {
             }
             let Some(errand) = self.gateways.errands.get_mut(slot) else { continue };
             self.gateways.by_call_id.remove(&errand.call_id);
-            self.gateways.by_call_id.insert(record.call_id.clone(), slot);
+            if errand.want.kind() == state::Kind::Subscription {
+                self.gateways.by_call_id.insert(record.call_id.clone(), slot);
+            }
             errand.call_id = record.call_id;
             errand.local_tag = record.local_tag;
             // Why: requests may have left after the row was written.
             errand.cseq = record.local_cseq.saturating_add(limits::CSEQ_JUMP);
             errand.expires_s = record.expires_s.max(errand.want.expires_s());
             errand.expires_at = Some(record.expires_at);
+            if errand.want.kind() == state::Kind::Publication {
+                // Why no hash: what is told first is what holds now, whatever was told before.
+                errand.told.etag = Some(record.remote_tag);
+                self.arm_errand(now, slot, Duration::ZERO);
+                continue;
+            }
             errand.is_told = true;
             // Why none: a NOTIFY after the row may have had any number; the first that comes sets the order anew.
             let (remote_tag, target, routes) = (record.remote_tag, record.target, record.routes);

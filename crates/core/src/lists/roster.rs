@@ -108,6 +108,27 @@ impl Node {
         Some(gatherer.roster)
     }
 
+    /// Who is meant by what stands in a list of the first domain, each with its URI there: those who exist here.
+    pub(crate) fn presentities(&self, who: &[Member], package: PackageId) -> Vec<(String, ResourceKey)> {
+        let nobody = Identity { peer: None, domain: 0, user: String::new(), foreign: None };
+        let mut gatherer = Gatherer {
+            node: self,
+            identity: &nobody,
+            package,
+            domain: 0,
+            most: limits::GATEWAY_PUBLICATIONS_MAX,
+            roster: Roster::default(),
+            seen: BTreeSet::new(),
+            inside: Vec::new(),
+        };
+        gatherer.members(who);
+        let here = |entry: Entry| match entry.at {
+            At::Here(key) => Some((entry.uri.into_string(), key)),
+            At::Nowhere | At::Elsewhere => None,
+        };
+        gatherer.roster.entries.into_iter().filter_map(here).collect()
+    }
+
     /// The identity of a watcher, by its name.
     pub(crate) fn identity_named(&self, name: &str) -> Identity {
         if let Some(peer) = self.facts.settings.peers.get(name) {

@@ -377,7 +377,7 @@ impl Node {
     }
 
     /// How much of the calls at a resource a watcher is shown: everything of its own, else as configured.
-    pub(super) fn reveal_to(&self, watcher: &str, key: &ResourceKey) -> Reveal {
+    pub(crate) fn reveal_to(&self, watcher: &str, key: &ResourceKey) -> Reveal {
         let settings = &self.facts.settings;
         let peer = settings.peers.get(watcher);
         let policy = peer.and_then(|peer| peer.dialog_reveal).unwrap_or(settings.watch.dialog_reveal);
@@ -410,7 +410,7 @@ impl Node {
     }
 
     /// The body of one format, style and class of watchers, encoded once, and the hash of its bytes.
-    pub(super) fn shared_body(
+    pub(crate) fn shared_body(
         &mut self,
         resource: ResourceId,
         package: PackageId,

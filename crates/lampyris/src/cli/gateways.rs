@@ -1,4 +1,4 @@
-//! `lampyris gateways`: what we watch at servers elsewhere, where we register, and how each of it is.
+//! `lampyris gateways`: what we watch and publish at servers elsewhere, where we register, and how each of it is.
 
 use super::Verb;
 use super::show::{listed, or_dash};
@@ -9,9 +9,9 @@ use lampyris_core::view;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "gateways",
-    about: "Show what is watched at other servers: state, time left, what went wrong",
+    about: "Show what is watched and published at other servers: state, time left, what went wrong",
     examples: &[
-        ("gateways", "every registration and subscription at a gateway, in FreeSWITCH's states"),
+        ("gateways", "every registration, subscription and publication at a gateway, in FreeSWITCH's states"),
         ("gateways --json", "for programs"),
     ],
     args: |command| command,

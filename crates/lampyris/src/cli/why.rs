@@ -99,7 +99,30 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
         let rows: Vec<_> = why.classes.iter().map(class).collect();
         out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
     }
+    if !why.published.is_empty() {
+        let columns = [
+            Column::Text("Published at"),
+            Column::Text("Package"),
+            Column::Long("As"),
+            Column::Text("State"),
+            Column::Number("For"),
+            Column::Long("Because"),
+        ];
+        let rows: Vec<_> = why.published.iter().map(published).collect();
+        out.push_str(&format!("\n{}", table::render(&columns, &rows, width)));
+    }
     out
+}
+
+fn published(row: &view::Published) -> Vec<String> {
+    vec![
+        row.gateway.clone(),
+        row.package.clone(),
+        row.uri.clone(),
+        row.state.clone(),
+        span::show(row.since_s),
+        if row.because.is_empty() { "-".to_owned() } else { row.because.clone() },
+    ]
 }
 
 /// Which policy weighs the sources of a presence, and what it made of each.
@@ -231,6 +254,7 @@ mod tests {
                 sees: "everything".into(),
                 because: "the default".into(),
             }],
+            published: Vec::new(),
         }
     }
 

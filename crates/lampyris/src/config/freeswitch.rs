@@ -250,6 +250,6 @@ mod tests {
         let targets: Vec<_> = found[0].subscriptions.iter().map(|s| s.target.as_str()).collect();
         let first = "sip:1000@192.0.2.9:5070;transport=tcp";
         assert_eq!(targets, [first, "sip:a@x.example", "sip:b@x.example"]);
-        assert_eq!(found[0].subscriptions[0].maps[0].local, "bob");
+        assert_eq!(found[0].subscriptions[0].maps[0].to, "bob");
     }
 }

@@ -1,12 +1,15 @@
 //! Gateways: from what was typed, in TOML or in FreeSWITCH's files, to what is asked of which server.
 //!
-//! In: [`Raw`] gateways and subscriptions. Out: `Settings::gateways`, one subscription per watched URI, and errors where
+//! In: [`Raw`] gateways, subscriptions and publications. Out: `Settings::gateways`, one subscription per watched URI, and errors where
 //! something is missing, twice, or no URI.
 
 use super::diagnostic::{Report, did_you_mean};
-use super::raw::{Field, GatewayFields, Raw, RawGateway, RawSubscription};
+use super::raw::{Field, GatewayFields, Raw, RawGateway, RawPublication, RawSubscription};
 use super::source::Typed;
-use lampyris_core::settings::{Gateway, Mapping, Password, Registration, RemoteSubscription};
+use lampyris_core::lists::{Member, What};
+use lampyris_core::settings::{
+    Gateway, Mapping, Password, Registration, RemotePublication, RemoteSubscription,
+};
 use lampyris_sip::Uri;
 use std::time::Duration;
 
@@ -29,23 +32,12 @@ fn formats(event: &str) -> &'static str {
 pub(super) fn resolve(report: &mut Report, raw: &Raw) -> Vec<Gateway> {
     let mut gateways: Vec<Gateway> = raw.gateways.iter().map(|typed| gateway(report, typed)).collect();
     for typed in &raw.subscriptions {
-        let Some(name) = &typed.fields.gateway else {
-            report.error(typed.name.span, "a subscription at no gateway", "add `gateway = \"NAME\"`");
-            continue;
-        };
-        let known = raw.gateways.iter().position(|gateway| gateway.name.value == name.value);
-        let Some((source, gateway)) =
-            known.and_then(|at| Some((raw.gateways.get(at)?, gateways.get_mut(at)?)))
+        let at = named(report, raw, &typed.name, &typed.fields.gateway);
+        let Some((source, gateway)) = at.and_then(|at| Some((raw.gateways.get(at)?, gateways.get_mut(at)?)))
         else {
-            let names = raw.gateways.iter().map(|gateway| gateway.name.value.as_str());
-            let fix = match did_you_mean(&name.value, names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add `[gateways.{}]`", name.value),
-            };
-            report.error(name.span, format!("there is no gateway `{}`", name.value), fix);
             continue;
         };
-        let maps = maps(report, source);
+        let maps = maps(report, &source.fields.maps);
         for subscription in subscriptions(report, typed, &source.fields, gateway, &maps) {
             let same = |known: &RemoteSubscription| {
                 (&known.package, known.list, &known.target, &known.watched)
@@ -60,7 +52,33 @@ pub(super) fn resolve(report: &mut Report, raw: &Raw) -> Vec<Gateway> {
             gateway.subscriptions.push(subscription);
         }
     }
+    for typed in &raw.publications {
+        let at = named(report, raw, &typed.name, &typed.fields.gateway);
+        if let Some((source, gateway)) =
+            at.and_then(|at| Some((raw.gateways.get(at)?, gateways.get_mut(at)?)))
+        {
+            gateway.publications.push(publication(report, typed, &source.fields, &gateway.realm));
+        }
+    }
     gateways
+}
+
+/// The gateway that a subscription or publication names, by its index.
+fn named(report: &mut Report, raw: &Raw, what: &Typed<String>, gateway: &Field<String>) -> Option<usize> {
+    let Some(name) = gateway else {
+        report.error(what.span, format!("`{}` is at no gateway", what.value), "add `gateway = \"NAME\"`");
+        return None;
+    };
+    let known = raw.gateways.iter().position(|gateway| gateway.name.value == name.value);
+    if known.is_none() {
+        let names = raw.gateways.iter().map(|gateway| gateway.name.value.as_str());
+        let fix = match did_you_mean(&name.value, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("add `[gateways.{}]`", name.value),
+        };
+        report.error(name.span, format!("there is no gateway `{}`", name.value), fix);
+    }
+    known
 }
 
 fn value<T: Clone>(field: &Field<T>, default: T) -> T {
@@ -96,7 +114,20 @@ fn gateway(report: &mut Report, typed: &RawGateway) -> Gateway {
         retry: seconds(&fields.retry_s, RETRY_S),
     });
     let password = Password(fields.secret.as_ref().map(|secret| secret.value.0.clone()).unwrap_or_default());
-    Gateway { name, realm, username, password, identity, proxy, registration, subscriptions: Vec::new() }
+    let peer = value(&fields.peer, String::new());
+    let (subscriptions, publications) = (Vec::new(), Vec::new());
+    Gateway {
+        name,
+        realm,
+        username,
+        password,
+        identity,
+        proxy,
+        registration,
+        subscriptions,
+        publications,
+        peer,
+    }
 }
 
 /// The URI of the server itself.
@@ -121,8 +152,8 @@ fn check(report: &mut Report, typed: &Typed<String>, uri: &str) {
     }
 }
 
-fn maps(report: &mut Report, source: &RawGateway) -> Vec<Mapping> {
-    let typed = source.fields.maps.iter().flat_map(|list| &list.value);
+fn maps(report: &mut Report, typed: &Field<Vec<Typed<String>>>) -> Vec<Mapping> {
+    let typed = typed.iter().flat_map(|list| &list.value);
     let mut maps = Vec::new();
     for rule in typed {
         let parts = rule.value.split_once('=').map(|(remote, local)| (remote.trim(), local.trim()));
@@ -138,9 +169,50 @@ fn maps(report: &mut Report, source: &RawGateway) -> Vec<Mapping> {
             );
             continue;
         };
-        maps.push(Mapping { remote: remote.to_owned(), local: local.to_owned() });
+        maps.push(Mapping { from: remote.to_owned(), to: local.to_owned() });
     }
     maps
+}
+
+/// What one entry publishes.
+fn publication(
+    report: &mut Report,
+    typed: &RawPublication,
+    account: &GatewayFields,
+    realm: &str,
+) -> RemotePublication {
+    let fields = &typed.fields;
+    let mut maps = maps(report, &fields.maps);
+    for mapping in &maps {
+        // Why a letter for the star: what it will stand for is a user part.
+        let uri = mapping.to.replace('*', "x");
+        let span = fields.maps.as_ref().map_or(typed.name.span, |maps| maps.span);
+        check(report, &Typed::new(String::new(), span), &uri);
+    }
+    if fields.maps.is_none() {
+        let domain = value(&account.domain, realm.to_owned());
+        maps.push(Mapping { from: "*".to_owned(), to: format!("sip:*@{domain}") });
+    }
+    let mut who = Vec::new();
+    let everybody = [Typed::new("_.".to_owned(), typed.name.span)];
+    for text in fields.who.as_ref().map_or(&everybody[..], |list| list.value.as_slice()) {
+        match What::parse(&text.value) {
+            Ok(what) => who.push(Member { what, display: String::new() }),
+            Err(error) => report.error(
+                text.span,
+                format!("not a pattern: {error}"),
+                "write names, `_60XX`, `group:NAME`, `context:NAME` or `list:NAME`",
+            ),
+        }
+    }
+    RemotePublication {
+        package: value(&fields.event, "presence".to_owned()),
+        who,
+        maps,
+        hop: account.proxy.as_ref().map(|typed| uri_of(&typed.value)),
+        expires_s: value(&fields.expires_s, EXPIRES_S),
+        retry: seconds(&fields.retry_s, RETRY_S),
+    }
 }
 
 /// What one entry asks for: a subscription for each of its URIs.

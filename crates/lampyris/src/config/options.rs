@@ -39,6 +39,8 @@ pub(crate) enum Table {
     Gateway,
     /// `[subscriptions.NAME]`.
     Subscription,
+    /// `[publications.NAME]`.
+    Publication,
     /// `[profiles.name]`.
     Profile,
     /// `[webhooks.name]`.
@@ -46,7 +48,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Top,
         Self::Server,
         Self::Tls,
@@ -63,6 +65,7 @@ impl Table {
         Self::Mailbox,
         Self::Gateway,
         Self::Subscription,
+        Self::Publication,
         Self::Profile,
         Self::Webhook,
     ];
@@ -86,6 +89,7 @@ impl Table {
             Self::Mailbox => "[mailboxes.\"NUMBER@CONTEXT\"]",
             Self::Gateway => "[gateways.NAME]",
             Self::Subscription => "[subscriptions.NAME]",
+            Self::Publication => "[publications.NAME]",
             Self::Profile => "[profiles.NAME]",
             Self::Webhook => "[webhooks.NAME]",
         }
@@ -151,6 +155,12 @@ impl Table {
             }
             Self::Subscription => {
                 "What is watched at a gateway: one event package, any number of addresses. FreeSWITCH's `<subscriptions>`."
+            }
+            Self::Publication => {
+                "What is published at a gateway (RFC 3903), so that watchers there see users and extensions of here: their \
+                composed state, as soon as it changes, for as long as there is any. Whoever the other server lets see it \
+                sees it; the rules of who may watch do not travel along. Nobody is published at a server that tells of \
+                them itself."
             }
             Self::Profile => {
                 "How a kind of phone wants to be treated. A profile of a built-in name changes what it \
@@ -622,6 +632,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Gateway."map", Kind::Texts, "", "[]", "[\"1000 = bob\", \"7* = 7*\"]",
         "Whose state what arrives is: `REMOTE = LOCAL`, the first that fits. REMOTE is a user part or `user@host`; LOCAL a peer, a person, an extension, `extension@context`, `sip:user@domain` or a mailbox. One `*` in REMOTE stands for any text, in LOCAL for the same text. What fits none is told as an event only.",
         "Without rules another server says nothing of anybody here."),
+    option!(Gateway."peer", Kind::Text, "", "none", "\"kamailio\"",
+        "The peer that this server is when it asks here.", "What it publishes here is not published back to it."),
     option!(Subscription."gateway", Kind::Text, "", "none; it must be given", "\"fs2\"",
         "The gateway.", "Several subscriptions share one account."),
     option!(Subscription."event", Kind::Text, "", "\"presence\"", "\"dialog\"",
@@ -637,6 +649,19 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Subscription."expires_s", Kind::Integer(5, DAY_S), "seconds", "3600", "600",
         "Life of the subscription that is asked for.", "A shorter one notices sooner that the server has forgotten it."),
     option!(Subscription."retry_s", Kind::Integer(10, DAY_S), "seconds", "30", "60",
+        "The wait after a failure.", "The server may ask for more by Retry-After."),
+    option!(Publication."gateway", Kind::Text, "", "none; it must be given", "\"kamailio\"",
+        "The gateway.", "Requests go to its `outbound_proxy`, else to its `proxy` where that is given, else where the URI says."),
+    option!(Publication."event", Kind::Choice(&["presence", "dialog", "message-summary"]), "", "\"presence\"", "\"dialog\"",
+        "The event package.", "Lamps are `dialog`, message counts `message-summary`."),
+    option!(Publication."who", Kind::Texts, "", "[\"_.\"], which is everybody", "[\"6001\", \"_7XX\", \"group:sales\"]",
+        "Users and extensions of the first domain, written as the `members` of a list.", "Only those whom the other side knows."),
+    option!(Publication."map", Kind::Texts, "", "[\"* = sip:*@DOMAIN\"] with the gateway's domain", "[\"6001 = sip:bob@example.net\", \"7* = sip:7*@example.net\"]",
+        "Who they are there: `LOCAL = URI`, the first that fits; whom none fits is not published. LOCAL is a user part or `user@host`; one `*` in it stands for any text, in the URI for the same text.",
+        "Numbers that differ."),
+    option!(Publication."expires_s", Kind::Integer(60, DAY_S), "seconds", "3600", "600",
+        "Life of the publication that is asked for.", "How long the other server shows what it was told last, when this one is gone."),
+    option!(Publication."retry_s", Kind::Integer(10, DAY_S), "seconds", "30", "60",
         "The wait after a failure.", "The server may ask for more by Retry-After."),
     option!(Profile."user_agents", Kind::Texts, "", "[], which matches none in a new profile", "[\"ExamplePhone/\"]",
         "Parts of the User-Agent, in any case, any of which selects it; one that begins with `^` must stand at the start.", "The first profile that matches is taken."),

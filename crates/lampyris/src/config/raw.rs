@@ -40,6 +40,7 @@ pub(crate) struct Raw {
     pub(crate) compositions: Vec<Composition>,
     pub(crate) gateways: Vec<RawGateway>,
     pub(crate) subscriptions: Vec<RawSubscription>,
+    pub(crate) publications: Vec<RawPublication>,
     pub(crate) dialplan: Dialplan,
     pub(crate) hints: Vec<HintPlace>,
     /// Contexts named somewhere, to be checked once all are known.
@@ -329,6 +330,7 @@ overlaid!(
         register_expires_s: u32,
         retry_s: u32,
         maps: Vec<Typed<String>>,
+        peer: String,
     }
 );
 
@@ -356,6 +358,24 @@ overlaid!(
 pub(crate) struct RawSubscription {
     pub(crate) name: Typed<String>,
     pub(crate) fields: SubscriptionFields,
+}
+
+overlaid!(
+    /// What is about one publication at a gateway.
+    PublicationFields {
+        gateway: String,
+        event: String,
+        who: Vec<Typed<String>>,
+        maps: Vec<Typed<String>>,
+        expires_s: u32,
+        retry_s: u32,
+    }
+);
+
+/// What is published at a gateway.
+pub(crate) struct RawPublication {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: PublicationFields,
 }
 
 overlaid!(
@@ -478,6 +498,16 @@ impl Raw {
             self.subscriptions.len() - 1
         });
         &mut self.subscriptions[at].fields
+    }
+
+    /// The publication of this name, which is made if it is not there.
+    pub(crate) fn publication(&mut self, name: Typed<String>) -> &mut PublicationFields {
+        let same = |known: &RawPublication| known.name.value == name.value;
+        let at = self.publications.iter().position(same).unwrap_or_else(|| {
+            self.publications.push(RawPublication { name, fields: PublicationFields::default() });
+            self.publications.len() - 1
+        });
+        &mut self.publications[at].fields
     }
 
     /// The policy of this name, made if it is not there yet.

@@ -20,7 +20,7 @@ pub(crate) mod watch;
 pub(crate) mod way;
 
 use crate::ua::UaError;
-use lampyris_core::gateways::state::Refusal;
+use lampyris_core::gateways::state::{Refusal, Stands};
 use lampyris_sip::headers::RetryAfter;
 use lampyris_sip::{Message, Name};
 use limits::RETRY;
@@ -51,10 +51,10 @@ pub(crate) fn status_of(answer: &Message) -> u16 {
 }
 
 /// What the core's rules for clients want to know of an answer that is no 2xx.
-fn refusal(answer: &Message, in_dialog: bool, expires_s: u32) -> Refusal {
+fn refusal(answer: &Message, stands: Stands, expires_s: u32) -> Refusal {
     Refusal {
         status: status_of(answer),
-        in_dialog,
+        stands,
         retry_after_s: answer
             .header(Name::RetryAfter)
             .and_then(|value| RetryAfter::parse(value).ok())

@@ -11,7 +11,7 @@ use super::limits::{LAST_NOTIFY, LEAST_WAIT, RETRY};
 use super::reach::Towards;
 use super::{RemoteError, explain, granted_s, refusal, status_of};
 use crate::ua::{GIVE_UP, Heard, Notified, Phone, Subscription, UaError};
-use lampyris_core::gateways::state::{self, Next, State};
+use lampyris_core::gateways::state::{self, Next, Stands, State};
 use lampyris_sip::Message;
 use lampyris_sip::headers::SubscriptionState;
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ impl Shown {
             if (200..300).contains(&status_of(&answer)) {
                 break granted_s(&answer, asked_s);
             }
-            match state::next(&refusal(&answer, false, asked_s)) {
+            match state::next(&refusal(&answer, Stands::Nothing, asked_s)) {
                 Next::Longer(min_s) => asked_s = min_s,
                 _ => return Err(RemoteError::Refused(self.explain(watch, &answer))),
             }
@@ -229,7 +229,7 @@ impl Shown {
             return Ok(Renewed::For(granted_s(&answer, asked_s)));
         }
         let why = self.explain(watch, &answer);
-        Err(match state::next(&refusal(&answer, true, asked_s)) {
+        Err(match state::next(&refusal(&answer, Stands::Dialog, asked_s)) {
             Next::Longer(seconds) => return Ok(Renewed::AskFor(seconds)),
             Next::Anew => End::Lost { why, after: Duration::ZERO },
             Next::Wait { after, .. } => End::Lost { why, after },

@@ -1,7 +1,7 @@
-//! `[gateways.NAME]` and `[subscriptions.NAME]`.
+//! `[gateways.NAME]`, `[subscriptions.NAME]` and `[publications.NAME]`.
 
 use super::{DeTable, Reader, Table};
-use crate::config::raw::{GatewayFields, SubscriptionFields};
+use crate::config::raw::{GatewayFields, PublicationFields, SubscriptionFields};
 use crate::config::source::Typed;
 
 impl Reader<'_> {
@@ -19,6 +19,7 @@ impl Reader<'_> {
             register_expires_s: values.number("register_expires_s"),
             retry_s: values.number("retry_s"),
             maps: values.texts("map"),
+            peer: values.text("peer"),
         };
         self.raw.gateway(name).overlay(own);
     }
@@ -36,5 +37,18 @@ impl Reader<'_> {
             retry_s: values.number("retry_s"),
         };
         self.raw.subscription(name).overlay(own);
+    }
+
+    pub(super) fn publication(&mut self, name: Typed<String>, table: &DeTable<'_>) {
+        let values = self.values(Table::Publication, table);
+        let own = PublicationFields {
+            gateway: values.text("gateway"),
+            event: values.text("event"),
+            who: values.texts("who"),
+            maps: values.texts("map"),
+            expires_s: values.number("expires_s"),
+            retry_s: values.number("retry_s"),
+        };
+        self.raw.publication(name).overlay(own);
     }
 }

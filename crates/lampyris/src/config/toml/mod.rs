@@ -72,7 +72,7 @@ const SCOPES: [(&str, WatchScope); 4] = [
 ];
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 16] = [
+const TABLES: [(&str, Table); 17] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
@@ -87,6 +87,7 @@ const TABLES: [(&str, Table); 16] = [
     ("mailboxes", Table::Mailbox),
     ("gateways", Table::Gateway),
     ("subscriptions", Table::Subscription),
+    ("publications", Table::Publication),
     ("profiles", Table::Profile),
     ("webhooks", Table::Webhook),
 ];
@@ -232,6 +233,7 @@ impl Reader<'_> {
                 Table::Webhook => self.webhook(name, fields),
                 Table::Gateway => self.gateway(name, fields),
                 Table::Subscription => self.subscription(name, fields),
+                Table::Publication => self.publication(name, fields),
                 _ => self.profile(name, fields),
             }
         }
