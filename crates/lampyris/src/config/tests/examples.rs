@@ -112,12 +112,12 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
     let hook = [("url", "https://example.com"), ("secret", "z")].into_iter();
     let hook = hook.filter(|(key, _)| table != Table::Webhook || *key != name);
     let hook: String = hook.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
-    let gateway = if (table, name) == (Table::Subscription, "gateway") { "" } else { "gateway = \"net\"\n" };
+    let at = |here: Table| if (table, name) == (here, "gateway") { "" } else { "gateway = \"net\"\n" };
     format!(
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[people.bob]\n{}[lists.new]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
          [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
-         [mailboxes.\"100\"]\n{}[gateways.fs2]\n[gateways.net]\n{}[subscriptions.own]\n{gateway}{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
+         [mailboxes.\"100\"]\n{}[gateways.fs2]\n[gateways.net]\n{}[subscriptions.own]\n{}{}[publications.own]\n{}{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
         placed(Table::Top),
         placed(Table::Server),
         placed(Table::Tls),
@@ -131,7 +131,10 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Context),
         placed(Table::Mailbox),
         placed(Table::Gateway),
+        at(Table::Subscription),
         placed(Table::Subscription),
+        at(Table::Publication),
+        placed(Table::Publication),
         placed(Table::Profile),
         placed(Table::Webhook),
     )

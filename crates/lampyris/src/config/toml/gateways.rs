@@ -19,7 +19,7 @@ impl Reader<'_> {
             register_expires_s: values.number("register_expires_s"),
             retry_s: values.number("retry_s"),
             maps: values.texts("map"),
-            peer: values.text("peer"),
+            peer: values.text("as_peer"),
         };
         self.raw.gateway(name).overlay(own);
     }
