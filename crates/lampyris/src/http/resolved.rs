@@ -11,7 +11,8 @@ use lampyris_core::lists::List;
 use lampyris_core::people::Person;
 use lampyris_core::quotas::Quotas;
 use lampyris_core::settings::{
-    Authentication, Bounds, CallSettings, Domain, Egress, Gateway, Host, Peer, RoutingSettings, Settings,
+    Authentication, Bounds, CallSettings, Domain, Egress, Gateway, Host, Mapping, Peer, RoutingSettings,
+    Settings,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::{Debug, Display};
@@ -390,15 +391,33 @@ fn of_list(list: &List) -> Value {
 }
 
 fn of_gateway(gateway: &Gateway) -> Value {
-    let Gateway { name: _, realm, username, password, identity, proxy, registration, subscriptions } =
-        gateway;
+    let Gateway {
+        name: _,
+        realm,
+        username,
+        password,
+        identity,
+        proxy,
+        registration,
+        subscriptions,
+        publications,
+        peer,
+    } = gateway;
     let registration = registration.as_ref().map(
         |it| json!({ "registrar": it.registrar, "expires_s": it.expires_s, "retry_s": it.retry.as_secs() }),
     );
+    let rules = |maps: &[Mapping]| -> Vec<String> {
+        maps.iter().map(|map| format!("{} = {}", map.from, map.to)).collect()
+    };
     let subscriptions = subscriptions.iter().map(|it| {
-        let maps: Vec<_> = it.maps.iter().map(|map| format!("{} = {}", map.remote, map.local)).collect();
+        let maps = rules(&it.maps);
         json!({ "package": it.package, "list": it.list, "accept": it.accept, "target": it.target, "watched": it.watched,
             "expires_s": it.expires_s, "retry_s": it.retry.as_secs(), "map": maps })
+    });
+    let publications = publications.iter().map(|it| {
+        let maps = rules(&it.maps);
+        json!({ "package": it.package, "who": it.who.len(), "hop": it.hop, "expires_s": it.expires_s,
+            "retry_s": it.retry.as_secs(), "map": maps })
     });
     json!({
         "realm": realm,
@@ -408,6 +427,8 @@ fn of_gateway(gateway: &Gateway) -> Value {
         "proxy": proxy,
         "registration": registration,
         "subscriptions": subscriptions.collect::<Vec<_>>(),
+        "publications": publications.collect::<Vec<_>>(),
+        "as_peer": peer,
     })
 }
 
