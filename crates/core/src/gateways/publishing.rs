@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// What the PUBLISH that is written now says; `None` for other requests.
-    pub(super) fn to_say(&mut self, now: Now, slot: u32) -> Option<Saying> {
+    pub(super) fn saying_now(&mut self, now: Now, slot: u32) -> Option<Saying> {
         let errand = self.gateways.errands.get(slot)?;
         if errand.want.kind() != Kind::Publication {
             return None;

@@ -76,7 +76,7 @@ impl Node {
         let user = lampyris_sip::uri::escape_user(&errand.gateway.name).into_owned();
         let contact = self.our_contact(flow, &format!("sip:gw+{user}@invalid"), &errand.next_hop());
         let agent = self.facts.settings.server_name.clone();
-        let saying = self.to_say(now, slot);
+        let saying = self.saying_now(now, slot);
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         errand.cseq = errand.cseq.saturating_add(1);
         errand.rounds = errand.rounds.saturating_add(1);
