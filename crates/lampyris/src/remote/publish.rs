@@ -8,7 +8,7 @@ use crate::ua::UaError;
 use lampyris_core::body::pidf::Pidf;
 use lampyris_core::body::presence_document::{Basic, Note, Person, PresenceDocument, Tuple};
 use lampyris_core::body::rpid::{Activity, Rpid, Values};
-use lampyris_core::gateways::state::{self, Next};
+use lampyris_core::gateways::state::{self, Next, Stands};
 use lampyris_sip::{Message, Method, Name};
 use std::io;
 use std::time::Duration;
@@ -148,7 +148,8 @@ impl Publish {
             return Took::Granted { etag, expires_s: granted_s(&answer, asked_s) };
         }
         let mut error = RemoteError::Refused(self.explain(&answer));
-        let after = match state::next(&refusal(&answer, false, asked_s)) {
+        let stands = if had_etag { Stands::Publication } else { Stands::Nothing };
+        let after = match state::next(&refusal(&answer, stands, asked_s)) {
             Next::Longer(seconds) => return Took::Longer(seconds),
             Next::Wait { after, .. } => after,
             Next::Authenticate | Next::Anew | Next::OtherHop => RETRY,
