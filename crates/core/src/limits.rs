@@ -104,6 +104,9 @@ pub const STREAMS_MAX: u32 = 100_000;
 /// Most streams accepted from one address.
 pub const STREAMS_PER_ADDRESS_MAX: u32 = 4096;
 
+/// With fewer than this many requests waiting nothing is refused for the wait: it was the machine or the disk that kept them,
+/// and they are done sooner than refused and sent again.
+pub const OVERLOAD_BACKLOG: usize = 16;
 /// From which wait on, between a request's arrival and its turn, new subscriptions are refused.
 pub const OVERLOAD_SUBSCRIBE: Duration = Duration::from_millis(50);
 /// From which wait on refreshes are refused too.

@@ -29,8 +29,8 @@ mod mailbox;
 mod nudge;
 pub(crate) mod phone;
 mod presence;
-mod progress;
 mod probe;
+mod progress;
 mod publish;
 #[cfg(test)]
 mod reference;

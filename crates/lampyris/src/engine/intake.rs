@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use lampyris_core::flow::Flow;
+use lampyris_core::limits::OVERLOAD_BACKLOG;
 use lampyris_core::time::Instant;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,6 +24,13 @@ const STALE: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_millis(25);
 /// Every so many turns is a stranger's.
 const STRANGERS_TURN: u32 = 4;
+/// Waits shorter than this are none.
+const WAIT_NOTED: Duration = Duration::from_millis(10);
+
+/// What of a wait is load, where `behind` requests wait still.
+pub(super) fn noted(waited: Duration, behind: usize) -> Duration {
+    if waited < WAIT_NOTED || behind < OVERLOAD_BACKLOG { Duration::ZERO } else { waited }
+}
 
 /// The two queues.
 pub(crate) struct Intake {
@@ -132,6 +140,15 @@ mod tests {
 
     fn at(ms: u64) -> Instant {
         Instant::from_micros(ms * 1000)
+    }
+
+    #[test]
+    fn who_waits_alone_waited_for_the_machine() {
+        let (short, long) = (Duration::from_millis(9), Duration::from_millis(300));
+        assert_eq!(noted(long, 0), Duration::ZERO);
+        assert_eq!(noted(long, OVERLOAD_BACKLOG - 1), Duration::ZERO);
+        assert_eq!(noted(long, OVERLOAD_BACKLOG), long);
+        assert_eq!(noted(short, 1000), Duration::ZERO);
     }
 
     #[test]

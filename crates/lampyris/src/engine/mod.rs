@@ -62,8 +62,6 @@ const READ_BATCHES: usize = 128;
 /// Most datagrams handled before the sockets are looked at again: few, since what the kernel drops meanwhile it does not
 /// choose.
 const DATAGRAMS_BATCH: usize = 32;
-/// Waits shorter than this are none.
-const WAIT_NOTED: Duration = Duration::from_millis(10);
 /// How long a graceful stop waits for the store and what it holds back.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits for answers to NOTIFYs: those still due after this were lost, and are the restart's business.
@@ -264,7 +262,7 @@ impl<C: Core> Engine<C> {
 
     /// Tells the node how long what comes next has waited, where that is news.
     fn tell_load(&mut self, now: Now, waited: Duration) {
-        let waited = if waited < WAIT_NOTED { Duration::ZERO } else { waited };
+        let waited = intake::noted(waited, self.state.intake.waiting() + self.inbox.waiting());
         let load = Load { waited, memory_full: self.state.memory.is_full(now.mono) };
         if load != self.state.load {
             self.state.load = load;
