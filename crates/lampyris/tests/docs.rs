@@ -2,7 +2,7 @@
 //! a server on the configuration of the first page, every link and heading it names is there.
 //!
 //! A fenced block whose first line is a comment with a file's name is that file; a block of TOML without is a fragment, which
-//! gets what it does not say itself of a small office. In a block of `sh`, each line is a command that has to succeed; those
+//! gets what it does not say itself of a small office, that of the first page. In a block of `sh`, each line is a command that has to succeed; those
 //! that go on until Ctrl-C are interrupted and have to end well then. `text` is neither.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
@@ -22,10 +22,11 @@ const WHILE: Duration = Duration::from_millis(500);
 const STREAMS: [&[&str]; 2] = [&["events"], &["sip", "debug", "on"]];
 
 /// What a fragment needs where it does not say it itself.
-const OFFICE: [(&str, &str); 3] = [
+const OFFICE: [(&str, &str); 4] = [
     ("[domains.", "[domains.\"example.com\"]\n"),
     ("[peers.alice]", "[peers.alice]\nsecret = \"a\"\n"),
     ("[peers.bob]", "[peers.bob]\nsecret = \"b\"\n"),
+    ("[hints]", "[hints]\n6001 = \"SIP/bob\"\n"),
 ];
 
 struct Block {

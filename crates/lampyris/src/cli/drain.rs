@@ -120,6 +120,7 @@ mod tests {
             "unpersisted",
             "bugs",
             "up_s",
+            "timers",
         ];
         let counts: String = counts.iter().map(|name| format!(r#","{name}":0"#)).collect();
         format!(r#"{{"reply":{{"subscriptions":{subscriptions},"draining":true{counts}}}}}"#)
