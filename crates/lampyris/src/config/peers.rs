@@ -32,6 +32,10 @@ pub(crate) fn resolve(report: &mut Report, settings: &mut Settings, raw: &Raw) {
     let mut user_parts: BTreeMap<(usize, String), String> = BTreeMap::new();
     for (typed, index) in placed {
         let Some(domain) = settings.domains.get(index) else { continue };
+        if typed.name.value.starts_with("gateway:") {
+            let cause = format!("`{}` would be taken for a gateway", typed.name.value);
+            report.error(typed.name.span, cause, "give the peer a name that does not begin with `gateway:`");
+        }
         let Some(peer) = peer(report, settings, raw, typed, (index, domain)) else { continue };
         let names = std::iter::once(typed.name.clone())
             .chain(typed.fields.aliases.iter().flat_map(|l| l.value.clone()));

@@ -129,6 +129,7 @@ fn broken_toml_is_told() {
             "did you mean `calls`?",
         ),
         ("[composition.a]\noverride = [\"calls\", \"calls\"]", "2:22", "is there twice", ""),
+        ("[peers.\"gateway:a\"]\nopen = true", "1:8", "would be taken for a gateway", "give the peer a name"),
         ("[people.b]\npeer = \"a\"", "2:1", "unknown key `peer`", "did you mean `peers`?"),
         ("[mailboxes.100]\nwatchers = \"a\"", "2:12", "no peer `a`", "[peers.a]"),
         ("include = \"nowhere.toml\"", "1:11", "cannot read", ""),
