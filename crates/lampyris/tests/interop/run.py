@@ -27,6 +27,7 @@ import calls  # noqa: F401 (its checks)
 import calls_phones  # noqa: F401 (its checks)
 import kamailio  # noqa: F401 (its check)
 import kamailio_presence  # noqa: F401 (its check)
+import kamailio_rls  # noqa: F401 (its check)
 import linphone
 import linphone_lists  # noqa: F401 (its checks)
 import office
