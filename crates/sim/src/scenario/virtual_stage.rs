@@ -40,6 +40,8 @@ pub struct VirtualStage<'l> {
     streams: BTreeMap<SocketAddr, StreamId>,
     accepted: u64,
     zone: Zone,
+    /// Everything the server has sent, oldest first.
+    pub sent: Vec<Bytes>,
 }
 
 impl<'l> VirtualStage<'l> {
@@ -73,6 +75,7 @@ impl<'l> VirtualStage<'l> {
             accepted: 0,
             // Why: most scenarios name hosts by address; a name is one that nobody knows.
             zone: Zone::down(),
+            sent: Vec::new(),
         };
         stage.carry();
         Ok(stage)
@@ -93,6 +96,7 @@ impl<'l> VirtualStage<'l> {
             while let Some(effect) = self.host.poll() {
                 match effect {
                     Effect::Send { flow, bytes } => {
+                        self.sent.push(bytes.clone());
                         self.inboxes.entry(flow.remote()).or_default().push_back(bytes);
                     }
                     Effect::Close(id) => self.streams.retain(|_, known| *known != id),
