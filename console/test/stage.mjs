@@ -82,7 +82,9 @@ export async function page(browser, server, token, options = {}) {
     const url = request.url();
     if (!url.startsWith(`${server.http}/`) && !/^(data|blob):/.test(url)) page.faults.push(`asks ${url}`);
   });
-  // Why: set once; a page that signs out stays out.
-  if (token) await page.addInitScript((value) => localStorage.setItem("lampyris-token", value), token);
+  // Why: about:blank has no storage, and says so as an error of the page.
+  if (token) {
+    await page.addInitScript((value) => location.origin !== "null" && localStorage.setItem("lampyris-token", value), token);
+  }
   return page;
 }
