@@ -30,16 +30,11 @@ pub(crate) fn dialplan(report: &mut Report, settings: &Settings, raw: &Raw) {
     // Why a map: ten thousand hints would be looked through ten thousand times.
     let hints: BTreeMap<_, _> =
         raw.dialplan.hints().map(|found| ((found.context, found.extension), found.hint)).collect();
-    for place in &raw.hints {
-        let place_named = (place.context.as_str(), place.extension.as_str());
-        let Some(hint) = hints.get(&place_named) else { continue };
-        let at = format!("{}@{}", place.extension, place.context);
+    for ((context, extension), &span) in &raw.hints {
+        let Some(hint) = hints.get(&(context.as_str(), extension.as_str())) else { continue };
+        let at = format!("{extension}@{context}");
         if hint.devices.is_empty() && hint.presence.is_empty() {
-            report.warning(
-                place.span,
-                format!("the hint of {at} names nothing"),
-                "name its devices, as `SIP/bob`",
-            );
+            report.warning(span, format!("the hint of {at} names nothing"), "name its devices, as `SIP/bob`");
         }
         for name in hint.devices_text().split('&').map(str::trim).filter(|name| !name.is_empty()) {
             // Why: what a pattern or a variable makes of it is known only when somebody asks.
@@ -48,7 +43,7 @@ pub(crate) fn dialplan(report: &mut Report, settings: &Settings, raw: &Raw) {
             }
             let Some(device) = DeviceName::parse(name) else {
                 report.warning(
-                    place.span,
+                    span,
                     format!("`{name}` cannot name a device; it is left out"),
                     "mend its name",
                 );
@@ -65,13 +60,13 @@ pub(crate) fn dialplan(report: &mut Report, settings: &Settings, raw: &Raw) {
                 None => "its state is what `lampyris devstate set` or a PUBLISH says, and unknown before"
                     .to_owned(),
             };
-            report.warning(place.span, cause, fix);
+            report.warning(span, cause, fix);
         }
         for name in hint.presence.iter().filter(|name| !name.contains("${")) {
             if !name.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("CustomPresence:")) {
                 let cause =
                     format!("the hint of {at} names the presence `{name}`, which nobody here provides");
-                report.warning(place.span, cause, "write it as `CustomPresence:NAME`");
+                report.warning(span, cause, "write it as `CustomPresence:NAME`");
             }
         }
     }

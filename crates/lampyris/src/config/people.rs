@@ -98,8 +98,8 @@ fn person(
         let (extension, context) = text.value.split_once('@').unwrap_or((&text.value, "default"));
         let known = raw.dialplan.lookup(context, extension).is_some_and(|found| found.hint.is_some());
         if !known {
-            let hints = raw.hints.iter().filter(|hint| hint.context == context);
-            let near = did_you_mean(extension, hints.map(|hint| hint.extension.as_str()));
+            let hints = raw.hints.keys().filter(|(known, _)| known == context);
+            let near = did_you_mean(extension, hints.map(|(_, known)| known.as_str()));
             unknown(report, text, "hint for the extension", near, "add it to `[hints]`");
             continue;
         }

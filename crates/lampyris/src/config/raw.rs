@@ -42,20 +42,14 @@ pub(crate) struct Raw {
     pub(crate) subscriptions: Vec<RawSubscription>,
     pub(crate) publications: Vec<RawPublication>,
     pub(crate) dialplan: Dialplan,
-    pub(crate) hints: Vec<HintPlace>,
+    /// Where each hint was configured, by context and extension.
+    pub(crate) hints: BTreeMap<(String, String), Span>,
     /// Contexts named somewhere, to be checked once all are known.
     pub(crate) context_uses: Vec<Typed<String>>,
     pub(crate) mailbox_watchers: BTreeMap<String, Vec<Typed<String>>>,
     pub(crate) profiles: Vec<Profile>,
     pub(crate) webhooks: Vec<(Typed<String>, RawWebhook)>,
     pub(crate) ignored: Vec<Ignored>,
-}
-
-/// Where a hint was configured.
-pub(crate) struct HintPlace {
-    pub(crate) context: String,
-    pub(crate) extension: String,
-    pub(crate) span: Span,
 }
 
 /// A key that has no meaning here; told once by name, however often it stands there.
@@ -540,14 +534,7 @@ impl Raw {
     ) {
         match self.dialplan.add_hint(context, &extension.value, Hint::parse(text.value)) {
             Ok(()) => {
-                let place = HintPlace {
-                    context: context.to_owned(),
-                    extension: extension.value.clone(),
-                    span: text.span,
-                };
-                self.hints
-                    .retain(|known| (&known.context, &known.extension) != (&place.context, &place.extension));
-                self.hints.push(place);
+                self.hints.insert((context.to_owned(), extension.value.clone()), text.span);
             }
             Err(error) => report.error(extension.span, format!("not a pattern: {error}"), PATTERN_FIX),
         }

@@ -6,7 +6,7 @@
 use super::ini::{Entry, Section};
 use super::keys;
 use crate::config::diagnostic::{Report, did_you_mean};
-use crate::config::raw::{HintPlace, Raw};
+use crate::config::raw::Raw;
 use crate::config::source::Typed;
 use std::collections::BTreeMap;
 
@@ -131,8 +131,7 @@ fn priority(
             let cause = format!("`{shown}` cannot be evaluated here; only `${{EXTEN}}` and `[globals]` are");
             report.warning(entry.value.span, cause, "write the device's name");
         }
-        let same = |known: &HintPlace| known.context == context && known.extension == extension.value;
-        if raw.hints.iter().any(same) {
+        if raw.hints.contains_key(&(context.to_owned(), extension.value.clone())) {
             let cause = format!(
                 "the hint of {}@{context} is there a second time; the first one holds",
                 extension.value

@@ -3,6 +3,7 @@
 mod asterisk;
 mod broken;
 mod examples;
+mod large;
 mod lists;
 mod own;
 mod profiles;
