@@ -21,7 +21,7 @@ use clap::{Args, FromArgMatches};
 use lamps::Lamps;
 use lampyris_core::command::Command;
 use lampyris_core::view as rows;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use view::BoardView;
@@ -174,7 +174,7 @@ fn news(event: &serde_json::Value) -> News {
 }
 
 /// Answers the board's questions. What cannot be answered is asked again when the server is back.
-fn answer(data: &PathBuf, asked: &Receiver<Question>, feed: &Feed<News>) {
+fn answer(data: &Path, asked: &Receiver<Question>, feed: &Feed<News>) {
     let mut client: Option<Client> = None;
     while let Ok(question) = asked.recv() {
         let answered = (|| {

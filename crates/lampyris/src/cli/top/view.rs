@@ -275,8 +275,9 @@ impl TopView {
 
 /// A latency in words; `plain` for ASCII.
 pub(super) fn quantile(quantile: Quantile, plain: bool) -> String {
-    let ms =
-        |us: u64| if us % 1000 == 0 { (us / 1000).to_string() } else { format!("{:.1}", us as f64 / 1000.0) };
+    let ms = |us: u64| {
+        if us.is_multiple_of(1000) { (us / 1000).to_string() } else { format!("{:.1}", us as f64 / 1000.0) }
+    };
     match (quantile, plain) {
         (Quantile::None, _) => "-".to_owned(),
         (Quantile::Within(us), true) => format!("<= {} ms", ms(us)),

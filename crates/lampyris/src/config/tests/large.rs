@@ -21,7 +21,6 @@ fn spent(work: impl FnOnce()) -> Duration {
 
 fn grows_with_size(name: &str, load: impl Fn(u32)) {
     let (few, many) = (spent(|| load(FEW)), spent(|| load(4 * FEW)));
-    println!("{name}: {FEW} hints in {few:?}, {} in {many:?}", 4 * FEW);
     assert!(!few.is_zero(), "{name}: this system counts no CPU time");
     assert!(many < few * TIMES_MAX, "{name}: {few:?}, and {many:?} for four times as many hints");
 }
