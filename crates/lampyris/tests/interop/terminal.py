@@ -148,11 +148,11 @@ def the_board_follows_a_lamp_and_gives_the_terminal_back(run):
             terminal.has_given_the_terminal_back()
 
         def comes_back(terminal):
-            terminal.wait_for("live")
+            terminal.wait_for("Board .* live")
             server.program.stop(ask=signal.SIGKILL)
             terminal.wait_for("trying again: no lampyris server is running")
             server.start()
-            terminal.wait_for("live", 30)
+            terminal.wait_for("Board .* live", 30)
             server.ask("devstate", "set", device, "INUSE")
             terminal.wait_for("● 7001 +in use")
             terminal.type("\x03")

@@ -177,29 +177,35 @@ fn news(event: &serde_json::Value) -> News {
 fn answer(data: &Path, asked: &Receiver<Question>, feed: &Feed<News>) {
     let mut client: Option<Client> = None;
     while let Ok(question) = asked.recv() {
-        let answered = (|| {
-            let client = match &mut client {
-                Some(client) => client,
-                none => none.insert(Client::connect(data)?),
-            };
-            Ok(match &question {
-                Question::All => News::All(decode(client.command(Command::Presentities)?)?),
-                Question::Calls => News::Calls(decode(client.command(Command::Calls)?)?),
-                Question::Why(resource) => match client.command(Command::Why(resource.clone())) {
-                    Ok(answer) => News::Why(why::render(&decode::<Vec<rows::Why>>(answer)?, None)),
-                    Err(Failure::Refused(cause)) => News::Why(cause),
-                    Err(other) => return Err(other),
-                },
-            })
-        })();
-        let news = answered.unwrap_or_else(|failure: Failure| {
-            client = None;
-            News::Lost(failure.to_string())
-        });
-        if !feed.send(news) {
+        let is_old = client.is_some();
+        let mut answered = ask(data, &mut client, &question);
+        // Why: a connection from before may lead to a server that is gone, while another is there already.
+        if answered.is_err() && is_old {
+            answered = ask(data, &mut client, &question);
+        }
+        if !feed.send(answered.unwrap_or_else(|failure| News::Lost(failure.to_string()))) {
             return;
         }
     }
+}
+
+/// Asks one question; a connection that does not answer is given up.
+fn ask(data: &Path, kept: &mut Option<Client>, question: &Question) -> Result<News, Failure> {
+    let mut client = match kept.take() {
+        Some(client) => client,
+        None => Client::connect(data)?,
+    };
+    let news = match question {
+        Question::All => News::All(decode(client.command(Command::Presentities)?)?),
+        Question::Calls => News::Calls(decode(client.command(Command::Calls)?)?),
+        Question::Why(resource) => match client.command(Command::Why(resource.clone())) {
+            Ok(answer) => News::Why(why::render(&decode::<Vec<rows::Why>>(answer)?, None)),
+            Err(Failure::Refused(cause)) => News::Why(cause),
+            Err(other) => return Err(other),
+        },
+    };
+    *kept = Some(client);
+    Ok(news)
 }
 
 #[cfg(test)]
