@@ -124,6 +124,7 @@ impl Writer {
 
     /// Commits `records` and all that waits behind them; returns whether the store is to close.
     fn gather(&mut self, mut records: Vec<(Ticket, Record)>, work: &Receiver<Work>) -> bool {
+        let arrived = Instant::now();
         if let Some(wait) = self.crowded_since.and_then(|began| COMMIT_EVERY.checked_sub(began.elapsed())) {
             std::thread::sleep(wait);
         }
@@ -158,19 +159,19 @@ impl Writer {
             bytes += change.bytes();
             rows.push((ticket, change));
             if rows.len() >= COMMIT_RECORDS_MAX || bytes >= COMMIT_BYTES_MAX {
-                self.commit(&rows, since);
+                self.commit(&rows, arrived);
                 rows.clear();
                 bytes = 0;
             }
         }
         if !rows.is_empty() {
-            self.commit(&rows, since);
+            self.commit(&rows, arrived);
         }
         close
     }
 
-    /// One transaction of records that wait `since` then, and its decisions.
-    fn commit(&mut self, rows: &[(Ticket, Change)], since: Instant) {
+    /// One transaction of records the first of which `arrived` then, and its decisions.
+    fn commit(&mut self, rows: &[(Ticket, Change)], arrived: Instant) {
         let outcome = match self.write(rows, false) {
             // Why: what frees space must not fail for want of it; deletes need but a few pages.
             Err(reason) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
@@ -186,7 +187,7 @@ impl Writer {
             rows.iter().map(|(ticket, change)| (*ticket, outcome.of(change))).collect();
         let failed = decisions.iter().filter(|(_, result)| result.is_err()).count() as u64;
         self.say(&outcome, failed);
-        self.counters.latency.observe(since.elapsed());
+        self.counters.latency.observe(arrived.elapsed());
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.failed.fetch_add(failed, Ordering::Relaxed);
         self.counters.records.fetch_add((decisions.len() as u64).saturating_sub(failed), Ordering::Relaxed);
