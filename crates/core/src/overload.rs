@@ -1,7 +1,8 @@
 //! Overload: which requests are refused while there is more to do than can be done (RFC 5390, RFC 3261 §21.5.4).
 //!
-//! The shell says how long what it hands over has waited, and whether the process is as large as it may be ([`Load`]). The
-//! longer the wait, the more is refused, always in the same order, what is cheapest to lose first:
+//! The shell says how long what it hands over has waited, and whether the process is as large as it may be ([`Load`]). A wait
+//! that fewer than [`limits::OVERLOAD_BACKLOG`] requests share counts as none: then it was the machine or the disk that kept
+//! them, and they are done sooner than refused and sent again. The longer the wait, the more is refused, always in the same order, what is cheapest to lose first:
 //!
 //! ```text
 //! wait from    refused too, with 503 and Retry-After
