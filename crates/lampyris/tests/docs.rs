@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_lampyris");
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a command that goes on until Ctrl-C is let run.
-const WHILE: Duration = Duration::from_millis(500);
 
 /// Verbs that go on until Ctrl-C where no end is given.
 const STREAMS: [&[&str]; 2] = [&["events"], &["sip", "debug", "on"]];
@@ -175,11 +173,12 @@ fn run(line: &str, here: &Path) -> Output {
     if !STREAMS.iter().any(|stream| verb.starts_with(stream)) {
         return command.output().unwrap();
     }
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
-    while began.elapsed() < WHILE {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The first line is said when the server has agreed.
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    said.read_line(&mut first).unwrap();
+    assert!(!first.is_empty(), "{line}: it ended without a word");
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     child.wait_with_output().unwrap()

@@ -31,6 +31,9 @@ fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let mut client = Client::connect(&context.data)?;
     client.done(&Request::Events { on: true })?;
     client.wait_for_ever()?;
+    if !context.json {
+        context.print("Events from now on; Ctrl-C ends\n")?;
+    }
     loop {
         match client.next()? {
             Response::Event(event) => {
