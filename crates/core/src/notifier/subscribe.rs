@@ -585,8 +585,11 @@ impl Node {
         }
         let is_named =
             |format: usize| accept.as_ref().is_some_and(|accept| accept.names(package.content_type(format)));
-        // RFC 5263 §4.3: changes are for those who ask for them, and those who do want them rather than the whole.
-        let changes = |format: &usize| package.get().tells(*format) == Tells::Changes;
+        // RFC 5263 §4.3: changes are for those who ask for them, and those who do want them rather than the whole. A package
+        // that has nothing else tells them to everybody (RFC 3857 §4.5).
+        let is_partial = |format: &usize| package.get().tells(*format) == Tells::Changes;
+        let has_whole = !preferred.iter().all(is_partial);
+        let changes = |format: &usize| has_whole && is_partial(format);
         let asked_for = preferred.iter().copied().filter(|format| changes(format) && is_named(*format));
         let mut offered = asked_for.chain(preferred.iter().copied().filter(|format| !changes(format)));
         // RFC 6665 §3.1.3: without Accept the package's default format.
