@@ -349,12 +349,12 @@ impl Facts {
             WatchScope::Everyone => Handling::Allow,
             WatchScope::Nobody => Handling::Block,
             WatchScope::Confirm => Handling::Confirm,
-            WatchScope::SameDomain => match key {
-                ResourceKey::User { .. } => allow(watcher.domain.is_some() && watcher.domain == home),
-                // Why: an extension was found in the watcher's own context.
-                ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) | ResourceKey::List { .. } => {
-                    allow(watcher.domain.is_some())
+            WatchScope::SameDomain => match (key, home) {
+                (ResourceKey::User { .. }, _) | (_, Some(_)) => {
+                    allow(watcher.domain.is_some() && watcher.domain == home)
                 }
+                // Why: an extension of nobody, as one of a custom device, was found in the watcher's own context.
+                (_, None) => allow(watcher.domain.is_some()),
             },
         }
     }
