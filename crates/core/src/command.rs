@@ -96,14 +96,14 @@ pub enum Command {
         /// A person's or peer's name, or an AOR.
         person: String,
     },
-    /// What is to hold of a person while nobody publishes; `None` removes it.
+    /// What is to hold of a person where nobody publishes otherwise; `None` removes it.
     SetDocument {
         /// A person's or peer's name, or an AOR.
         person: String,
         /// A presence document (RFC 3863).
         document: Option<String>,
     },
-    /// What holds of a person while nobody publishes.
+    /// What holds of a person where nobody publishes otherwise.
     Document(String),
     /// People, and what they say: all who are configured or have said something, or one.
     People(Option<String>),

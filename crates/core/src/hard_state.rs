@@ -1,4 +1,5 @@
-//! Hard state (RFC 3903 §3, RFC 4827): one presence document per person that holds while nobody publishes.
+//! Hard state (RFC 3903 §3, RFC 4827): one presence document per person, for what nobody publishes otherwise: services and
+//! devices of other ids stand beside it, and of the person the published word counts.
 //!
 //! In: documents in files, which come with the settings, and by command, which are stored. Out: what each says now, which
 //! composition takes for a source. A file goes before what was set by command. A document that cannot be read changes

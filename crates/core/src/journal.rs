@@ -114,7 +114,7 @@ pub enum Value {
     Answer(Box<AnswerRecord>),
     /// A subscription of ours at a gateway.
     Gateway(Box<GatewayRecord>),
-    /// What holds of a person while nobody publishes.
+    /// What holds of a person where nobody publishes otherwise.
     Document(DocumentRecord),
 }
 
@@ -387,7 +387,7 @@ pub struct RulesRecord {
     pub modified_at: UnixTime,
 }
 
-/// What holds of a person while nobody publishes (RFC 4827).
+/// What holds of a person where nobody publishes otherwise (RFC 4827).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentRecord {
     /// Printed key of the person's own resource.

@@ -86,7 +86,7 @@ pub struct Settings {
     pub gateways: Vec<Gateway>,
     /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
     pub rules: BTreeMap<String, Arc<PresRules>>,
-    /// What holds of people while nobody publishes, where it stands in files: by the person's address.
+    /// What holds of people where nobody publishes otherwise, where it stands in files: by the person's address.
     pub documents: BTreeMap<String, Arc<HardState>>,
 }
 

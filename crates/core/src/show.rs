@@ -1,6 +1,7 @@
 //! The views of a node: its tables as plain rows, and why a lamp shows what it shows.
 
 use crate::command::Reply;
+use crate::composition::presence::Composed;
 use crate::composition::sources::{self, compose};
 use crate::device_state::{ExtensionState, PresenceValue, aggregate};
 use crate::devices::{Device, Provider};
@@ -454,7 +455,7 @@ impl Node {
         }
         let policy = self.facts.policy_of(&resource.key);
         let sources = self.facts.presence_sources(resource, package);
-        let verdicts = compose(policy, &sources).verdicts;
+        let outcome = compose(policy, &sources);
         let row = |source: &sources::Source, verdict: &sources::Verdict| view::PresenceSource {
             kind: source.kind.name().to_owned(),
             source: view::Source {
@@ -467,7 +468,7 @@ impl Node {
             },
         };
         let mut rows: Vec<_> =
-            sources.all.iter().zip(&verdicts).map(|(s, verdict)| row(s, verdict)).collect();
+            sources.all.iter().zip(&outcome.verdicts).map(|(s, verdict)| row(s, verdict)).collect();
         rows.sort_by_key(|row| (!row.source.won, policy.rank_named(&row.kind)));
         let owners = self.facts.owners_behind(resource);
         let owner = owners.first().filter(|_| owners.len() == 1).map(ToString::to_string);
@@ -475,6 +476,7 @@ impl Node {
             person: owner.map(|owner| owner.trim_start_matches("sip:").to_owned()).unwrap_or_default(),
             policy: policy.name.clone(),
             base: policy.base.name().to_owned(),
+            shows: Composed::of(&outcome.presence, "").document.in_words(),
             sources: rows,
         })
     }

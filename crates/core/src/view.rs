@@ -650,7 +650,7 @@ pub struct Pending {
     pub expires_s: Option<u64>,
 }
 
-/// What holds of a person while nobody publishes (RFC 4827).
+/// What holds of a person where nobody publishes otherwise (RFC 4827).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Document {
@@ -708,6 +708,8 @@ pub struct Composition {
     pub policy: String,
     /// What it is made of, as in `latest`.
     pub base: String,
+    /// What comes of it, as in `open, meeting, "until two"`.
+    pub shows: String,
     /// Every source, the winners first.
     pub sources: Vec<PresenceSource>,
 }

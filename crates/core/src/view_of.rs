@@ -43,7 +43,7 @@ pub(crate) struct Facts {
     pub(crate) feature_keys: FeatureKeys,
     /// What people said of themselves by command.
     pub(crate) manual_statuses: ManualStatuses,
-    /// What holds of people while nobody publishes.
+    /// What holds of people where nobody publishes otherwise.
     pub(crate) hard_states: HardStates,
     /// Who may watch whom.
     pub(crate) rules: RuleTable,

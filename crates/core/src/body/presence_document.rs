@@ -6,7 +6,7 @@
 use super::cipid::Cipid;
 pub use super::date_time::DateTime;
 use super::foreign::Foreign;
-use super::rpid::Rpid;
+use super::rpid::{Activity, Rpid, Token as _};
 pub use super::timed_status::TimedStatus;
 
 /// What one source says of a presentity.
@@ -39,6 +39,26 @@ impl PresenceDocument {
         let mut said = persons.chain(self.tuples.iter().map(|tuple| &tuple.rpid));
         self.tuples.iter().any(|tuple| tuple.basic == Some(Basic::InUse))
             && said.all(|rpid| rpid.activities.is_none())
+    }
+
+    /// What the person is doing: said of the person, else of a service; `None` where nothing says.
+    pub(crate) fn activities(&self) -> Option<&[Activity]> {
+        let persons = self.persons.iter().map(|person| &person.rpid);
+        let mut said = persons.chain(self.tuples.iter().map(|tuple| &tuple.rpid));
+        said.find_map(|rpid| rpid.activities.as_ref().map(|values| values.known.as_slice()))
+    }
+
+    /// The whole in a few words, as in `open, meeting, "until two"`.
+    pub(crate) fn in_words(&self) -> String {
+        let basic = self.is_open().map(|open| if open { Basic::Open } else { Basic::Closed }.name());
+        let busy = [Activity::Busy];
+        let activities =
+            if self.is_only_in_use() { &busy[..] } else { self.activities().unwrap_or_default() };
+        let activities: Vec<_> = activities.iter().map(|activity| activity.name()).collect();
+        let note = self.first_note().map(|note| format!("{note:?}")).unwrap_or_default();
+        let parts = [basic.unwrap_or_default(), &activities.join(" "), &note];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() { "nothing of the person".to_owned() } else { parts.join(", ") }
     }
 
     /// The note a person would be shown: the person's, else the document's, else a tuple's.

@@ -442,11 +442,7 @@ fn activity(source: &Source) -> Option<Vec<Activity>> {
         }
         // Why: a basic status of `inuse` says what an activity would.
         Says::Document(document) if document.is_only_in_use() => Some(vec![Activity::Busy]),
-        Says::Document(document) => {
-            let persons = document.persons.iter().map(|person| &person.rpid);
-            let mut said = persons.chain(document.tuples.iter().map(|tuple| &tuple.rpid));
-            said.find_map(|rpid| rpid.activities.as_ref().map(|values| values.known.clone()))
-        }
+        Says::Document(document) => document.activities().map(<[Activity]>::to_vec),
         Says::Status(said) => match said.status {
             Status::Available => Some(Vec::new()),
             Status::DoNotDisturb => Some(vec![Activity::Busy]),
@@ -505,23 +501,12 @@ fn without_activity(document: &PresenceDocument) -> PresenceDocument {
 impl Source {
     /// What it says, in a few words.
     pub fn summary(&self) -> String {
-        let words = |said: Vec<Activity>| {
-            let names = said.iter().map(|activity| crate::body::rpid::Token::name(*activity));
-            names.collect::<Vec<_>>().join(" ")
-        };
         match &self.says {
             Says::Device(state) => state.name().to_owned(),
             Says::Status(said) if said.note.is_empty() => said.status.name().to_owned(),
             Says::Status(said) => format!("{}, {:?}", said.status.name(), said.note),
             Says::DoNotDisturb => "do not disturb".to_owned(),
-            Says::Document(document) => {
-                let basic =
-                    document.is_open().map(|open| if open { Basic::Open } else { Basic::Closed }.name());
-                let note = document.first_note().map(|note| format!("{note:?}"));
-                let parts = [basic.map(str::to_owned), activity(self).map(words), note];
-                let parts: Vec<_> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-                if parts.is_empty() { "nothing of the person".to_owned() } else { parts.join(", ") }
-            }
+            Says::Document(document) => document.in_words(),
         }
     }
 }

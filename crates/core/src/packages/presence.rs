@@ -142,12 +142,7 @@ impl EventPackage for PresencePackage {
     }
 
     fn summary(&self, published: &Self::Published) -> String {
-        let basic = match published.is_open() {
-            Some(true) => "open",
-            Some(false) => "closed",
-            None => "no basic status",
-        };
-        published.first_note().map_or_else(|| basic.to_owned(), |note| format!("{basic}, {note:?}"))
+        published.in_words()
     }
 }
 

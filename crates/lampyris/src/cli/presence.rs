@@ -23,7 +23,7 @@ pub(crate) const VERB: Verb = Verb {
         ("presence clear bob", "what the phones say counts again"),
         (
             "presence document bob vacation.xml",
-            "a presence document (RFC 3863) that holds while nobody publishes for Bob",
+            "a presence document (RFC 3863) that holds for Bob where nobody publishes otherwise",
         ),
         ("presence document bob", "prints it; --remove removes it"),
         ("presence show bob", "Bob's names, devices, mailboxes and status"),
@@ -62,7 +62,7 @@ enum Action {
         #[arg(value_name = "PERSON")]
         person: String,
     },
-    /// What holds of a person while nobody publishes: a presence document, kept over a restart
+    /// What holds of a person where nobody publishes otherwise: a presence document, kept over a restart
     Document {
         /// As in bob or bob@example.com
         #[arg(value_name = "PERSON")]
@@ -133,7 +133,7 @@ fn run(action: &Action, context: &mut Context<'_>) -> Result<(), Failure> {
             let said = match (touched(&answer)?, file) {
                 (0, _) => "had no document",
                 (_, None) => "has no document any more",
-                (_, Some(_)) => "has a document that holds while nobody publishes",
+                (_, Some(_)) => "has a document that holds where nobody publishes otherwise",
             };
             context.print(&format!("{} {said}\n", text::line(person)))
         }

@@ -132,8 +132,12 @@ fn composition(presence: &view::Composition, width: Option<usize>) -> String {
         true => String::new(),
         false => format!(" ({})", presence.base),
     };
-    let head =
-        format!("\nPresence{}, by policy {}{base}\n", text::line(&whose), text::line(&presence.policy));
+    let head = format!(
+        "\nPresence{}, by policy {}{base}: {}\n",
+        text::line(&whose),
+        text::line(&presence.policy),
+        text::line(&presence.shows)
+    );
     if presence.sources.is_empty() {
         return head;
     }
@@ -287,6 +291,7 @@ mod tests {
             person: "bob@example.com".into(),
             policy: "office".into(),
             base: "latest".into(),
+            shows: "open, meeting".into(),
             sources: vec![
                 row("manual", true, "spoke last"),
                 row("registration", false, "another device beats it"),
@@ -294,7 +299,7 @@ mod tests {
         };
         assert_eq!(
             composition(&presence, None),
-            "\nPresence of bob@example.com, by policy office (latest)\n\
+            "\nPresence of bob@example.com, by policy office (latest): open, meeting\n\
              \x20  Kind          Source          Says         Because                    For  Left\n\
              *  manual        SIP/Bob-mobile  UNAVAILABLE  spoke last               1m01s     -\n\
              \x20  registration  SIP/Bob-mobile  UNAVAILABLE  another device beats it  1m01s     -\n"

@@ -299,7 +299,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Directory of presence rules (RFC 5025), relative to this file: `NAME.xml` says who may watch the peer `NAME` and what each is shown. Such a user's rules cannot be changed by command. A document that is wrong is an error of the configuration, so the old ones stay in use.",
         "Rules that another program writes, or that are kept under version control."),
     option!(Top."documents", Kind::Text, "", "none", "\"documents\"",
-        "Directory of presence documents (RFC 3863), relative to this file: `NAME.xml` says what holds of the peer or person `NAME` while nobody publishes (hard state, RFC 4827). Such a document cannot be changed by command. One that is wrong is an error of the configuration, so the old ones stay in use.",
+        "Directory of presence documents (RFC 3863), relative to this file: `NAME.xml` says what holds of the peer or person `NAME` where nobody publishes otherwise (hard state, RFC 4827). Such a document cannot be changed by command. One that is wrong is an error of the configuration, so the old ones stay in use.",
         "Who is on holiday, or can always be reached by mail, needs no phone that says so."),
     option!(Top."egress_allow", Kind::Texts, "", "[]", "[\"10.0.0.0/8\"]",
         "Networks that requests may be sent to where a peer named the address: in Contact, Record-Route, or by a name, once DNS has made it one. What comes back on the way a request came, and peers whose address is configured, are not asked for.",

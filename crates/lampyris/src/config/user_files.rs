@@ -1,4 +1,4 @@
-//! A directory with one document per user, `NAME.xml`: presence rules (RFC 5025), or what holds while nobody publishes
+//! A directory with one document per user, `NAME.xml`: presence rules (RFC 5025), or what holds where nobody publishes
 //! (RFC 4827).
 //!
 //! In: the directory, who there is, and how a document is read. Out: documents by the address of the person. All are read
