@@ -6,111 +6,25 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod settings;
+mod stage;
 
-use bytes::Bytes;
 use lampyris_core::authz::Handling;
-use lampyris_core::body::rlmi::NAMESPACE;
-use lampyris_core::body::xml::Document;
-use lampyris_core::command::{Command, Reply};
-use lampyris_core::flow::{Flow, Listener, ListenerId, Transport};
+use lampyris_core::command::Command;
 use lampyris_core::input::Input;
-use lampyris_core::rng::Rng;
 use lampyris_core::settings::Settings;
-use lampyris_core::time::{Instant, Now, UnixTime};
-use lampyris_sim::host::{Effect, Host};
+use lampyris_sim::host::Effect;
 use lampyris_sim::store::Aftermath;
-use lampyris_sip::{Message, Name, ResponseWriter, StatusCode, multipart};
-use std::collections::BTreeMap;
+use lampyris_sip::{Message, ResponseWriter, StatusCode};
+use stage::picture::Picture;
+use stage::{Stage, Town, udp};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 const USERS: [&str; 3] = ["Bob", "Carol", "Alice"];
 
-/// What a watcher knows of a list: its row for each URI.
-#[derive(Default)]
-struct Picture {
-    call_id: String,
-    tag: String,
-    cseq: u32,
-    version: Option<u32>,
-    rows: BTreeMap<String, String>,
-    /// A version is missing, so it wants to subscribe again (RFC 4662 §5.6.2).
-    gap: bool,
-    over: bool,
-    fulls: usize,
-    partials: usize,
-    seen: BTreeMap<u32, Bytes>,
-}
-
-impl Picture {
-    fn take(&mut self, notify: &Message) {
-        if notify.header(Name::SubscriptionState).unwrap().starts_with("terminated") {
-            self.over = true;
-        }
-        if self.seen.insert(notify.cseq().seq, notify.raw().clone()).is_some() || notify.body().is_empty() {
-            return;
-        }
-        let content_type = notify.header(Name::ContentType).unwrap();
-        let parts = multipart::parse_as(content_type, &notify.body()).unwrap();
-        let (meta, states) = parts.split_first().unwrap();
-        let document = Document::parse(&meta.body).unwrap();
-        let root = document.root();
-        let version: u32 = root.attr("version").unwrap().parse().unwrap();
-        let full = root.attr("fullState") == Some("true");
-        match self.version {
-            None => assert!(full, "the first NOTIFY is full"),
-            Some(known) if version <= known => return,
-            Some(known) => self.gap |= !full && version != known + 1,
-        }
-        self.version = Some(version);
-        if full {
-            self.rows.clear();
-            self.gap = false;
-        }
-        *(if full { &mut self.fulls } else { &mut self.partials }) += 1;
-        let mut used = 0;
-        for resource in root.children().filter(|child| child.is(NAMESPACE, "resource")) {
-            let uri = resource.attr("uri").unwrap().to_owned();
-            let Some(instance) = resource.child(NAMESPACE, "instance") else {
-                self.rows.insert(uri, "unknown".to_owned());
-                continue;
-            };
-            let state = instance.attr("state").unwrap();
-            let told = match (state, instance.attr("cid")) {
-                ("active", Some(cid)) => {
-                    used += 1;
-                    let part = states.iter().find(|part| part.content_id() == Some(cid)).unwrap();
-                    let text = String::from_utf8(part.body.to_vec()).unwrap();
-                    // Why: each document of a dialog has its own version.
-                    match text.split_once("<dialog-info").and_then(|(_, rest)| rest.split_once("version=\""))
-                    {
-                        Some((_, rest)) => rest.split_once('"').unwrap().1.to_owned(),
-                        None => text,
-                    }
-                }
-                ("active", None) => panic!("active without state: RFC 4662 §5.5"),
-                (state, cid) => {
-                    assert_eq!(cid, None);
-                    format!("{state} {}", instance.attr("reason").unwrap_or(""))
-                }
-            };
-            self.rows.insert(uri, told);
-        }
-        assert_eq!(used, states.len(), "every part is named by one cid");
-    }
-
-    /// The rows that mean something: who is gone may be forgotten at any time.
-    fn lasting(&self) -> BTreeMap<&String, &String> {
-        self.rows.iter().filter(|(_, told)| !told.starts_with("terminated")).collect()
-    }
-}
-
-struct Town {
-    host: Host,
-    now: Now,
-    rng: Rng,
-    requests: u32,
+struct Watchers {
+    stage: Stage,
     pictures: Vec<Picture>,
     /// Of how many messages one is lost; 0 for none.
     loses: u64,
@@ -138,42 +52,22 @@ const MEMBERS: [&str; 4] = [
     "\"Carol\"",
 ];
 
-impl Town {
+impl Watchers {
     fn new(seed: u64, loses: u64) -> Self {
-        let local = "192.0.2.100:5060".parse().unwrap();
-        let (id, names) = (ListenerId(0), Vec::new());
-        let listener = Listener { id, transport: Transport::Udp, local, advertised: local, names };
-        let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_795_252_533_000) };
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self {
-            host: Host::new(loaded(MEMBERS[0]), vec![listener], seed, now),
-            now,
-            rng: Rng::new(bytes),
-            requests: 0,
-            pictures: Vec::new(),
-            loses,
-            dropped: 0,
-            most_bytes: 0,
-        }
-    }
-
-    fn pick(&mut self, of: usize) -> usize {
-        usize::try_from(self.rng.next_u64() % u64::try_from(of).unwrap()).unwrap()
+        let stage = Stage::new(loaded(MEMBERS[0]), seed);
+        Self { stage, pictures: Vec::new(), loses, dropped: 0, most_bytes: 0 }
     }
 
     fn send(&mut self, from: &str, head: &str, body: &str) {
-        self.requests += 1;
-        let (at, n) = (address(from), self.requests);
+        self.stage.requests += 1;
+        let (at, n) = (address(from), self.stage.requests);
         let (line, rest) = head.split_once("\r\n").unwrap();
         let text = format!(
             "{line} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\nContact: <sip:{from}@{at}>\r\n\
              {rest}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let flow = Flow::Udp { listener: ListenerId(0), remote: at };
-        self.host.input(self.now, Input::Received { flow, message: Message::parse(text.into()) });
-        self.carry();
+        self.deliver(udp(at), text.into());
     }
 
     /// Subscribes anew, or in the dialog of a picture.
@@ -181,7 +75,7 @@ impl Town {
         let fresh = which == self.pictures.len();
         if fresh {
             let call_id = format!("list{which}");
-            self.pictures.push(Picture { call_id, ..Picture::default() });
+            self.pictures.push(Picture::of(call_id));
         }
         let picture = &mut self.pictures[which];
         picture.cseq += 1;
@@ -197,30 +91,86 @@ impl Town {
     }
 
     fn send_as(&mut self, which: usize, head: &str) {
-        self.requests += 1;
-        let (at, n) = (address("Alice"), self.requests);
+        self.stage.requests += 1;
+        let (at, n) = (address("Alice"), self.stage.requests);
         let (line, rest) = head.split_once("\r\n").unwrap();
         let text = format!(
             "{line} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
              Contact: <sip:Alice@{at}>;+sip.instance=\"<urn:uuid:{which}>\"\r\n{rest}Content-Length: 0\r\n\r\n"
         );
-        let flow = Flow::Udp { listener: ListenerId(0), remote: at };
-        self.host.input(self.now, Input::Received { flow, message: Message::parse(text.into()) });
-        self.carry();
+        self.deliver(udp(at), text.into());
+    }
+
+    fn step(&mut self, lists: &[(&str, &str)]) {
+        match self.stage.pick(14) {
+            0..=3 => {
+                let (user, note) = (["Bob", "Carol"][self.stage.pick(2)], self.stage.rng.next_u64() % 5);
+                let n = self.stage.requests;
+                let body = format!(
+                    "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:{user}@example.com\"><tuple id=\"t\"><status>\
+                     <basic>open</basic></status><note>note {note}</note></tuple></presence>"
+                );
+                let head = format!(
+                    "PUBLISH sip:{user}@example.com\r\nFrom: <sip:{user}@example.com>;tag=p{n}\r\nTo: <sip:{user}@example.com>\r\n\
+                     Call-ID: p{n}\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: 90\r\nContent-Type: application/pidf+xml\r\n"
+                );
+                self.send(user, &head, &body);
+            }
+            4..=6 => {
+                let device = ["Custom:night", "SIP/Bob", "SIP/Carol"][self.stage.pick(3)].to_owned();
+                let state = ["INUSE", "RINGING", "NOT_INUSE", "ONHOLD"][self.stage.pick(4)].to_owned();
+                self.command(Command::SetDevice { device, state, for_s: None });
+            }
+            7 => {
+                let handling =
+                    [None].into_iter().chain(Handling::ALL.map(Some)).nth(self.stage.pick(5)).unwrap();
+                let user = ["Bob", "Carol"][self.stage.pick(2)].to_owned();
+                self.command(Command::Rule { user, watcher: "Alice".to_owned(), handling });
+            }
+            8 => {
+                let members = MEMBERS[self.stage.pick(MEMBERS.len())];
+                self.command(Command::Reload(loaded(members)));
+            }
+            9 => {
+                let which = self.stage.pick(lists.len());
+                self.renew(which, lists[which]);
+            }
+            10 if self.stage.pick(3) == 0 => {
+                self.crash(Aftermath::Clean);
+            }
+            _ => {
+                let millis = [50, 700, 3000, 40_000][self.stage.pick(4)];
+                self.pass(Duration::from_millis(millis));
+            }
+        }
+    }
+
+    /// Refreshes a subscription, or makes it again where it is over.
+    fn renew(&mut self, which: usize, list: (&str, &str)) {
+        if self.pictures[which].over || self.pictures[which].tag.is_empty() {
+            self.pictures[which] = self.pictures[which].anew();
+        }
+        self.subscribe(which, list);
+    }
+}
+
+impl Town for Watchers {
+    fn stage(&mut self) -> &mut Stage {
+        &mut self.stage
     }
 
     fn carry(&mut self) {
-        while let Some(effect) = self.host.poll() {
+        while let Some(effect) = self.stage.host.poll() {
             let (flow, bytes) = match effect {
                 Effect::Send { flow, bytes } => (flow, bytes),
                 // Why: nobody here takes connections, so large lists come in several.
                 Effect::Connect { id, .. } => {
-                    self.host.input(self.now, Input::FlowClosed { id });
+                    self.stage.host.input(self.stage.now, Input::FlowClosed { id });
                     continue;
                 }
                 _ => continue,
             };
-            if self.loses > 0 && self.rng.next_u64().is_multiple_of(self.loses) {
+            if self.stage.one_in(self.loses) {
                 self.dropped += 1;
                 continue;
             }
@@ -243,89 +193,16 @@ impl Town {
             }
             self.most_bytes = self.most_bytes.max(message.raw().len());
             // Why not always: a NOTIFY that fails is not looked at either.
-            let fails = self.loses > 0 && self.rng.next_u64().is_multiple_of(16);
+            let fails = self.loses > 0 && self.stage.one_in(16);
             let status = if fails { StatusCode(500) } else { StatusCode(200) };
             if !fails {
                 picture.take(&message);
             }
             let answer = ResponseWriter::reply_to(&message, status, None, None).finish();
-            if self.loses == 0 || !self.rng.next_u64().is_multiple_of(self.loses) {
-                self.host.input(self.now, Input::Received { flow, message: Message::parse(answer) });
+            if !self.stage.one_in(self.loses) {
+                self.stage.receive(flow, answer);
             }
         }
-    }
-
-    fn pass(&mut self, time: Duration) {
-        let until = self.now.mono + time;
-        while let Some(at) = self.host.next().filter(|at| *at <= until) {
-            let step = at.since(self.now.mono);
-            self.now = Now { mono: self.now.mono + step, wall: self.now.wall + step };
-            self.host.advance(self.now);
-            self.carry();
-        }
-        let step = until.since(self.now.mono);
-        self.now = Now { mono: until, wall: self.now.wall + step };
-    }
-
-    fn command(&mut self, command: Command) {
-        let reply = self.host.command(self.now, command);
-        assert!(matches!(reply, Some(Reply::Done { .. })), "{reply:?}");
-        self.carry();
-    }
-
-    fn step(&mut self, lists: &[(&str, &str)]) {
-        match self.pick(14) {
-            0..=3 => {
-                let (user, note) = (["Bob", "Carol"][self.pick(2)], self.rng.next_u64() % 5);
-                let n = self.requests;
-                let body = format!(
-                    "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:{user}@example.com\"><tuple id=\"t\"><status>\
-                     <basic>open</basic></status><note>note {note}</note></tuple></presence>"
-                );
-                let head = format!(
-                    "PUBLISH sip:{user}@example.com\r\nFrom: <sip:{user}@example.com>;tag=p{n}\r\nTo: <sip:{user}@example.com>\r\n\
-                     Call-ID: p{n}\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: 90\r\nContent-Type: application/pidf+xml\r\n"
-                );
-                self.send(user, &head, &body);
-            }
-            4..=6 => {
-                let device = ["Custom:night", "SIP/Bob", "SIP/Carol"][self.pick(3)].to_owned();
-                let state = ["INUSE", "RINGING", "NOT_INUSE", "ONHOLD"][self.pick(4)].to_owned();
-                self.command(Command::SetDevice { device, state, for_s: None });
-            }
-            7 => {
-                let handling = [None].into_iter().chain(Handling::ALL.map(Some)).nth(self.pick(5)).unwrap();
-                let user = ["Bob", "Carol"][self.pick(2)].to_owned();
-                self.command(Command::Rule { user, watcher: "Alice".to_owned(), handling });
-            }
-            8 => {
-                let members = MEMBERS[self.pick(MEMBERS.len())];
-                self.command(Command::Reload(loaded(members)));
-            }
-            9 => {
-                let which = self.pick(lists.len());
-                self.renew(which, lists[which]);
-            }
-            10 if self.pick(3) == 0 => {
-                self.host.crash(Aftermath::Clean, &mut self.rng);
-                self.host.restart(self.now);
-                self.carry();
-            }
-            _ => {
-                let millis = [50, 700, 3000, 40_000][self.pick(4)];
-                self.pass(Duration::from_millis(millis));
-            }
-        }
-    }
-
-    /// Refreshes a subscription, or makes it again where it is over.
-    fn renew(&mut self, which: usize, list: (&str, &str)) {
-        if self.pictures[which].over || self.pictures[which].tag.is_empty() {
-            let call_id = format!("{}x", self.pictures[which].call_id);
-            let (fulls, partials) = (self.pictures[which].fulls, self.pictures[which].partials);
-            self.pictures[which] = Picture { call_id, fulls, partials, ..Picture::default() };
-        }
-        self.subscribe(which, list);
     }
 }
 
@@ -333,7 +210,7 @@ const LISTS: [(&str, &str); 4] =
     [("board@", "presence"), ("more@", "dialog"), ("", "presence"), ("more@", "presence")];
 
 fn holds(seed: u64, steps: usize, loses: u64) -> (usize, usize, usize) {
-    let mut town = Town::new(seed, loses);
+    let mut town = Watchers::new(seed, loses);
     for (which, list) in LISTS.into_iter().enumerate() {
         town.subscribe(which, list);
     }
@@ -344,8 +221,7 @@ fn holds(seed: u64, steps: usize, loses: u64) -> (usize, usize, usize) {
     town.loses = 0;
     town.pass(Duration::from_secs(400));
     for (which, list) in LISTS.into_iter().enumerate() {
-        let picture = &town.pictures[which];
-        if picture.over || picture.gap || picture.tag.is_empty() || picture.version.is_none() {
+        if town.pictures[which].is_lost() {
             town.renew(which, list);
             town.pass(Duration::from_secs(60));
         }

@@ -8,18 +8,16 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod settings;
+mod stage;
 
 use bytes::Bytes;
 use lampyris_core::authz::{Handling, PresRules};
-use lampyris_core::command::{Command, Reply};
-use lampyris_core::flow::{Flow, Listener, ListenerId, Transport};
-use lampyris_core::input::Input;
-use lampyris_core::rng::Rng;
+use lampyris_core::command::Command;
 use lampyris_core::settings::Settings;
-use lampyris_core::time::{Instant, Now, UnixTime};
-use lampyris_sim::host::{Effect, Host};
+use lampyris_sim::host::Effect;
 use lampyris_sim::store::Aftermath;
 use lampyris_sip::{Message, ResponseWriter, StatusCode};
+use stage::{Stage, Town, udp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,11 +101,8 @@ fn presence_of_secrets(n: u64) -> String {
     )
 }
 
-struct Town {
-    host: Host,
-    now: Now,
-    rng: Rng,
-    requests: u32,
+struct Watchers {
+    stage: Stage,
     settings: Arc<Settings>,
     /// Rules are documents that show parts; otherwise commands that show all or nothing.
     partial: bool,
@@ -126,22 +121,13 @@ fn address(name: &str) -> SocketAddr {
     format!("192.0.2.{last}:5060").parse().unwrap()
 }
 
-impl Town {
+impl Watchers {
     fn new(seed: u64, partial: bool) -> Self {
-        let local = "192.0.2.100:5060".parse().unwrap();
-        let (id, names) = (ListenerId(0), Vec::new());
-        let listener = Listener { id, transport: Transport::Udp, local, advertised: local, names };
-        let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_795_252_533_000) };
         let settings = Arc::new(settings::load(Some("office.toml"), TOML).unwrap());
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self {
-            host: Host::new(settings.clone(), vec![listener], seed, now),
+            stage: Stage::new(settings.clone(), seed),
             settings,
             partial,
-            now,
-            rng: Rng::new(bytes),
-            requests: 0,
             may: BTreeMap::new(),
             sent: BTreeMap::new(),
             secrets_seen: BTreeMap::new(),
@@ -150,17 +136,13 @@ impl Town {
         }
     }
 
-    fn pick(&mut self, of: usize) -> usize {
-        usize::try_from(self.rng.next_u64() % u64::try_from(of).unwrap()).unwrap()
-    }
-
     fn send(&mut self, from: &str, method: &str, more: &str, body: &str) {
         self.send_to("Alice@", from, method, more, body);
     }
 
     fn send_to(&mut self, to: &str, from: &str, method: &str, more: &str, body: &str) {
-        self.requests += 1;
-        let n = self.requests;
+        self.stage.requests += 1;
+        let n = self.stage.requests;
         let text = format!(
             "{method} sip:{to}example.com SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
              From: <sip:{from}@example.com>;tag=t{n}\r\nTo: <sip:{to}example.com>\r\nCall-ID: c{n}\r\nCSeq: {n} {method}\r\n\
@@ -169,52 +151,11 @@ impl Town {
             address(from),
             body.len()
         );
-        let flow = Flow::Udp { listener: ListenerId(0), remote: address(from) };
         // One request in eight is lost on its way, or comes twice.
-        let copies = [0, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1][self.pick(16)];
+        let copies = [0, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1][self.stage.pick(16)];
         for _ in 0..copies {
-            self.host.input(self.now, Input::Received { flow, message: Message::parse(text.clone().into()) });
-            self.carry();
+            self.deliver(udp(address(from)), text.clone().into());
         }
-    }
-
-    /// Brings messages to their watchers, who look for secrets and answer most NOTIFYs.
-    fn carry(&mut self) {
-        while let Some(effect) = self.host.poll() {
-            let Effect::Send { flow, bytes } = effect else { continue };
-            let Some(watcher) = WATCHERS.into_iter().find(|name| address(name) == flow.remote()) else {
-                continue;
-            };
-            let is_new = self.sent.entry(watcher).or_default().insert(bytes.clone());
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let may = self.may.get(watcher).copied().unwrap_or_default();
-            for token in TOKENS.into_iter().chain(["SECRET-d\"", "SECRET"]) {
-                // Why: the last two are of dialogs, and of any secret that the others do not name.
-                let (shows, found) = (may.shows(token), text.contains(token));
-                assert!(shows || !is_new || !found, "{watcher} may not know {token}:\n{text}");
-                *self.secrets_seen.entry(token).or_default() += usize::from(found);
-            }
-            let message = Message::parse(bytes).unwrap();
-            if message.is_request() {
-                self.notifies += 1;
-                if self.pick(8) > 0 {
-                    let answer = ResponseWriter::reply_to(&message, StatusCode(200), None, None).finish();
-                    self.host.input(self.now, Input::Received { flow, message: Message::parse(answer) });
-                }
-            }
-        }
-    }
-
-    fn pass(&mut self, time: Duration) {
-        let until = self.now.mono + time;
-        while let Some(at) = self.host.next().filter(|at| *at <= until) {
-            let step = at.since(self.now.mono);
-            self.now = Now { mono: self.now.mono + step, wall: self.now.wall + step };
-            self.host.advance(self.now);
-            self.carry();
-        }
-        let step = until.since(self.now.mono);
-        self.now = Now { mono: until, wall: self.now.wall + step };
     }
 
     /// New rules for everybody, as a document that shows parts.
@@ -224,7 +165,7 @@ impl Town {
         );
         let mut may = BTreeMap::new();
         for watcher in WATCHERS {
-            let bits = self.rng.next_u64();
+            let bits = self.stage.rng.next_u64();
             let bit = |at: usize| bits >> at & 3 > 0;
             let grant = Grant {
                 allowed: true,
@@ -243,20 +184,18 @@ impl Town {
         // Why: as with a command.
         self.pass(Duration::from_millis(100));
         self.may = may;
-        let reply = self.host.command(self.now, Command::Reload(Arc::new(settings)));
-        assert!(matches!(reply, Some(Reply::Done { .. })), "{reply:?}");
-        self.carry();
+        self.command(Command::Reload(Arc::new(settings)));
     }
 
     fn step(&mut self) {
-        let watcher = WATCHERS[self.pick(WATCHERS.len())];
-        match self.pick(12) {
+        let watcher = WATCHERS[self.stage.pick(WATCHERS.len())];
+        match self.stage.pick(12) {
             0..=2 => {
-                let package = ["presence", "dialog", "presence"][self.pick(3)];
-                let expires = ["0", "60", "600"][self.pick(3)];
-                let target = TARGETS[self.pick(TARGETS.len())];
-                let accept =
-                    ["pidf+xml", "xpidf+xml", "json", "pidf-diff+xml, application/pidf+xml"][self.pick(4)];
+                let package = ["presence", "dialog", "presence"][self.stage.pick(3)];
+                let expires = ["0", "60", "600"][self.stage.pick(3)];
+                let target = TARGETS[self.stage.pick(TARGETS.len())];
+                let accept = ["pidf+xml", "xpidf+xml", "json", "pidf-diff+xml, application/pidf+xml"]
+                    [self.stage.pick(4)];
                 let accept = match (package, target) {
                     ("presence", "Alice@") => format!("Accept: application/{accept}\r\n"),
                     _ => String::new(),
@@ -267,12 +206,12 @@ impl Town {
                 self.lists += usize::from(target != "Alice@");
             }
             3..=5 => {
-                let body = presence_of_secrets(self.rng.next_u64());
+                let body = presence_of_secrets(self.stage.rng.next_u64());
                 let head = "Event: presence\r\nExpires: 120\r\nContent-Type: application/pidf+xml\r\n";
                 self.send("Alice", "PUBLISH", head, &body);
             }
             6 => {
-                let state = ["early", "confirmed", "terminated"][self.pick(3)];
+                let state = ["early", "confirmed", "terminated"][self.stage.pick(3)];
                 let body = format!(
                     "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"0\" state=\"full\" \
                      entity=\"sip:Alice@example.com\"><dialog id=\"SECRET-d\"><state>{state}</state></dialog></dialog-info>"
@@ -282,7 +221,8 @@ impl Town {
             }
             7..=9 if self.partial => self.write_rules(),
             7..=9 => {
-                let handling = [None].into_iter().chain(Handling::ALL.map(Some)).nth(self.pick(5)).unwrap();
+                let handling =
+                    [None].into_iter().chain(Handling::ALL.map(Some)).nth(self.stage.pick(5)).unwrap();
                 // Why: a NOTIFY that waits for its SUBSCRIBE to be durable was decided upon before this.
                 self.pass(Duration::from_millis(100));
                 // Why before: what the command lets through may leave while it is done.
@@ -290,31 +230,57 @@ impl Town {
                     if handling == Some(Handling::Allow) { Grant::EVERYTHING } else { Grant::default() };
                 self.may.insert(watcher, may);
                 let (user, watcher) = ("Alice".to_owned(), watcher.to_owned());
-                let reply = self.host.command(self.now, Command::Rule { user, watcher, handling });
-                assert!(matches!(reply, Some(Reply::Done { .. })), "{reply:?}");
-                self.carry();
+                self.command(Command::Rule { user, watcher, handling });
             }
-            10 if self.pick(4) == 0 => {
+            10 if self.stage.pick(4) == 0 => {
                 self.pass(Duration::from_secs(1));
                 // Why: where a crash may take back what was acknowledged, a command is one of these things.
                 use Aftermath::{Clean, Damaged, Torn, Unsynced};
                 let worst = if self.partial { 4 } else { 2 };
-                let aftermath = [Clean, Torn, Unsynced, Damaged][self.pick(worst)];
-                self.host.crash(aftermath, &mut self.rng);
-                self.host.restart(self.now);
-                self.carry();
+                let aftermath = [Clean, Torn, Unsynced, Damaged][self.stage.pick(worst)];
+                self.crash(aftermath);
             }
-            10 if self.pick(2) == 0 => {
-                let document = Some(presence_of_secrets(self.rng.next_u64())).filter(|_| self.pick(3) > 0);
-                let reply = self
-                    .host
-                    .command(self.now, Command::SetDocument { person: "Alice".to_owned(), document });
-                assert!(matches!(reply, Some(Reply::Done { .. })), "{reply:?}");
-                self.carry();
+            10 if self.stage.pick(2) == 0 => {
+                let document =
+                    Some(presence_of_secrets(self.stage.rng.next_u64())).filter(|_| self.stage.pick(3) > 0);
+                self.command(Command::SetDocument { person: "Alice".to_owned(), document });
             }
             _ => {
-                let seconds = [1, 7, 40, 100][self.pick(4)];
+                let seconds = [1, 7, 40, 100][self.stage.pick(4)];
                 self.pass(Duration::from_secs(seconds));
+            }
+        }
+    }
+}
+
+impl Town for Watchers {
+    fn stage(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+
+    /// Brings messages to their watchers, who look for secrets and answer most NOTIFYs.
+    fn carry(&mut self) {
+        while let Some(effect) = self.stage.host.poll() {
+            let Effect::Send { flow, bytes } = effect else { continue };
+            let Some(watcher) = WATCHERS.into_iter().find(|name| address(name) == flow.remote()) else {
+                continue;
+            };
+            let is_new = self.sent.entry(watcher).or_default().insert(bytes.clone());
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let may = self.may.get(watcher).copied().unwrap_or_default();
+            for token in TOKENS.into_iter().chain(["SECRET-d\"", "SECRET"]) {
+                // Why: the last two are of dialogs, and of any secret that the others do not name.
+                let (shows, found) = (may.shows(token), text.contains(token));
+                assert!(shows || !is_new || !found, "{watcher} may not know {token}:\n{text}");
+                *self.secrets_seen.entry(token).or_default() += usize::from(found);
+            }
+            let message = Message::parse(bytes).unwrap();
+            if message.is_request() {
+                self.notifies += 1;
+                if self.stage.pick(8) > 0 {
+                    let answer = ResponseWriter::reply_to(&message, StatusCode(200), None, None).finish();
+                    self.stage.receive(flow, answer);
+                }
             }
         }
     }
@@ -324,7 +290,7 @@ impl Town {
 fn worlds(partial: bool) -> (BTreeMap<&'static str, usize>, usize, usize) {
     let (mut secrets, mut notifies, mut lists) = (BTreeMap::new(), 0, 0);
     for seed in 0..16 {
-        let mut town = Town::new(seed, partial);
+        let mut town = Watchers::new(seed, partial);
         for _ in 0..150 {
             town.step();
         }
