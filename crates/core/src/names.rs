@@ -107,7 +107,18 @@ impl Node {
         package: PackageId,
         publish: bool,
     ) -> Result<ResourceKey, Reject> {
-        let Some(address) = self.target_of(message)? else { return Err(Reject::NotFound) };
+        let Some(mut address) = self.target_of(message)? else {
+            return if publish {
+                Err(Reject::NotFound)
+            } else {
+                self.find_remote(identity, message, package)
+            };
+        };
+        if address.user.is_empty() && !publish {
+            // Why: FreeSWITCH's gateways say in To alone whom they ask for (`username-in-request`).
+            let to = self.address(message.to().uri()).ok().flatten();
+            address = to.filter(|to| to.domain == address.domain).unwrap_or(address);
+        }
         self.find_resource_at(identity, &address, package, publish)
     }
 

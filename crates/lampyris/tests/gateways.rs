@@ -28,16 +28,27 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
     let there = "[domains.\"192.168.7.2\"]\n[peers.1000]\nsecret = \"1234\"\n";
     let there = Lab::start("gateway-there", &["udp:127.0.0.1:0"], there);
     let here = Lab::start("gateway-here", &["udp:127.0.0.1:0"], "http = \"127.0.0.1:0\"\n");
+    // As it is printed, only one of its three subscriptions is no comment.
     let file = include_str!("fixtures/freeswitch/fs2.xml");
+    let file =
+        file.replace("<!-- <subscription", "<subscription").replace("</subscription> -->", "</subscription>");
     std::fs::write(here.directory.join("fs2.xml"), file).unwrap();
     here.edit("[server]", "freeswitch_gateways = \"fs2.xml\"\n[server]");
     let gateway = format!(
-        "[gateways.fs2]\nproxy = \"{}\"\nmap = [\"1000 = bob\"]\n[hints]\n\"6001\" = \"SIP/bob\"\n",
+        "[gateways.fs2]\nproxy = \"{}\"\nmap = [\"1000 = bob\", \"bob = alice\"]\n[hints]\n\"6001\" = \"SIP/bob\"\n",
         there.address("udp")
     );
     here.edit("[hints]\n", &gateway);
     assert!(here.ask(&["reload"]).status.success());
-    until(&here, &["gateways"], &["fs2", "dialog", "SUBED"]);
+    let subscribed = || {
+        let text = String::from_utf8_lossy(&here.ask(&["gateways"]).stdout).into_owned();
+        text.lines().filter(|line| line.starts_with("fs2") && line.contains(" SUBED")).count()
+    };
+    let began = Instant::now();
+    while subscribed() < 3 {
+        assert!(began.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&here.ask(&["gateways"]).stdout));
+        std::thread::sleep(Duration::from_millis(50));
+    }
 
     let lamp = |state: &str| {
         assert!(there.ask(&["devstate", "set", "SIP/1000", state]).status.success());
@@ -50,8 +61,12 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
     let mut events = here.events("/api/v1/events?kinds=notify_in,presence_in", &token, None);
     assert_eq!(events.next().kind, "snapshot");
     lamp("RINGING");
-    let [notify, presence] = ["notify_in", "presence_in"].map(|kind| events.of(kind).data);
-    assert_eq!((&notify["gateway_name"], &notify["package"]), (&"fs2".into(), &"dialog".into()), "{notify}");
+    let [notify, presence] = ["notify_in", "presence_in"].map(|kind| {
+        let of_calls =
+            |data: &serde_json::Value| data["package"] == "dialog" || data["event_type"] == "dialog";
+        std::iter::repeat_with(|| events.of(kind).data).find(of_calls).unwrap()
+    });
+    assert_eq!(notify["gateway_name"], "fs2", "{notify}");
     assert!(notify["pl_data"].as_str().unwrap().contains("early"), "{notify}");
     assert_eq!(
         (&presence["login"], &presence["event_type"]),
@@ -60,6 +75,12 @@ fn freeswitchs_gateway_file_watches_another_lampyris() {
     );
     let gateways = here.get("/api/v1/gateways", &token).json();
     assert_eq!((&gateways[0]["gateway"], &gateways[0]["state"]), (&"fs2".into(), &"SUBED".into()));
+    // Presence of who the account is, and of somebody else in the list: everybody of that domain.
+    for (user, name) in [("1000", "bob"), ("bob", "alice")] {
+        let set = there.ask(&["presence", "set", user, "meeting", "--note", "until two"]);
+        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        until(&here, &["why", name], &["gateway fs2", "until two"]);
+    }
 
     lamp("INUSE");
     until(&here, &["why", "6001"], &["gateway fs2"]);
