@@ -15,6 +15,8 @@ struct Stream {
     /// Whom we opened it to; empty where the peer did.
     name: Arc<str>,
     open: bool,
+    /// Names of federated domains that the peer's certificate proves.
+    proved: Arc<[String]>,
     /// The peer reads slowly: those of the subscriptions whose NOTIFY waits until it has caught up.
     blocked: Option<BTreeSet<u32>>,
 }
@@ -58,6 +60,23 @@ impl Connections {
         blocked.map(|waiting| waiting.insert(slot)).is_some()
     }
 
+    /// The names that the other end of a flow has proved: those of its certificate, or the one we opened it to.
+    pub(crate) fn proved(&self, flow: Flow) -> Vec<&str> {
+        let Flow::Stream { id, .. } = flow else { return Vec::new() };
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.transport.is_secure()) else {
+            return Vec::new();
+        };
+        let opened = Some(&*stream.name).filter(|name| !name.is_empty());
+        stream.proved.iter().map(String::as_str).chain(opened).collect()
+    }
+
+    /// The peer of a stream has shown a certificate.
+    pub(crate) fn prove(&mut self, id: StreamId, names: Vec<String>) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.proved = names.into();
+        }
+    }
+
     /// The transport of a flow.
     pub(crate) fn transport(&self, flow: Flow) -> Transport {
         match flow {
@@ -94,7 +113,15 @@ impl Node {
         }
         self.connections.opened += 1;
         let id = StreamId(OURS | self.connections.opened);
-        let stream = Stream { transport, listener, remote, name: name.clone(), open: false, blocked: None };
+        let stream = Stream {
+            transport,
+            listener,
+            remote,
+            name: name.clone(),
+            open: false,
+            proved: Arc::default(),
+            blocked: None,
+        };
         self.connections.streams.insert(id, stream);
         self.connections.by_remote.insert(key, id);
         self.outputs.push_back(Output::Connect { id, transport, listener, remote, name });
@@ -129,7 +156,8 @@ impl Node {
         remote: SocketAddr,
     ) {
         let name = self.connections.streams.get(&id).map_or_else(|| Arc::from(""), |ours| ours.name.clone());
-        let stream = Stream { transport, listener, remote, name, open: true, blocked: None };
+        let stream =
+            Stream { transport, listener, remote, name, open: true, proved: Arc::default(), blocked: None };
         self.connections.streams.insert(id, stream);
         // Why: what a peer opened is used by what came in on it, not for anybody else.
         if id.0 & OURS != 0 {
@@ -163,6 +191,7 @@ impl Node {
             }
         }
         self.on_way_closed(now, id);
+        self.on_gateway_flow_closed(now, id);
         let mut actions = Vec::new();
         self.transactions.on_stream_closed(id, &mut actions);
         self.on_actions(now, actions);

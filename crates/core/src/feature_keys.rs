@@ -61,7 +61,9 @@ impl Facts {
                 peers.map(|peer| self.owner_of(&self.user_key(peer))).collect()
             }
             user @ ResourceKey::User { .. } => BTreeSet::from([user.clone()]),
-            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => BTreeSet::new(),
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } | ResourceKey::Remote { .. } => {
+                BTreeSet::new()
+            }
         }
     }
 }

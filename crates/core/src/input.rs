@@ -31,6 +31,13 @@ pub enum Input {
         /// The peer.
         remote: SocketAddr,
     },
+    /// The peer of a stream that it opened has shown a certificate that our authorities vouch for.
+    FlowProved {
+        /// The connection.
+        id: StreamId,
+        /// Which of the configured names it is for.
+        names: Vec<String>,
+    },
     /// A stream closed, or an `Output::Connect` failed.
     FlowClosed {
         /// The connection.

@@ -120,7 +120,10 @@ impl Node {
                 }
                 None => return false,
             },
-            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => (Vec::new(), Vec::new(), String::new()),
+            ResourceKey::Remote { .. } if !self.facts.is_remote_known(&resource.key) => return false,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } | ResourceKey::Remote { .. } => {
+                (Vec::new(), Vec::new(), String::new())
+            }
         };
         let person = self.facts.person_of(&resource.key).map(|person| self.facts.devices_of(person));
         let (names, presence_names) = person.unwrap_or((names, presence_names));
@@ -172,6 +175,9 @@ impl Node {
         let Some(resource) = self.facts.resources.get(id) else { return };
         let in_use =
             |p: &crate::resource::PackageState| p.is_watched() || p.published || !p.publications.is_empty();
+        if matches!(resource.key, ResourceKey::Remote { .. }) {
+            self.gateways.watched_no_more(resource.key.clone());
+        }
         if resource.configured || resource.packages.iter().any(in_use) {
             return;
         }
@@ -382,6 +388,7 @@ impl Node {
 
     /// Composes what is due, once per resource and package, and tells the watchers.
     pub(crate) fn flush(&mut self, now: Now) {
+        self.end_undemanded(now);
         self.notify_unsolicited(now);
         while !self.dirty.is_empty() || !self.due.is_empty() {
             for (id, package) in std::mem::take(&mut self.dirty) {

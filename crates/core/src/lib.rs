@@ -22,6 +22,7 @@ mod egress;
 mod errors;
 mod feature_keys;
 pub mod features;
+pub mod federation;
 pub mod filter;
 mod fingerprint;
 pub mod flow;

@@ -313,6 +313,12 @@ pub const GATEWAY_REFUSED_WAIT: Duration = Duration::from_secs(3600);
 pub const GATEWAY_ROUNDS_MAX: u32 = 4;
 /// Most members read of one list document of a gateway.
 pub const GATEWAY_MEMBERS_MAX: usize = 4096;
+/// Over how long the renewals of subscriptions are spread whose stream closed.
+pub const GATEWAY_FLOW_LOST_SPREAD: Duration = Duration::from_secs(4);
+/// Most subscriptions to presentities of other servers at once.
+pub const REMOTES_MAX: usize = 10_000;
+/// Most of them on behalf of one user.
+pub const REMOTES_PER_USER_MAX: usize = 1000;
 /// Most presentities published at one gateway.
 pub const GATEWAY_PUBLICATIONS_MAX: usize = 10_000;
 /// How deep lists may be in lists of a gateway.

@@ -237,6 +237,7 @@ impl Node {
                 rules: RuleTable::default(),
                 waiting: Waiting::default(),
                 presence_states: std::collections::BTreeMap::new(),
+                remotes: std::collections::BTreeMap::new(),
             },
             subscriptions: Subscriptions::new(maps),
             transactions,
@@ -326,6 +327,7 @@ impl Node {
             Input::FlowOpened { id, transport, listener, remote } => {
                 self.on_flow_opened(now, id, transport, listener, remote);
             }
+            Input::FlowProved { id, names } => self.connections.prove(id, names),
             Input::FlowClosed { id } => self.on_flow_closed(now, id),
             Input::FlowBlocked { id } => self.on_flow_blocked(id),
             Input::FlowUnblocked { id } => self.on_flow_unblocked(now, id),

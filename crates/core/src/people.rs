@@ -107,7 +107,7 @@ impl Facts {
                     settings.people.called(domain, user)
                 }
             },
-            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } | ResourceKey::Remote { .. } => None,
         }
     }
 

@@ -77,7 +77,10 @@ impl Node {
             key @ ResourceKey::User { domain, .. } if facts.owner_of(key) == *key => {
                 Some(self.view_presentity(now, resource, domain))
             }
-            ResourceKey::User { .. } | ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
+            ResourceKey::User { .. }
+            | ResourceKey::Mailbox(_)
+            | ResourceKey::List { .. }
+            | ResourceKey::Remote { .. } => None,
         });
         let mut rows: Vec<_> = resources.chain(self.unwatched_people(now)).collect();
         rows.sort_by(|a, b| (a.is_person(), &a.group, &a.name).cmp(&(b.is_person(), &b.group, &b.name)));

@@ -114,7 +114,7 @@ impl Node {
                 let found = settings.dialplan.lookup(context, extension);
                 found.and_then(|found| found.hint).is_some_and(|hint| hint.devices.contains(&peer.device))
             }),
-            ResourceKey::List { .. } => false,
+            ResourceKey::List { .. } | ResourceKey::Remote { .. } => false,
             ResourceKey::Mailbox(name) => peer.is_some_and(|peer| peer.mailboxes.contains(name)),
         }
     }

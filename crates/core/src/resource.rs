@@ -39,6 +39,13 @@ pub(crate) enum ResourceKey {
     },
     /// A mailbox, as in `mailbox:100@default`.
     Mailbox(String),
+    /// A presentity of another server, as in `remote:alice>sip:carol@b.example`.
+    Remote {
+        /// The watcher whom alone it is shown, by name; empty where all may see it. First, so that one's stand together.
+        on_behalf: String,
+        /// Its URI there.
+        uri: String,
+    },
     /// A list of resources (RFC 4662), as in `list:board@example.com`.
     List {
         /// Canonical domain.
@@ -58,6 +65,10 @@ impl ResourceKey {
         if let Some(name) = text.strip_prefix("mailbox:") {
             return Some(Self::Mailbox(name.to_owned()));
         }
+        if let Some(rest) = text.strip_prefix("remote:") {
+            let (on_behalf, uri) = rest.split_once('>')?;
+            return Some(Self::Remote { uri: uri.to_owned(), on_behalf: on_behalf.to_owned() });
+        }
         if let Some(rest) = text.strip_prefix("list:") {
             let (name, domain) = rest.rsplit_once('@')?;
             return Some(Self::List { domain: domain.to_owned(), name: name.to_owned() });
@@ -73,7 +84,7 @@ impl ResourceKey {
                 text.strip_prefix("sip:").and_then(|rest| rest.rsplit_once('@')) == Some((user, domain))
             }
             // Why: these are hardly ever asked about.
-            Self::Extension { .. } | Self::Mailbox(_) | Self::List { .. } => {
+            Self::Extension { .. } | Self::Mailbox(_) | Self::Remote { .. } | Self::List { .. } => {
                 Self::parse(text).as_ref() == Some(self)
             }
         }
@@ -88,6 +99,7 @@ impl fmt::Display for ResourceKey {
             Self::Extension { context, extension } => put(&[extension, "@", context]),
             Self::User { domain, user } => put(&["sip:", user, "@", domain]),
             Self::Mailbox(name) => put(&["mailbox:", name]),
+            Self::Remote { uri, on_behalf } => put(&["remote:", on_behalf, ">", uri]),
             Self::List { domain, name } => put(&["list:", name, "@", domain]),
         }
     }
@@ -100,6 +112,7 @@ impl ResourceKey {
             Self::Extension { extension: name, .. }
             | Self::User { user: name, .. }
             | Self::Mailbox(name)
+            | Self::Remote { uri: name, .. }
             | Self::List { name, .. } => name,
         }
     }
@@ -342,6 +355,8 @@ mod tests {
             ResourceKey::Extension { context: "default".into(), extension: "*8@x".into() },
             ResourceKey::User { domain: "example.com".into(), user: "a@b".into() },
             ResourceKey::Mailbox("100@default".into()),
+            ResourceKey::Remote { uri: "sip:a@b.example".into(), on_behalf: String::new() },
+            ResourceKey::Remote { uri: "sip:a@b.example".into(), on_behalf: "sip:c@d.example".into() },
             ResourceKey::List { domain: "example.com".into(), name: String::new() },
             ResourceKey::List { domain: "example.com".into(), name: "mine;sip:a@b.example".into() },
         ] {

@@ -147,7 +147,9 @@ impl Node {
             return Ok(());
         };
         self.phone_is_back(now, flow, &request.identity, message);
-        let outcome = if ours.is_none() {
+        // Why: a SUBSCRIBE may be for somebody whom we ask another server for.
+        let is_new_watcher = method == Method::Subscribe && message.to_tag().is_none();
+        let outcome = if ours.is_none() && !is_new_watcher {
             Err(Reject::NotFound)
         } else {
             match method {

@@ -6,6 +6,7 @@
 use crate::authz::PresRules;
 use crate::composition::policy::{Base, Policy};
 use crate::device_state::DeviceName;
+use crate::federation::Federation;
 pub use crate::gateways::settings::{
     Gateway, Mapping, Password, Registration, RemotePublication, RemoteSubscription,
 };
@@ -84,6 +85,8 @@ pub struct Settings {
     pub notify_fragments: bool,
     /// Servers elsewhere that we are a client of.
     pub gateways: Vec<Gateway>,
+    /// Domains whose users may watch ours, and whom ours may watch.
+    pub federation: Vec<Federation>,
     /// Presence rules that stand in files, by the user's address as in `sip:alice@example.com`.
     pub rules: BTreeMap<String, Arc<PresRules>>,
     /// What holds of people where nobody publishes otherwise, where it stands in files: by the person's address.
@@ -287,6 +290,7 @@ impl Settings {
             list_datagram_bytes: crate::limits::DATAGRAM_REQUEST_BYTES_MAX,
             notify_fragments: true,
             gateways: Vec::new(),
+            federation: Vec::new(),
             rules: BTreeMap::new(),
             documents: BTreeMap::new(),
         }

@@ -344,6 +344,7 @@ impl Node {
                 let what = what.strip_prefix("sip:").unwrap_or(what);
                 what == user || what.split_once('@') == Some((user, domain))
             }
+            ResourceKey::Remote { uri, .. } => what == uri || uri.strip_prefix("sip:") == Some(what),
             ResourceKey::Mailbox(name) => what == name || what == crate::mailbox::full_name(name),
             list @ ResourceKey::List { name, .. } => {
                 !name.is_empty() && (what == name || what == list.to_string())
@@ -387,7 +388,10 @@ impl Node {
             sources.push(view::Source {
                 name: "publication".to_owned(),
                 state: state.name().to_owned(),
-                because: "published for the extension itself".to_owned(),
+                because: match resource.key {
+                    ResourceKey::Remote { .. } => "told by its own server".to_owned(),
+                    _ => "published for the extension itself".to_owned(),
+                },
                 won: state.extension() == resource.lamp,
                 since_s: 0,
                 expires_s: None,
@@ -397,7 +401,10 @@ impl Node {
             sources.push(view::Source {
                 name: format!("{} publication", publication.package.name()),
                 state: publication.package.get().summary(&publication.content),
-                because: format!("published by {}", publication.publisher),
+                because: match gateway_of(publication) {
+                    Some(gateway) => format!("told by gateway {gateway}"),
+                    None => format!("published by {}", publication.publisher),
+                },
                 won: false,
                 since_s: now.wall.since(publication.modified_at).as_secs(),
                 expires_s: Some(u64::from(seconds_until(now.wall, publication.expires_at))),

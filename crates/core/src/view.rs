@@ -325,6 +325,8 @@ pub struct Gateway {
     pub sources: usize,
     /// Call-ID of the dialog.
     pub call_id: String,
+    /// The user who watches and alone is told, or `all`; empty for what the configuration wants.
+    pub on_behalf: String,
     /// What went wrong last; empty where nothing has since.
     pub trouble: String,
 }

@@ -8,6 +8,7 @@ use crate::composition::sources::{Outcome, compose};
 use crate::device_state::{DeviceState, ExtensionState, PresenceState, aggregate};
 use crate::devices::{DeviceId, Devices};
 use crate::features::{FeatureKeys, Features};
+use crate::gateways::Remote;
 use crate::hard_state::HardStates;
 use crate::journal::Counts;
 use crate::mailbox::Mailboxes;
@@ -49,6 +50,8 @@ pub(crate) struct Facts {
     pub(crate) rules: RuleTable,
     /// Who waits for a decision.
     pub(crate) waiting: Waiting,
+    /// What other servers said of their presentities that are watched here.
+    pub(crate) remotes: BTreeMap<(ResourceKey, PackageId), Remote>,
     /// What was said by command as a presence state (`CustomPresence:x`), by lower-case name.
     pub(crate) presence_states: BTreeMap<String, (PresenceState, u32)>,
 }

@@ -31,6 +31,14 @@ impl Node {
         domain: usize,
         asks: Asks,
     ) -> Result<Who, Reject> {
+        match self.federated(flow, message, domain) {
+            Ok(Some(identity)) => return Ok(Who::Known(identity)),
+            Ok(None) => {}
+            Err(reject) => {
+                self.tell_stranger(flow, message);
+                return Err(reject);
+            }
+        }
         let settings = self.facts.settings.clone();
         let uri = claimed_uri(message, authn::Authenticator::is_trusted(&settings, flow));
         let address = self.address(&uri).ok().flatten();

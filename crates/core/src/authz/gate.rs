@@ -70,7 +70,8 @@ impl Node {
         }
     }
 
-    fn authorize_all_of(&mut self, now: Now, id: ResourceId) {
+    /// Looks at every subscription to a resource, and every list it is in.
+    pub(crate) fn authorize_all_of(&mut self, now: Now, id: ResourceId) {
         for package in PackageId::all() {
             let Some(state) = self.facts.resources.package(id, package) else { return };
             let (watchers, lists) = (state.watchers.clone(), state.lists.clone());

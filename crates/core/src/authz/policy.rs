@@ -8,6 +8,7 @@ use super::common_policy::{Circumstances, Watcher};
 use super::pres_rules::{Handling, PresRules};
 use super::provided::Provided;
 use crate::devices::Provider;
+use crate::gateways::Remote;
 use crate::journal::RulesRecord;
 use crate::packages::{Audience, PackageId, Topic, Watched};
 use crate::resource::{ResourceId, ResourceKey};
@@ -224,7 +225,7 @@ impl Facts {
             ResourceKey::Mailbox(name) => {
                 self.owners_of_mailbox(name).iter().map(|owner| self.owner_of(owner)).collect()
             }
-            ResourceKey::List { .. } => BTreeSet::new(),
+            ResourceKey::List { .. } | ResourceKey::Remote { .. } => BTreeSet::new(),
         };
         owners.into_iter().collect()
     }
@@ -250,6 +251,12 @@ impl Facts {
         key: &ResourceKey,
         package: PackageId,
     ) -> Decision {
+        if let ResourceKey::Remote { on_behalf, .. } = key {
+            return self.decide_remote(name, on_behalf, self.remote(key, package));
+        }
+        if self.federation_allows(name, key) == Some(false) {
+            return Decision::plain(Handling::Block, "no rule of the federation lets them ask");
+        }
         if matches!(key, ResourceKey::List { .. }) {
             let allowed = self.may_read_list(name, key);
             let handling = if allowed { Handling::Allow } else { Handling::Block };
@@ -275,6 +282,20 @@ impl Facts {
                     Decision::plain(self.configured(&watcher, None, key, topic), "the default")
                 })
             }
+        }
+    }
+
+    /// What the presentity's own server decided; for whom it was asked, and nobody else (RFC 4662 §7.2).
+    fn decide_remote(&self, watcher: &str, on_behalf: &str, remote: Remote) -> Decision {
+        let is_ours = Watcher::called(&self.settings, watcher).domain.is_some();
+        match remote {
+            _ if !is_ours => Decision::plain(Handling::Block, "we ask other servers for our own users alone"),
+            _ if !on_behalf.is_empty() && on_behalf != watcher => {
+                Decision::plain(Handling::Block, "that server is asked on behalf of somebody else")
+            }
+            Remote::Asked => Decision::plain(Handling::Confirm, "that server has not told anything yet"),
+            Remote::Told => Decision::plain(Handling::Allow, "that server tells of it"),
+            Remote::Over(reason) => Decision::plain(Handling::Block, reason),
         }
     }
 
@@ -337,7 +358,10 @@ impl Facts {
         let domains = &self.settings.domains;
         let home = owner.and_then(|owner| match owner {
             ResourceKey::User { domain, .. } => domains.iter().position(|own| own.name == *domain),
-            ResourceKey::Extension { .. } | ResourceKey::Mailbox(_) | ResourceKey::List { .. } => None,
+            ResourceKey::Extension { .. }
+            | ResourceKey::Mailbox(_)
+            | ResourceKey::List { .. }
+            | ResourceKey::Remote { .. } => None,
         });
         let scopes = home.or(watcher.domain).and_then(|index| domains.get(index)).or(domains.first());
         let scope = scopes.map_or(WatchScope::Nobody, |domain| match topic {
@@ -349,6 +373,10 @@ impl Facts {
             WatchScope::Everyone => Handling::Allow,
             WatchScope::Nobody => Handling::Block,
             WatchScope::Confirm => Handling::Confirm,
+            // Why: a rule of the federation says of them what being of the domain says of others.
+            WatchScope::SameDomain if self.federation_allows(&watcher.uri, key) == Some(true) => {
+                Handling::Allow
+            }
             WatchScope::SameDomain => match (key, home) {
                 (ResourceKey::User { .. }, _) | (_, Some(_)) => {
                     allow(watcher.domain.is_some() && watcher.domain == home)

@@ -105,6 +105,7 @@ impl Node {
             let retry = errand.want.retry();
             return self.lose_subscription(now, slot, retry, State::FailWait, "granted for no time at all");
         }
+        errand.over = None;
         errand.expires_at = Some(now.wall + Duration::from_secs(u64::from(granted)));
         let (is_told, renew) = (errand.is_told, errand.renew_after(granted).max(limits::GATEWAY_RENEW_LEAST));
         self.renew_sources(now, slot);
@@ -144,6 +145,7 @@ impl Node {
             Some(_) => format!("{status} {reason}"),
             None => reason.to_owned(),
         };
+        errand.over = super::remote::over_by(status);
         let mut decided = next(&refusal);
         if decided == Next::Authenticate {
             let picked = message
@@ -243,5 +245,6 @@ impl Node {
         self.fresh_dialog(slot);
         self.enter_state(now, slot, state, trouble);
         self.arm_errand(now, slot, after);
+        self.settle_remote(now, slot);
     }
 }

@@ -131,6 +131,7 @@ mod tests {
             subscriptions: Vec::new(),
             publications: Vec::new(),
             peer: String::new(),
+            watches: Vec::new(),
         }
     }
 

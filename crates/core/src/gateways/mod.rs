@@ -15,17 +15,19 @@ mod answers;
 mod digest;
 mod notify;
 mod publishing;
+mod remote;
 mod requests;
 pub mod settings;
 mod sources;
 pub mod state;
 mod stored;
 
-use crate::flow::Flow;
+use crate::flow::{Flow, StreamId};
+use crate::limits;
 use crate::node::{Node, Timer};
 use crate::output::Event;
 use crate::packages::PackageId;
-use crate::resource::ResourceId;
+use crate::resource::{ResourceId, ResourceKey};
 use crate::slots::Slots;
 use crate::time::{Now, UnixTime};
 use crate::timers::TimerToken;
@@ -35,10 +37,11 @@ use digest::Answerable;
 use publishing::{Publishing, Told};
 use settings::{Gateway, Registration, RemoteSubscription};
 use state::{Kind, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use remote::Remote;
 pub(crate) use sources::gateway_of;
 
 /// What is wanted of a gateway.
@@ -130,6 +133,12 @@ struct Errand {
     trouble: String,
     /// It is no longer wanted.
     is_ending: bool,
+    /// Not the settings want it but who watches this.
+    demanded: Option<ResourceKey>,
+    /// Why the other server will not tell.
+    over: Option<&'static str>,
+    /// The stream that its last request took.
+    stream: Option<StreamId>,
 }
 
 impl Errand {
@@ -139,7 +148,8 @@ impl Errand {
             Want::Registration(_) => format!("{} register", self.gateway.name),
             Want::Subscription(s) => {
                 let list = if s.list { " list" } else { "" };
-                format!("{} {}{list} {} {}", self.gateway.name, s.package, s.target, s.watched)
+                let name = format!("{} {}{list} {} {}", self.gateway.name, s.package, s.target, s.watched);
+                self.demanded.as_ref().map_or(name.clone(), |key| format!("{name} {key}"))
             }
             Want::Publication(p) => {
                 format!("{} publish {} {} {}", self.gateway.name, p.package.name(), p.key, p.target)
@@ -154,10 +164,23 @@ pub(crate) struct Gateways {
     errands: Slots<Errand>,
     /// Errands whose dialog NOTIFYs may come in.
     by_call_id: BTreeMap<String, u32>,
+    /// Errands that somebody who watches demanded.
+    demanded: BTreeMap<(ResourceKey, PackageId), u32>,
+    /// Resources of other servers that somebody has ceased to watch.
+    unwatched: Vec<ResourceKey>,
+    /// Streams that errands' requests took.
+    streams: BTreeSet<StreamId>,
     /// Errands that publish a resource's state.
     publishing: BTreeMap<(ResourceId, PackageId), Vec<u32>>,
     /// Rows read at a start.
     restored: Vec<(u32, crate::journal::GatewayRecord)>,
+}
+
+impl Gateways {
+    /// Somebody has ceased to watch a resource of another server.
+    pub(crate) fn watched_no_more(&mut self, key: ResourceKey) {
+        self.unwatched.push(key);
+    }
 }
 
 impl Node {
@@ -178,6 +201,11 @@ impl Node {
             let Some(errand) = self.gateways.errands.get(slot).filter(|errand| !errand.is_ending) else {
                 continue;
             };
+            if let Some(key) = &errand.demanded {
+                let key = key.clone();
+                self.keep_demanded(now, slot, &key);
+                continue;
+            }
             let same = |(gateway, want): &(Arc<Gateway>, Want)| {
                 *want == errand.want && account(gateway) == account(&errand.gateway)
             };
@@ -193,11 +221,18 @@ impl Node {
             }
         }
         for (gateway, want) in wanted {
-            self.begin_errand(now, gateway, want);
+            self.begin_errand(now, gateway, want, None);
         }
+        self.demand_all(now);
     }
 
-    fn begin_errand(&mut self, now: Now, gateway: Arc<Gateway>, want: Want) {
+    fn begin_errand(
+        &mut self,
+        now: Now,
+        gateway: Arc<Gateway>,
+        want: Want,
+        demanded: Option<ResourceKey>,
+    ) -> u32 {
         let errand = Errand {
             expires_s: want.expires_s(),
             gateway,
@@ -221,11 +256,15 @@ impl Node {
             told: Told::default(),
             trouble: String::new(),
             is_ending: false,
+            demanded,
+            over: None,
+            stream: None,
         };
         let slot = self.gateways.errands.insert(errand);
         self.fresh_dialog(slot);
         self.watch_to_publish(now, slot);
         self.arm_errand(now, slot, Duration::ZERO);
+        slot
     }
 
     /// The identifiers of a dialog, or of a series of REGISTERs, that begins now.
@@ -312,6 +351,24 @@ impl Node {
         self.tell(event);
     }
 
+    /// A stream closed: subscriptions that were made over it are renewed, since the other end may not find us any more.
+    ///
+    /// Why not all at once: a server that comes back has many who want it.
+    pub(crate) fn on_gateway_flow_closed(&mut self, now: Now, id: StreamId) {
+        if !self.gateways.streams.remove(&id) {
+            return;
+        }
+        let lost = self.gateways.errands.iter().filter(|(_, errand)| {
+            errand.stream == Some(id) && errand.dialog.is_some() && errand.in_flight.is_none()
+        });
+        let lost: Vec<_> = lost.map(|(slot, _)| slot).collect();
+        for slot in lost {
+            let spread_ms = u64::try_from(limits::GATEWAY_FLOW_LOST_SPREAD.as_millis()).unwrap_or(1);
+            let after = limits::GATEWAY_RENEW_LEAST + Duration::from_millis(self.rng.next_u64() % spread_ms);
+            self.arm_errand(now, slot, after);
+        }
+    }
+
     /// Rows for `gateways`.
     pub(crate) fn view_gateways(&self, now: Now) -> Vec<view::Gateway> {
         let rows = self.gateways.errands.iter().map(|(_, errand)| {
@@ -333,6 +390,11 @@ impl Node {
                 notifies: errand.notifies,
                 sources: errand.sources.len(),
                 call_id: errand.call_id.clone(),
+                on_behalf: match &errand.demanded {
+                    Some(ResourceKey::Remote { on_behalf, .. }) if on_behalf.is_empty() => "all".to_owned(),
+                    Some(ResourceKey::Remote { on_behalf, .. }) => on_behalf.clone(),
+                    _ => String::new(),
+                },
                 trouble: errand.trouble.clone(),
             }
         });

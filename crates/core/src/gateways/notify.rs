@@ -115,6 +115,7 @@ impl Node {
         if is_new || is_waiting {
             self.store_errand(slot);
         }
+        self.settle_remote(now, slot);
         Ok(())
     }
 
@@ -136,10 +137,14 @@ impl Node {
             self.transactions.abandon(client);
         }
         let Some(errand) = self.gateways.errands.get(slot) else { return Ok(()) };
+        let over = super::remote::over_for(state.reason());
         let (after, next) = after_end(state.reason(), state.retry_after(), errand.want.retry());
         // Why: a server that ends at once what it has just granted would have us ask without pause.
         let after = after.max(limits::GATEWAY_RENEW_LEAST);
         let trouble = format!("ended there: {}", state.reason().unwrap_or("no reason given"));
+        if let Some(errand) = self.gateways.errands.get_mut(slot) {
+            errand.over = over;
+        }
         self.lose_subscription(now, slot, after, next, &trouble);
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::flow::Flow;
 use crate::limits;
 use crate::node::{Node, Requester};
 use crate::notifier::routed;
+use crate::resource::ResourceKey;
 use crate::time::Now;
 use crate::transaction::Branch;
 use crate::ways::{Reach, Traveller, WayTo};
@@ -145,6 +146,11 @@ impl Node {
         }
         let Some(errand) = self.gateways.errands.get_mut(slot) else { return };
         errand.in_flight = Some((client, cseq));
+        errand.stream = match flow {
+            Flow::Stream { id, .. } => Some(id),
+            Flow::Udp { .. } => None,
+        };
+        self.gateways.streams.extend(errand.stream);
         errand.told.sending = saying.map(|saying| saying.hash);
         errand.told.is_stale = false;
         if !errand.is_ending {
@@ -178,11 +184,19 @@ impl Errand {
         (uri, String::new())
     }
 
+    /// It asks at a federated domain, on behalf of one user.
+    fn is_federated(&self) -> bool {
+        matches!(&self.demanded, Some(ResourceKey::Remote { on_behalf, .. }) if !on_behalf.is_empty())
+    }
+
     /// The URI that the next request is sent to.
     fn next_hop(&self) -> String {
         if let Some(dialog) = &self.dialog {
             let first = dialog.routes.first().and_then(|route| NameAddr::parse(route).ok());
-            return first.map_or_else(|| dialog.target.clone(), |route| route.uri().to_owned());
+            let first = first.map(|route| route.uri().to_owned());
+            // Why: its certificate is for the domain's name, and hardly ever for what stands in a Contact.
+            let first = first.or_else(|| self.gateway.proxy.clone().filter(|_| self.is_federated()));
+            return first.unwrap_or_else(|| dialog.target.clone());
         }
         let hop = match &self.want {
             Want::Publication(publication) => publication.hop.clone(),

@@ -27,6 +27,8 @@ pub struct Gateway {
     pub publications: Vec<RemotePublication>,
     /// The peer that this server is when it asks here; empty for none.
     pub peer: String,
+    /// Domains, in lower case, whose presentities are watched there for all users of ours.
+    pub watches: Vec<String>,
 }
 
 /// A password. Never printed.

@@ -193,6 +193,9 @@ impl Node {
     fn local_name(&self, arrived: &Arrived<'_>, package: PackageId) -> Option<ResourceKey> {
         let errand = self.gateways.errands.get(arrived.slot)?;
         let Want::Subscription(subscription) = &errand.want else { return None };
+        if let Some(key) = &errand.demanded {
+            return Some(key.clone());
+        }
         let uri = Uri::parse(arrived.uri).ok()?;
         let user = uri.user_unescaped()?;
         let host = uri.host_str().to_ascii_lowercase();

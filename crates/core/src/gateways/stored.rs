@@ -7,6 +7,7 @@ use crate::limits;
 use crate::node::Node;
 use crate::tickets::Undo;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn key(slot: u32) -> Key {
@@ -55,11 +56,13 @@ impl Node {
 
     /// After a start: dialogs go on where the configuration still wants them, with a refresh at once.
     pub(crate) fn gateways_restored(&mut self, now: Now) {
+        self.demand_all(now);
         let rows = std::mem::take(&mut self.gateways.restored);
         let mut moved = Vec::new();
+        let slots: BTreeMap<_, _> =
+            self.gateways.errands.iter().map(|(slot, errand)| (errand.name(), slot)).collect();
         for (row, record) in rows {
-            let found = self.gateways.errands.iter().find(|(_, errand)| errand.name() == record.errand);
-            let Some(slot) = found.map(|(slot, _)| slot) else {
+            let Some(slot) = slots.get(&record.errand).copied() else {
                 self.unstore_errand(row);
                 continue;
             };
@@ -89,6 +92,7 @@ impl Node {
             let (remote_tag, target, routes) = (record.remote_tag, record.target, record.routes);
             errand.dialog = Some(Dialog { remote_tag, target, routes, remote_cseq: None });
             self.arm_errand(now, slot, Duration::ZERO);
+            self.settle_remote(now, slot);
         }
         // Why after all: the new place of one may be the old place of another.
         for slot in moved {

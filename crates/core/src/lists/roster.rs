@@ -51,11 +51,11 @@ pub(crate) struct Entry {
 /// Where a member is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum At {
-    /// Here.
+    /// Here, or of another server that is asked.
     Here(ResourceKey),
     /// Here, but there is no such thing.
     Nowhere,
-    /// On another server: nothing is known of it until a source says something.
+    /// On another server that is not asked: nothing is known of it.
     Elsewhere,
 }
 
@@ -224,7 +224,10 @@ impl Gatherer<'_> {
                 }
                 self.named(domain, &user, Some(uri), display);
             }
-            Ok(None) => self.add(uri.to_ascii_lowercase(), uri, display, At::Elsewhere),
+            Ok(None) => match self.node.remote_key(self.identity, uri) {
+                Some(key) => self.add(key.to_string(), uri, display, At::Here(key)),
+                None => self.add(uri.to_ascii_lowercase(), uri, display, At::Elsewhere),
+            },
             Err(_) => self.add(uri.to_owned(), uri, display, At::Nowhere),
         }
     }

@@ -206,6 +206,7 @@ impl Node {
             let place = u32::try_from(state.lists.len()).unwrap_or(u32::MAX);
             state.lists.push(InList { slot, member: index });
             let is_watched = standing.is_some();
+            self.demand(now, id, package);
             if let Some(member) = self.member_mut(slot, index) {
                 let told = member.told;
                 *member = MemberState { resource: Some(id), place, is_fresh: false, reveal, standing, told };

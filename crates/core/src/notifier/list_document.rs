@@ -11,13 +11,15 @@ use super::subscription::{Subscription, Text};
 use crate::authz::policy::Standing;
 use crate::body::rlmi::{self, Instance, InstanceState, ListHead, Resource};
 use crate::body::{Brevity, EncodedBody, HoleValues, Style};
-use crate::fingerprint::{FNV_START, fnv1a_on};
+use crate::fingerprint::{FNV_START, fnv1a, fnv1a_on};
 use crate::flow::{Flow, Transport};
+use crate::gateways::Remote;
 use crate::limits;
 use crate::lists::roster::{At, Entry};
 use crate::node::Node;
 use crate::packages::{Class, PackageId};
 use crate::reject::Reject;
+use crate::resource::ResourceKey;
 use crate::time::{Now, UnixTime};
 use lampyris_sip::{Uri, multipart};
 use std::sync::Arc;
@@ -187,9 +189,17 @@ impl Node {
         let plain = |state: Option<InstanceState>, hash| Known { state, body: None, hash };
         let rejected = Some(InstanceState::Terminated("rejected"));
         match (&entry.at, resource, standing) {
-            // Why: nothing is known of it until a source says something.
+            // Why: nobody is asked, so nothing is known of it.
             (At::Elsewhere, ..) => plain(None, NAMED),
             (At::Nowhere, ..) | (_, None, _) => plain(Some(InstanceState::Terminated("noresource")), 2),
+            (At::Here(key @ ResourceKey::Remote { .. }), _, None) => {
+                match self.facts.remote(key, look.package) {
+                    Remote::Over(reason) => {
+                        plain(Some(InstanceState::Terminated(reason)), fnv1a(reason.as_bytes()).max(5))
+                    }
+                    Remote::Asked | Remote::Told => plain(rejected, 3),
+                }
+            }
             (_, _, None) => plain(rejected, if is_hidden { 0 } else { 3 }),
             (_, _, Some(Standing::Pending)) => plain(Some(InstanceState::Pending), 4),
             (_, Some(resource), Some(standing)) => {

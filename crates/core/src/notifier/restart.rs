@@ -256,7 +256,7 @@ impl Node {
                     || self.facts.person_of(key).is_some()
                     || settings.domains.iter().any(|d| d.any_user && d.name == *domain)
             }
-            ResourceKey::Mailbox(_) | ResourceKey::List { .. } => true,
+            ResourceKey::Mailbox(_) | ResourceKey::List { .. } | ResourceKey::Remote { .. } => true,
         }
     }
 }

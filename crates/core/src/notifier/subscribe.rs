@@ -181,6 +181,7 @@ impl Node {
             subscription.next_at = Instant::default();
         }
         self.enter(now, slot);
+        self.demand(now, resource, wish.package);
         if let Some(old) = replaced {
             self.end(now, old, EndReason::NoResource, None);
         }
@@ -225,7 +226,8 @@ impl Node {
         }
         let source = network(request.flow.remote().ip());
         // Why: a proxy that is trusted to know who asks stands for many.
-        let is_counted = !Authenticator::is_trusted(settings, request.flow);
+        let is_counted =
+            !Authenticator::is_trusted(settings, request.flow) && request.identity.foreign.is_none();
         if is_counted && is_full(subscriptions.by_source.of(source), quotas.subscriptions_per_source) {
             return Err(Limit::SubscriptionsPerSource.into());
         }

@@ -112,7 +112,7 @@ impl Node {
                 let peer = self.facts.peer_of(key).filter(|peer| is_meant(peer));
                 self.unsolicited.due.extend(peer.map(|peer| peer.name.clone()));
             }
-            ResourceKey::Extension { .. } | ResourceKey::List { .. } => {}
+            ResourceKey::Extension { .. } | ResourceKey::List { .. } | ResourceKey::Remote { .. } => {}
         }
     }
 

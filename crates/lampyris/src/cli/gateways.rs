@@ -37,7 +37,11 @@ fn table(rows: &[view::Gateway], width: Option<usize>) -> String {
             vec![
                 row.gateway.clone(),
                 what,
-                row.uri.clone(),
+                if row.on_behalf.is_empty() {
+                    row.uri.clone()
+                } else {
+                    format!("{} for {}", row.uri, row.on_behalf)
+                },
                 state,
                 or_dash(row.expires_s.map(super::span::show)),
                 row.notifies.to_string(),
@@ -67,6 +71,7 @@ mod tests {
             notifies: 3,
             sources: 0,
             call_id: "c1".into(),
+            on_behalf: String::new(),
             trouble: "404 Not Found".into(),
         };
         let text = table(std::slice::from_ref(&row), None);

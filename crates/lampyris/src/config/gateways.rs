@@ -115,6 +115,8 @@ fn gateway(report: &mut Report, typed: &RawGateway) -> Gateway {
     });
     let password = Password(fields.secret.as_ref().map(|secret| secret.value.0.clone()).unwrap_or_default());
     let peer = value(&fields.peer, String::new());
+    let watches = fields.watches.iter().flat_map(|list| &list.value);
+    let watches = watches.map(|typed| typed.value.to_ascii_lowercase()).collect();
     let (subscriptions, publications) = (Vec::new(), Vec::new());
     Gateway {
         name,
@@ -127,6 +129,7 @@ fn gateway(report: &mut Report, typed: &RawGateway) -> Gateway {
         subscriptions,
         publications,
         peer,
+        watches,
     }
 }
 

@@ -7,6 +7,7 @@ mod asterisk;
 mod composition;
 mod diagnostic;
 mod document;
+mod federation;
 mod freeswitch;
 mod gateways;
 mod ha1;

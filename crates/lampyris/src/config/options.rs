@@ -41,6 +41,8 @@ pub(crate) enum Table {
     Subscription,
     /// `[publications.NAME]`.
     Publication,
+    /// `[federation."DOMAIN"]`.
+    Federation,
     /// `[profiles.name]`.
     Profile,
     /// `[webhooks.name]`.
@@ -48,7 +50,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Top,
         Self::Server,
         Self::Tls,
@@ -66,6 +68,7 @@ impl Table {
         Self::Gateway,
         Self::Subscription,
         Self::Publication,
+        Self::Federation,
         Self::Profile,
         Self::Webhook,
     ];
@@ -90,6 +93,7 @@ impl Table {
             Self::Gateway => "[gateways.NAME]",
             Self::Subscription => "[subscriptions.NAME]",
             Self::Publication => "[publications.NAME]",
+            Self::Federation => "[federation.\"DOMAIN\"]",
             Self::Profile => "[profiles.NAME]",
             Self::Webhook => "[webhooks.NAME]",
         }
@@ -161,6 +165,12 @@ impl Table {
                 composed state, as soon as it changes, for as long as there is any. Whoever the other server lets see it \
                 sees it; the rules of who may watch do not travel along. Nobody is published at a server that tells of \
                 them itself."
+            }
+            Self::Federation => {
+                "Another domain whose users may watch ours, and whom ours may watch, server to server. Both sides prove by \
+                certificate who they are: `[tls]` with `client_auth` and `client_ca` is needed. Our users subscribe to \
+                `sip:carol@DOMAIN` here, alone or in a list, and are asked for there by their own name; what is told on \
+                behalf of one user reaches that user alone. `lampyris gateways` shows what is asked for."
             }
             Self::Profile => {
                 "How a kind of phone wants to be treated. A profile of a built-in name changes what it \
@@ -632,8 +642,11 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Gateway."map", Kind::Texts, "", "[]", "[\"1000 = bob\", \"7* = 7*\"]",
         "Whose state what arrives is: `REMOTE = LOCAL`, the first that fits. REMOTE is a user part or `user@host`; LOCAL a peer, a person, an extension, `extension@context`, `sip:user@domain` or a mailbox. One `*` in REMOTE stands for any text, in LOCAL for the same text. What fits none is told as an event only.",
         "Without rules another server says nothing of anybody here."),
+    option!(Gateway."watches", Kind::Texts, "", "[]", "[\"example.net\"]",
+        "Domains whose users are watched there, with this account, for whoever of ours subscribes to one of them or to a list that has one. One subscription there serves all: what the account may see, every user of ours may.",
+        "Lists with members on another server."),
     option!(Gateway."as_peer", Kind::Text, "", "none", "\"kamailio\"",
-        "The peer that this server is when it asks here.", "What it publishes here is not published back to it."),
+        "The peer that this server is when it asks here.", "What it publishes here is not published back to it, and for it nobody elsewhere is watched."),
     option!(Subscription."gateway", Kind::Text, "", "none; it must be given", "\"fs2\"",
         "The gateway.", "Several subscriptions share one account."),
     option!(Subscription."event", Kind::Text, "", "\"presence\"", "\"dialog\"",
@@ -663,6 +676,14 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         "Life of the publication that is asked for.", "How long the other server shows what it was told last, when this one is gone."),
     option!(Publication."retry_s", Kind::Integer(10, DAY_S), "seconds", "30", "60",
         "The wait after a failure.", "The server may ask for more by Retry-After."),
+    option!(Federation."proxy", Kind::Text, "", "the domain", "\"sip.example.net:5061\"",
+        "Its server, as `proxy` of a gateway, always by TLS; its certificate must be for the host that stands here. `;maddr=ADDRESS` says where to connect without asking DNS.", "A server that is not called like its domain."),
+    option!(Federation."names", Kind::Texts, "", "the domain", "[\"example.net\", \"sip.example.net\"]",
+        "Names of which the certificate of who comes from there must have one (RFC 5922).", "A certificate for the host alone."),
+    option!(Federation."ask", Kind::Texts, "", "[\"* = *\"]", "[\"* = support\", \"alice = *\"]",
+        "Who here may ask for whom there: `WHO = WHOM`, by user parts; one `*` on each side stands for any text.", "Nobody else is told of our users' curiosity."),
+    option!(Federation."allow", Kind::Texts, "", "[], which is nobody", "[\"* = 60*\", \"carol = bob\"]",
+        "Who there may ask for whom here: `WHO = WHOM`, users, extensions or lists. It says of them what being of the same domain says of our own; the rules of the presentity hold besides.", "Only what the other company needs to see."),
     option!(Profile."user_agents", Kind::Texts, "", "[], which matches none in a new profile", "[\"ExamplePhone/\"]",
         "Parts of the User-Agent, in any case, any of which selects it; one that begins with `^` must stand at the start.", "The first profile that matches is taken."),
     option!(Profile."variant", Kind::Choice(&["rfc", "chan_sip", "pjsip", "freeswitch", "cisco"]), "", "\"rfc\"", "\"pjsip\"",

@@ -41,6 +41,7 @@ pub(crate) struct Raw {
     pub(crate) gateways: Vec<RawGateway>,
     pub(crate) subscriptions: Vec<RawSubscription>,
     pub(crate) publications: Vec<RawPublication>,
+    pub(crate) federation: Vec<RawFederation>,
     pub(crate) dialplan: Dialplan,
     /// Where each hint was configured, by context and extension.
     pub(crate) hints: BTreeMap<(String, String), Span>,
@@ -325,6 +326,7 @@ overlaid!(
         retry_s: u32,
         maps: Vec<Typed<String>>,
         peer: String,
+        watches: Vec<Typed<String>>,
     }
 );
 
@@ -370,6 +372,22 @@ overlaid!(
 pub(crate) struct RawPublication {
     pub(crate) name: Typed<String>,
     pub(crate) fields: PublicationFields,
+}
+
+overlaid!(
+    /// What is about one federated domain.
+    FederationFields {
+        proxy: String,
+        names: Vec<String>,
+        ask: Vec<Typed<String>>,
+        allow: Vec<Typed<String>>,
+    }
+);
+
+/// A federated domain.
+pub(crate) struct RawFederation {
+    pub(crate) name: Typed<String>,
+    pub(crate) fields: FederationFields,
 }
 
 overlaid!(
@@ -502,6 +520,16 @@ impl Raw {
             self.publications.len() - 1
         });
         &mut self.publications[at].fields
+    }
+
+    /// The federated domain of this name, which is made if it is not there.
+    pub(crate) fn federated(&mut self, name: Typed<String>) -> &mut FederationFields {
+        let same = |known: &RawFederation| known.name.value.eq_ignore_ascii_case(&name.value);
+        let at = self.federation.iter().position(same).unwrap_or_else(|| {
+            self.federation.push(RawFederation { name, fields: FederationFields::default() });
+            self.federation.len() - 1
+        });
+        &mut self.federation[at].fields
     }
 
     /// The policy of this name, made if it is not there yet.

@@ -8,7 +8,7 @@ use super::raw::{self, Field, Raw};
 use super::shell::{ClientAuth, ShellSettings};
 use super::source::{Span, Typed};
 use super::user_files::UserFiles;
-use super::{composition, gateways, http, lint, lists, peers, people, profiles};
+use super::{composition, federation, gateways, http, lint, lists, peers, people, profiles};
 use crate::privileges::Account;
 use crate::transport::streams::Door;
 use crate::transport::tls::{KeyFault, KeyFiles, Keys};
@@ -62,6 +62,8 @@ pub(crate) fn resolve(report: &mut Report, mut raw: Raw) -> (Settings, ShellSett
     people::resolve(report, &mut settings, &raw);
     lint::egress(report, &settings, &raw);
     settings.gateways = gateways::resolve(report, &raw);
+    settings.federation = federation::resolve(report, &settings, &raw);
+    shell.door.federated = settings.federation.iter().flat_map(|known| known.names.clone()).collect();
     routing(report, &mut settings, &raw.calls);
     mailbox_watchers(report, &mut settings, &raw);
     lists::resolve(report, &mut settings, &raw);
@@ -142,7 +144,7 @@ fn door(report: &mut Report, raw: &Raw) -> Door {
             let cause = format!("`{}` needs a certificate", listen.value);
             report.error(listen.span, cause, "add `[tls]` with `certificate` and `key`");
         }
-        return Door { files, ws_origins, keys: None };
+        return Door { files, ws_origins, keys: None, federated: Arc::default() };
     }
     if files.client_auth == ClientAuth::None
         && let Some(unused) = &typed.client_ca
@@ -155,7 +157,7 @@ fn door(report: &mut Report, raw: &Raw) -> Door {
     let first = paths.chain(typed.client_auth.as_ref().map(|auth| auth.span)).min().unwrap_or_default();
     const AUTHORITIES: &str = "name a file with certificates of authorities, in PEM";
     let (span, cause, fix) = match Keys::load(&files) {
-        Ok(keys) => return Door { files, ws_origins, keys: Some(keys) },
+        Ok(keys) => return Door { files, ws_origins, keys: Some(keys), federated: Arc::default() },
         Err(KeyFault::Certificate(cause)) => {
             (at(&typed.certificate), cause, "name a file with a certificate in PEM")
         }
@@ -166,7 +168,7 @@ fn door(report: &mut Report, raw: &Raw) -> Door {
         Err(KeyFault::Roots(cause)) => (at(&typed.roots), cause, AUTHORITIES),
     };
     report.error(span.unwrap_or(first), cause, fix);
-    Door { files, ws_origins, keys: None }
+    Door { files, ws_origins, keys: None, federated: Arc::default() }
 }
 
 fn server(settings: &mut Settings, typed: &raw::Server) {

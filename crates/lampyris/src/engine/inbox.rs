@@ -26,6 +26,8 @@ pub(crate) enum Happening {
         remote: SocketAddr,
         writer: Option<StreamWriter>,
     },
+    /// The certificate of who opened a stream is for these of the configured names.
+    Proved { id: StreamId, names: Vec<String> },
     /// A message came in on a stream. The permit is given back once it is handled, and lets the next one be read.
     Received {
         id: StreamId,

@@ -297,6 +297,7 @@ impl<C: Core> Engine<C> {
                 }
                 self.input(Input::FlowOpened { id, transport, listener, remote });
             }
+            Happening::Proved { id, names } => self.input(Input::FlowProved { id, names }),
             Happening::Received { id, remote, bytes, message, at, permit } => {
                 let flow = Flow::Stream { id, remote };
                 self.wire.tap(Direction::Received, flow, &bytes);

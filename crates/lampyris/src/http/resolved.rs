@@ -7,6 +7,7 @@ use crate::config::{HttpSettings, ShellSettings};
 use crate::transport::tls::KeyFiles;
 use axum::http::Uri;
 use lampyris_core::composition::policy::Policy;
+use lampyris_core::federation::Federation;
 use lampyris_core::lists::List;
 use lampyris_core::people::Person;
 use lampyris_core::quotas::Quotas;
@@ -54,6 +55,7 @@ pub(super) fn resolved(settings: &Settings, shell: &ShellSettings) -> Value {
         list_datagram_bytes,
         notify_fragments,
         gateways,
+        federation,
         rules,
         documents,
     } = settings;
@@ -94,6 +96,7 @@ pub(super) fn resolved(settings: &Settings, shell: &ShellSettings) -> Value {
         "list_datagram_bytes": list_datagram_bytes,
         "notify_fragments": notify_fragments,
         "gateways": by_name(gateways, |it| (it.name.clone(), of_gateway(it))),
+        "federation": by_name(federation, |it| (it.domain.clone(), of_federation(it))),
         "rules": rules.keys().collect::<Vec<_>>(),
         "documents": documents.keys().collect::<Vec<_>>(),
     })
@@ -402,6 +405,7 @@ fn of_gateway(gateway: &Gateway) -> Value {
         subscriptions,
         publications,
         peer,
+        watches,
     } = gateway;
     let registration = registration.as_ref().map(
         |it| json!({ "registrar": it.registrar, "expires_s": it.expires_s, "retry_s": it.retry.as_secs() }),
@@ -429,7 +433,13 @@ fn of_gateway(gateway: &Gateway) -> Value {
         "subscriptions": subscriptions.collect::<Vec<_>>(),
         "publications": publications.collect::<Vec<_>>(),
         "as_peer": peer,
+        "watches": watches,
     })
+}
+
+fn of_federation(federation: &Federation) -> Value {
+    let Federation { domain: _, hop, names, ask, allow } = federation;
+    json!({ "proxy": hop, "names": names, "ask": printed(ask), "allow": printed(allow) })
 }
 
 #[cfg(test)]

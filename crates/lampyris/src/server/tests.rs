@@ -82,6 +82,7 @@ impl Core for Double {
                 }
             }
             Input::FlowOpened { id, .. } => self.tell(format!("opened {}", whose(id))),
+            Input::FlowProved { names, .. } => self.tell(format!("proved {names:?}")),
             Input::FlowClosed { id } => self.tell(format!("closed {}", whose(id))),
             Input::Resolved { query, answer } => self.tell(format!("resolved {} {answer:?}", query.0)),
             Input::Timeout => self.tell("timeout".into()),

@@ -12,7 +12,7 @@ use super::limits::{
     ACCEPT_BACK_OFF_MAX, ACCEPT_BACK_OFF_MIN, Limits, TCP_KEEPALIVE_EVERY, TCP_KEEPALIVE_IDLE,
 };
 use super::still::{OfStream, Portable, Stillness};
-use super::tls::{KeyFiles, Keys};
+use super::tls::{KeyFiles, Keys, proved_names};
 use super::ws;
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::handover::GivenStream;
@@ -42,12 +42,15 @@ pub struct Door {
     pub(crate) keys: Option<Keys>,
     /// Origins whose pages may open WebSockets; where there is none, those of the host that is asked for.
     pub(crate) ws_origins: Arc<[String]>,
+    /// Names that certificates of federated domains may prove.
+    pub(crate) federated: Arc<[String]>,
 }
 
 impl PartialEq for Door {
     /// Configured alike; what was read may be of different times.
     fn eq(&self, other: &Self) -> bool {
-        (&self.files, &self.ws_origins) == (&other.files, &other.ws_origins)
+        (&self.files, &self.ws_origins, &self.federated)
+            == (&other.files, &other.ws_origins, &other.federated)
     }
 }
 
@@ -355,7 +358,12 @@ impl Connection {
             }
             Transport::Tls => {
                 let Some(stream) = self.secured(stream).await else { return };
+                let chain = stream.get_ref().1.peer_certificates();
+                let names = proved_names(chain, &self.streams.door().federated);
                 let Some(written) = self.open() else { return };
+                if !names.is_empty() {
+                    self.streams.mailbox.put(Happening::Proved { id: self.id, names });
+                }
                 let (read, write) = tokio::io::split(stream);
                 framed::serve(&self, read, write, written).await;
             }

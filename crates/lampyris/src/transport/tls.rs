@@ -4,10 +4,10 @@
 //! TLS 1.2 and 1.3, nothing older (RFC 8996). A peer we connect to must prove to be who was asked for; one that connects
 //! to us shows a certificate only where the configuration wants one, and says who it is by digest all the same.
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
 use std::io;
@@ -161,6 +161,16 @@ impl Keys {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         TlsConnector::from(self.client).connect(name, stream).await
     }
+}
+
+/// Which of these names a verified certificate is for (RFC 5922 §7.2).
+pub(crate) fn proved_names(chain: Option<&[CertificateDer<'_>]>, names: &[String]) -> Vec<String> {
+    let own = chain.and_then(|chain| ParsedCertificate::try_from(chain.first()?).ok());
+    let Some(own) = own else { return Vec::new() };
+    let is_for = |name: &&String| {
+        ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&own, &name).is_ok())
+    };
+    names.iter().filter(is_for).cloned().collect()
 }
 
 /// For connections of a client that shows no certificate; the server must be vouched for by `roots`, or the system's

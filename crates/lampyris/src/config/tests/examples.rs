@@ -107,7 +107,11 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         if ["secret", "secret_file", "ha1", "open"].contains(&name) { "" } else { "secret = \"y\"\n" };
     let placed = |here: Table| if here == table { line.as_str() } else { "" };
     let keys = [("certificate", "a.pem"), ("key", "a.key")].into_iter();
-    let keys = keys.filter(|(key, _)| *key != name).map(|(key, file)| format!("{key} = \"{file}\"\n"));
+    let asked = [("client_auth", "request"), ("client_ca", "a.pem")].into_iter();
+    let keys = keys
+        .chain(asked.filter(|_| table == Table::Federation))
+        .filter(|(key, _)| *key != name)
+        .map(|(key, file)| format!("{key} = \"{file}\"\n"));
     let keys: String = keys.collect();
     let hook = [("url", "https://example.com"), ("secret", "z")].into_iter();
     let hook = hook.filter(|(key, _)| table != Table::Webhook || *key != name);
@@ -117,7 +121,7 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         "{}[server]\n{}[tls]\n{keys}{}[limits]\n{}[calls]\n{}[domains.\"a.example\"]\n{}[domains.\"second.example.com\"]\n\
          [peers.alice]\n{secret}{}[people.bob]\n{}[lists.new]\n{}[composition.own]\n{}[contexts.default.hints]\n6001 = \"Custom:a\"\n\
          [contexts.default]\n{}[contexts.office]\n[contexts.lamps]\n[contexts.shared]\n\
-         [mailboxes.\"100\"]\n{}[gateways.fs2]\n[gateways.net]\n{}[subscriptions.own]\n{}{}[publications.own]\n{}{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
+         [mailboxes.\"100\"]\n{}[gateways.fs2]\n[gateways.net]\n{}[subscriptions.own]\n{}{}[publications.own]\n{}{}[federation.\"b.example\"]\n{}[profiles.new]\n{}[webhooks.new]\n{hook}{}",
         placed(Table::Top),
         placed(Table::Server),
         placed(Table::Tls),
@@ -135,6 +139,7 @@ fn with_option(table: Table, name: &str, value: &str) -> String {
         placed(Table::Subscription),
         at(Table::Publication),
         placed(Table::Publication),
+        placed(Table::Federation),
         placed(Table::Profile),
         placed(Table::Webhook),
     )

@@ -1,7 +1,7 @@
-//! `[gateways.NAME]`, `[subscriptions.NAME]` and `[publications.NAME]`.
+//! `[gateways.NAME]`, `[subscriptions.NAME]`, `[publications.NAME]` and `[federation."DOMAIN"]`.
 
 use super::{DeTable, Reader, Table};
-use crate::config::raw::{GatewayFields, PublicationFields, SubscriptionFields};
+use crate::config::raw::{FederationFields, GatewayFields, PublicationFields, SubscriptionFields};
 use crate::config::source::Typed;
 
 impl Reader<'_> {
@@ -20,6 +20,7 @@ impl Reader<'_> {
             retry_s: values.number("retry_s"),
             maps: values.texts("map"),
             peer: values.text("as_peer"),
+            watches: values.texts("watches"),
         };
         self.raw.gateway(name).overlay(own);
     }
@@ -37,6 +38,17 @@ impl Reader<'_> {
             retry_s: values.number("retry_s"),
         };
         self.raw.subscription(name).overlay(own);
+    }
+
+    pub(super) fn federated(&mut self, name: Typed<String>, table: &DeTable<'_>) {
+        let values = self.values(Table::Federation, table);
+        let own = FederationFields {
+            proxy: values.text("proxy"),
+            names: values.plain_texts("names"),
+            ask: values.texts("ask"),
+            allow: values.texts("allow"),
+        };
+        self.raw.federated(name).overlay(own);
     }
 
     pub(super) fn publication(&mut self, name: Typed<String>, table: &DeTable<'_>) {

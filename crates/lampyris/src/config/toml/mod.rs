@@ -72,7 +72,7 @@ const SCOPES: [(&str, WatchScope); 4] = [
 ];
 
 /// Tables of the top level, and the kind each is or holds.
-const TABLES: [(&str, Table); 17] = [
+const TABLES: [(&str, Table); 18] = [
     ("server", Table::Server),
     ("tls", Table::Tls),
     ("limits", Table::Limits),
@@ -88,6 +88,7 @@ const TABLES: [(&str, Table); 17] = [
     ("gateways", Table::Gateway),
     ("subscriptions", Table::Subscription),
     ("publications", Table::Publication),
+    ("federation", Table::Federation),
     ("profiles", Table::Profile),
     ("webhooks", Table::Webhook),
 ];
@@ -234,6 +235,7 @@ impl Reader<'_> {
                 Table::Gateway => self.gateway(name, fields),
                 Table::Subscription => self.subscription(name, fields),
                 Table::Publication => self.publication(name, fields),
+                Table::Federation => self.federated(name, fields),
                 _ => self.profile(name, fields),
             }
         }
