@@ -213,7 +213,7 @@ pub const NOTIFY_BACK_OFF_MIN: Duration = Duration::from_secs(5);
 /// The longest wait after a NOTIFY failed.
 pub const NOTIFY_BACK_OFF_MAX: Duration = Duration::from_secs(300);
 /// What a watcher that asked for no rate may be told at once: as much as in this time at the rate of
-/// `Settings::notify_max_rate`; beyond it NOTIFYs are spaced and the newest state wins.
+/// `Settings::notify_max_rate`: beyond it NOTIFYs are spaced and the newest state wins.
 pub const NOTIFY_BURST: Duration = Duration::from_secs(1);
 /// Longest filter set taken from a watcher, in bytes; a longer one is 488.
 pub const FILTER_BYTES_MAX: usize = 8 * 1024;

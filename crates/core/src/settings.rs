@@ -49,7 +49,7 @@ pub struct Settings {
     /// Bounds of a binding's life, in seconds.
     pub registration_expires_s: Bounds,
     /// Most NOTIFYs per second of one subscription.
-    pub notify_max_rate: u32,
+    pub notify_max_rate: NotifyRates,
     /// Body details of ringing (`notifyringing`).
     pub notify_ringing: NotifyRinging,
     /// Whether chan_sip's documents name the caller and the call to pick up (`notifycid`).
@@ -263,7 +263,7 @@ impl Settings {
             subscription_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             publication_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
             registration_expires_s: Bounds { min: 60, default: 3600, max: 43_200 },
-            notify_max_rate: 10,
+            notify_max_rate: NotifyRates { any: 10, presence: None, dialog: None },
             notify_ringing: NotifyRinging::Yes,
             notify_cid: NotifyCid::No,
             notify_hold: true,
@@ -383,6 +383,7 @@ impl Profile {
             retry_statuses: Vec::new(),
             idle_dialog: true,
             single_dialog: false,
+            notify_max_rate: None,
             partial_dialogs: false,
             digium: false,
             auto_answer: Vec::new(),
@@ -566,6 +567,8 @@ pub struct Profile {
     pub on_timeout: OnTimeout,
     /// Cisco's short MWI body.
     pub buggy_mwi: bool,
+    /// Most NOTIFYs per second of one of its subscriptions, where that is less than others get.
+    pub notify_max_rate: Option<u32>,
     /// Statuses that do not end the subscription but are tried again (Polycom's 450).
     pub retry_statuses: Vec<u16>,
     /// An idle lamp is a terminated `<dialog>`; otherwise dialog-info in the RFC's variant has no dialog then.
@@ -592,6 +595,17 @@ pub struct Profile {
     pub shorten: bool,
     /// Why the profile is as it is, for people.
     pub reason: String,
+}
+
+/// Most NOTIFYs per second of one subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotifyRates {
+    /// Of a package that is not named below.
+    pub any: u32,
+    /// Of `presence`.
+    pub presence: Option<u32>,
+    /// Of `dialog`.
+    pub dialog: Option<u32>,
 }
 
 /// How a phone takes a call that rings elsewhere.

@@ -213,6 +213,7 @@ impl Node {
                     OnTimeout::Retry(after) => Some(after.as_secs()),
                 },
                 retry_statuses: profile.retry_statuses.clone(),
+                notify_max_rate: profile.notify_max_rate,
                 buggy_mwi: profile.buggy_mwi,
                 idle_dialog: profile.idle_dialog,
                 single_dialog: profile.single_dialog,

@@ -405,6 +405,8 @@ pub struct Profile {
     pub prefer: Vec<String>,
     /// Seconds until an unanswered NOTIFY is tried again; `None` ends the subscription instead.
     pub retry_after_s: Option<u64>,
+    /// Most NOTIFYs per second of one of its subscriptions; `None` for as many as others get.
+    pub notify_max_rate: Option<u32>,
     /// Answers after which a NOTIFY is tried again.
     pub retry_statuses: Vec<u16>,
     /// Whether message summaries leave out the urgent counts.

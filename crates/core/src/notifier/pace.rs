@@ -8,6 +8,7 @@ use super::rates::{Rate, Rates};
 use super::subscription::Subscription;
 use crate::limits;
 use crate::node::{Node, Timer};
+use crate::packages::{Audience, Topic};
 use crate::reject::Reject;
 use crate::tickets::Undo;
 use crate::time::{Instant, Now};
@@ -87,14 +88,24 @@ pub(super) fn asked(params: Params<'_>) -> Result<Rates, Reject> {
 }
 
 impl Node {
-    /// The rate beyond which nobody is told.
-    fn local_rate(&self) -> Rate {
-        Rate::per_second(self.facts.settings.notify_max_rate)
+    /// The rate beyond which this watcher is not told.
+    fn local_rate(&self, slot: u32) -> Option<Rate> {
+        let subscription = self.subscriptions.get(slot)?;
+        let settings = &self.facts.settings;
+        let rates = settings.notify_max_rate;
+        let of_package = match subscription.package.get().audience() {
+            Audience::Colleagues(Topic::Presence) => rates.presence,
+            Audience::Colleagues(Topic::Calls) => rates.dialog,
+            Audience::Owner => None,
+        };
+        let profile = settings.profiles.get(usize::from(subscription.profile));
+        let of_phone = profile.and_then(|profile| profile.notify_max_rate).unwrap_or(u32::MAX);
+        Some(Rate::per_second(of_package.unwrap_or(rates.any).min(of_phone)))
     }
 
     /// Adopts the rates that a watcher asks for.
     pub(super) fn set_pace(&mut self, now: Now, slot: u32, asked: Rates) {
-        let local = self.local_rate();
+        let Some(local) = self.local_rate(slot) else { return };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         let rates = asked.adopted(local, subscription.expires_s(now.wall));
         if subscription.rates() != rates {
@@ -132,7 +143,7 @@ impl Node {
     /// Until when a NOTIFY that is due has to wait: none to its watcher is too soon after the last.
     pub(super) fn too_soon(&self, now: Now, slot: u32) -> Option<Instant> {
         let subscription = self.subscriptions.get(slot)?;
-        let (_, advance) = subscription.spacing(self.local_rate());
+        let (_, advance) = subscription.spacing(self.local_rate(slot)?);
         let at = subscription.next_at - advance;
         (now.mono < at).then_some(at)
     }
@@ -155,7 +166,7 @@ impl Node {
 
     /// A NOTIFY leaves.
     pub(super) fn count_notify(&mut self, now: Now, slot: u32) {
-        let local = self.local_rate();
+        let Some(local) = self.local_rate(slot) else { return };
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         let (interval, advance) = subscription.spacing(local);
         let next = subscription.next_at.max(now.mono) + interval;

@@ -352,6 +352,7 @@ fn special(profile: &view::Profile) -> String {
     words.extend(
         profile.retry_after_s.map(|seconds| format!("unanswered again after {}", span::show(seconds))),
     );
+    words.extend(profile.notify_max_rate.map(|rate| format!("at most {rate} NOTIFYs/s")));
     words.extend(profile.retry_statuses.iter().map(|status| format!("{status} tried again")));
     let flags = [
         (profile.buggy_mwi, "no urgent counts"),
@@ -509,6 +510,7 @@ mod tests {
             variant: "rfc".into(),
             prefer: vec!["application/xpidf+xml".into()],
             retry_after_s: Some(32),
+            notify_max_rate: None,
             retry_statuses: vec![450],
             buggy_mwi: false,
             idle_dialog: true,

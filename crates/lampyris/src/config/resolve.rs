@@ -241,7 +241,9 @@ fn routing(report: &mut Report, settings: &mut Settings, typed: &raw::RawCalls) 
 }
 
 fn bounds(report: &mut Report, settings: &mut Settings, typed: &raw::RawBounds) {
-    set(&mut settings.notify_max_rate, &typed.notify_max_rate);
+    set(&mut settings.notify_max_rate.any, &typed.notify_max_rate);
+    settings.notify_max_rate.presence = typed.notify_max_rate_presence.as_ref().map(|rate| rate.value);
+    settings.notify_max_rate.dialog = typed.notify_max_rate_dialog.as_ref().map(|rate| rate.value);
     set(&mut settings.list_datagram_bytes, &typed.list_datagram_bytes);
     set(&mut settings.notify_fragments, &typed.notify_fragments);
     let subscription = (&typed.subscription_min_s, &typed.subscription_default_s, &typed.subscription_max_s);
@@ -299,6 +301,7 @@ fn profile(typed: raw::Profile) -> Profile {
         on_timeout_retry,
         retry_after_s,
         buggy_mwi,
+        notify_max_rate,
         retry_statuses,
         idle_dialog,
         single_dialog,
@@ -323,6 +326,7 @@ fn profile(typed: raw::Profile) -> Profile {
     set(&mut profile.variant, &variant);
     set(&mut profile.prefer, &prefer);
     set(&mut profile.buggy_mwi, &buggy_mwi);
+    profile.notify_max_rate = notify_max_rate.map(|rate| rate.value);
     set(&mut profile.retry_statuses, &retry_statuses);
     set(&mut profile.idle_dialog, &idle_dialog);
     set(&mut profile.single_dialog, &single_dialog);

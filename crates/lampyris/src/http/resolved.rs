@@ -12,8 +12,8 @@ use lampyris_core::lists::List;
 use lampyris_core::people::Person;
 use lampyris_core::quotas::Quotas;
 use lampyris_core::settings::{
-    Authentication, Bounds, CallSettings, Domain, Egress, Gateway, Host, Mapping, Peer, RoutingSettings,
-    Settings,
+    Authentication, Bounds, CallSettings, Domain, Egress, Gateway, Host, Mapping, NotifyRates, Peer,
+    RoutingSettings, Settings,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::{Debug, Display};
@@ -345,7 +345,7 @@ fn of_calls(calls: &CallSettings, routing: &RoutingSettings) -> Value {
 }
 
 /// 0 is without limit.
-fn limits(quotas: &Quotas, notify_max_rate: u32, egress: &Egress) -> Value {
+fn limits(quotas: &Quotas, rates: NotifyRates, egress: &Egress) -> Value {
     let Quotas {
         subscriptions,
         subscriptions_per_watcher,
@@ -375,7 +375,9 @@ fn limits(quotas: &Quotas, notify_max_rate: u32, egress: &Egress) -> Value {
         "memory_mib": memory_mib,
         "streams": streams,
         "streams_per_address": streams_per_address,
-        "notify_max_rate": notify_max_rate,
+        "notify_max_rate": rates.any,
+        "notify_max_rate_presence": rates.presence.unwrap_or(rates.any),
+        "notify_max_rate_dialog": rates.dialog.unwrap_or(rates.any),
         "egress_allow": printed(&egress.allow),
         "egress_deny": printed(&egress.deny),
     })
