@@ -10,6 +10,7 @@ use crate::journal::{Origin, PublicationRecord};
 use crate::limits;
 use crate::map::{Map, Maps};
 use crate::packages::{Content, PackageId};
+use crate::publish::Said;
 use crate::resource::ResourceId;
 use crate::rng::Rng;
 use crate::slots::Slots;
@@ -138,6 +139,20 @@ impl Publications {
     pub(crate) const fn next_change(&mut self) -> u64 {
         self.changes += 1;
         self.changes
+    }
+
+    /// The one at this slot, once it says something else.
+    pub(crate) fn modify(&mut self, slot: u32, said: Said, at: UnixTime) -> Option<&mut Publication> {
+        let change = self.next_change();
+        let publication = self.slots.get_mut(slot)?;
+        let Said { content_type, content, body } = said;
+        publication.content_type = content_type;
+        publication.content = content;
+        publication.body = body;
+        publication.modified_at = at;
+        publication.change = change;
+        publication.stale = false;
+        Some(publication)
     }
 
     /// Adds one; its slot.

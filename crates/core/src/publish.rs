@@ -301,16 +301,10 @@ impl Node {
         // RFC 3903 §6 step 6: a new tag for each that succeeds, a refresh too.
         let etag = self.rng.next_u128();
         self.facts.publications.retag(slot, etag);
-        let change = self.facts.publications.next_change();
-        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
         if let Some(said) = said {
-            publication.content_type = said.content_type;
-            publication.content = said.content;
-            publication.body = said.body;
-            publication.modified_at = now.wall;
-            publication.change = change;
-            publication.stale = false;
+            self.facts.publications.modify(slot, said, now.wall);
         }
+        let Some(publication) = self.facts.publications.get_mut(slot) else { return };
         publication.expires_at = now.wall + Duration::from_secs(u64::from(expires_s));
         publication.call_id = request.message.call_id().to_owned();
         publication.origin = origin_of(request);

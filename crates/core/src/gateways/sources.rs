@@ -266,16 +266,11 @@ impl Node {
         let etag = self.rng.next_u128();
         let Some(errand) = self.gateways.errands.get_mut(arrived.slot) else { return Ok(()) };
         let expires_at = errand.ends_at(now);
-        let change = self.facts.publications.next_change();
         let slot = match known {
             Some(slot) => {
-                let Some(publication) = self.facts.publications.get_mut(slot) else { return Ok(()) };
-                publication.content_type = said.content_type;
-                publication.content = said.content;
-                publication.body = said.body;
-                publication.modified_at = now.wall;
-                publication.change = change;
-                publication.stale = false;
+                let Some(publication) = self.facts.publications.modify(slot, said, now.wall) else {
+                    return Ok(());
+                };
                 publication.flow = arrived.flow;
                 slot
             }
@@ -300,7 +295,7 @@ impl Node {
                     content: said.content,
                     expires_at,
                     modified_at: now.wall,
-                    change,
+                    change: self.facts.publications.next_change(),
                     call_id: errand.name(),
                     origin: Origin { cseq: 0, branch: arrived.instance.to_owned() },
                     timer: None,
