@@ -141,8 +141,15 @@ fn cause(error: &std::io::Error) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::cli::Context;
     use std::os::unix::net::UnixListener;
     use std::thread::JoinHandle;
+
+    /// What a verb is given that asks the server of this directory and is not on a terminal.
+    pub(in crate::cli) fn context(data: impl AsRef<Path>, json: bool, out: &mut Vec<u8>) -> Context<'_> {
+        let data = data.as_ref().to_owned();
+        Context { data, data_is_default: false, json, asterisk: false, width: None, out }
+    }
 
     /// A data directory with a server that takes one connection, expects these lines and answers each with those.
     pub(in crate::cli) struct Fake {

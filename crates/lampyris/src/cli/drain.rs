@@ -97,7 +97,7 @@ fn eprint_progress(ended: u64, all: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
 
     fn status(subscriptions: usize) -> String {
@@ -131,14 +131,7 @@ mod tests {
         let answers = [r#"{"reply":{"count":3}}"#, &status(2), &status(0)];
         let fake = Fake::answering("drain", &answers);
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            json: false,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, false, &mut out);
         let args = DrainArgs { within: 60, retry_after: 30, to_another: false, stop: false, cancel: false };
         run(&args, &mut context).expect("drained");
         assert_eq!(out, b"3 subscriptions ended; new ones are refused\n");

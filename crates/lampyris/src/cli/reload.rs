@@ -36,7 +36,7 @@ pub(crate) fn run(context: &mut Context<'_>, done: &str) -> Result<(), Failure> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
 
     #[test]
@@ -54,14 +54,7 @@ mod tests {
         for (name, answer, expected) in rows {
             let fake = Fake::answering(&format!("reload-{name}"), &[answer]);
             let mut out = Vec::new();
-            let mut context = Context {
-                data: fake.data.clone(),
-                json: false,
-                data_is_default: false,
-                asterisk: false,
-                width: None,
-                out: &mut out,
-            };
+            let mut context = context(&fake.data, false, &mut out);
             let ran = run(&mut context, "reloaded\n").map_err(|failure| failure.exit_code());
             let ran = ran.map(|()| String::from_utf8(out).expect("UTF-8"));
             assert_eq!(ran.as_deref().map_err(|code| *code), expected, "{name}");

@@ -134,7 +134,7 @@ fn time_of_day(at_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
     use lampyris_core::flow::Transport;
 
@@ -173,14 +173,7 @@ mod tests {
         let item = serde_json::to_string(&Response::<()>::Message(message())).expect("JSON");
         let fake = Fake::answering(name, &[&format!("{{\"done\":{{\"text\":\"\"}}}}\n{item}")]);
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            json,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, json, &mut out);
         let failure = debug_on(&mut context, filter, framing).expect_err("the server is gone");
         assert_eq!(failure.exit_code(), 3, "{failure}");
         (String::from_utf8(out).expect("UTF-8"), fake.asked())
@@ -202,14 +195,7 @@ mod tests {
             let off = r#"{"done":{"text":"switched off"}}"#;
             let fake = Fake::answering(&format!("off-{number}"), &[&format!("{on}\n{off}")]);
             let mut out = Vec::new();
-            let mut context = Context {
-                data: fake.data.clone(),
-                json,
-                data_is_default: false,
-                asterisk: false,
-                width: None,
-                out: &mut out,
-            };
+            let mut context = context(&fake.data, json, &mut out);
             debug_on(&mut context, &Filter::default(), framing).expect("ended");
             assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
         }

@@ -39,21 +39,14 @@ pub(crate) fn wait(client: &mut Client) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
 
     #[test]
     fn it_waits_for_the_end() {
         let fake = Fake::answering("stop", &[r#"{"done":{"text":"stopping"}}"#]);
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            json: false,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, false, &mut out);
         run(&mut context).expect("stopped");
         assert_eq!(out, b"stopped\n");
         assert_eq!(fake.asked(), [r#""stop""#]);

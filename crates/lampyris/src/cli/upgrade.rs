@@ -52,7 +52,7 @@ fn render(upgraded: &Upgraded) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
 
     #[test]
@@ -60,14 +60,7 @@ mod tests {
         let answer = r#"{"upgraded":{"from":"0.1.0","to":"0.2.0","pid":42,"restored":7,"connections":3,"gap_ms":120}}"#;
         let fake = Fake::answering("upgrade", &[answer]);
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            json: false,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, false, &mut out);
         run(UpgradeArgs { program: Some("/new".into()) }, &mut context).expect("upgraded");
         let out = String::from_utf8(out).expect("text");
         assert_eq!(

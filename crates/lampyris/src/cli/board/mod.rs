@@ -210,7 +210,7 @@ fn ask(data: &Path, kept: &mut Option<Client>, question: &Question) -> Result<Ne
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::*;
     use serde_json::json;
 
@@ -243,14 +243,7 @@ mod tests {
             ],
         );
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            data_is_default: false,
-            json: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, false, &mut out);
         let args = BoardArgs { words: vec!["BOB".into()], ascii: false };
         once(&args, &mut context, &mut Client::connect(&fake.data).expect("connected")).expect("printed");
         assert_eq!(

@@ -153,6 +153,7 @@ fn print(context: &mut Context<'_>, history: &History) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::tests::context;
     use super::*;
 
     fn printed(json: bool) -> String {
@@ -160,14 +161,7 @@ mod tests {
         history.push(sample::tests::sample(1000, 10, 20, [0, 0, 0]));
         history.push(sample::tests::sample(3000, 20, 60, [10, 0, 1]));
         let mut out = Vec::new();
-        let mut context = Context {
-            data: "/nonexistent".into(),
-            json,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context("/nonexistent", json, &mut out);
         print(&mut context, &history).expect("printed");
         String::from_utf8(out).expect("UTF-8")
     }

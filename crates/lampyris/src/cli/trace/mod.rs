@@ -301,7 +301,7 @@ fn listen(
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::tests::Fake;
+    use super::super::client::tests::{Fake, context};
     use super::message::tests::seen;
     use super::*;
     use crate::admin::protocol::Direction;
@@ -323,14 +323,7 @@ mod tests {
         let fake =
             Fake::answering(name, &[&server, &format!("{{\"done\":{{\"text\":\"\"}}}}\n{item}\n{off}")]);
         let mut out = Vec::new();
-        let mut context = Context {
-            data: fake.data.clone(),
-            json,
-            data_is_default: false,
-            asterisk: false,
-            width: None,
-            out: &mut out,
-        };
+        let mut context = context(&fake.data, json, &mut out);
         run(args, &mut context).expect("switched off");
         (out, fake.asked())
     }
