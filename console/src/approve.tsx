@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { type Waiting, type WatcherClass, get, send } from "./api";
-import { bare, said, span, usePolled } from "./ui";
+import { Choice, type Choices, bare, said, span, usePolled } from "./ui";
 
 /** As the server calls them, and as people do. */
-const HANDLINGS: [string, string][] = [
+const HANDLINGS: Choices = [
   ["allow", "Allow"],
   ["block", "Block"],
   ["polite-block", "Block politely"],
@@ -127,16 +127,7 @@ export function Rules({ of, classes, changed }: { of: string; classes: WatcherCl
             ))}
           </datalist>
         </label>
-        <label>
-          Gets
-          <select name="handling" value={handling} onChange={(event) => setHandling(event.currentTarget.value)}>
-            {HANDLINGS.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Gets" name="handling" value={handling} of={HANDLINGS} chosen={setHandling} />
         <button type="submit">Apply</button>
         <button type="button" disabled={watcher === ""} onClick={() => act(send("DELETE", path(of, watcher)), `Nothing is said of ${watcher}.`)}>
           Forget

@@ -5,8 +5,8 @@ import { type Source, type Why, get, listen, send } from "./api";
 import { Approvals, Rules } from "./approve";
 import { lamps, title } from "./lamps";
 import { STATES, look } from "./states";
-import { LENGTHS, Status } from "./status";
-import { Glyph, Page, State, said, span, useLamps, usePolled, useTick } from "./ui";
+import { Status } from "./status";
+import { Choice, type Choices, Glyph, LENGTHS, Page, State, said, span, useLamps, usePolled, useTick } from "./ui";
 
 interface Device {
   device: string;
@@ -125,7 +125,7 @@ function Because({ why }: { why: Why }) {
   );
 }
 
-const SETTABLE: [string, string][] = [
+const SETTABLE: Choices = [
   ["INUSE", "in use"],
   ["BUSY", "busy"],
   ["RINGING", "ringing"],
@@ -133,7 +133,12 @@ const SETTABLE: [string, string][] = [
   ["NOT_INUSE", "idle"],
   ["UNAVAILABLE", "unavailable"],
 ];
-const PRESENCES = ["available", "away", "xa", "dnd", "chat", "unavailable", "not_set"];
+const PRESENCES = ["available", "away", "xa", "dnd", "chat", "unavailable", "not_set"].map(both);
+
+/** A value that is its own word. */
+function both(word: string): [string, string] {
+  return [word, word];
+}
 
 /** Sets a source of the lamp by hand, and shows what was set. */
 function ByHand({ devices, changed }: { devices: string[]; changed: () => void }) {
@@ -142,7 +147,7 @@ function ByHand({ devices, changed }: { devices: string[]; changed: () => void }
   const [note, setNote] = useState("");
   const [answer, setAnswer] = useState("");
   const isPresence = device.startsWith("CustomPresence:");
-  const choices = isPresence ? PRESENCES.map((word) => [word, word] as [string, string]) : SETTABLE;
+  const choices = isPresence ? PRESENCES : SETTABLE;
   const [chosen, setChosen] = useState("");
   const state = choices.some(([value]) => value === chosen) ? chosen : (choices[0]?.[0] ?? "");
   const set = usePolled<Device[]>(() => get("sources"), 5000);
@@ -169,40 +174,15 @@ function ByHand({ devices, changed }: { devices: string[]; changed: () => void }
     <>
       <h2>Set by hand</h2>
       <form class="row" onSubmit={submit}>
-        <label>
-          What
-          <select value={device} onChange={(event) => setDevice(event.currentTarget.value)}>
-            {devices.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Status
-          <select name="status" value={state} onChange={(event) => setChosen(event.currentTarget.value)}>
-            {choices.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="What" value={device} of={devices.map(both)} chosen={setDevice} />
+        <Choice label="Status" name="status" value={state} of={choices} chosen={setChosen} />
         {isPresence ? (
           <label>
             Note
             <input value={note} onInput={(event) => setNote(event.currentTarget.value)} />
           </label>
         ) : (
-          <label>
-            For
-            <select value={length} onChange={(event) => setLength(event.currentTarget.value)}>
-              {LENGTHS.map(([value, word]) => (
-                <option key={value} value={value}>
-                  {word}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Choice label="For" value={length} of={LENGTHS} chosen={setLength} />
         )}
         <button type="submit" class="main">
           Set

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { type Subscription, get } from "./api";
 import { lamps } from "./lamps";
-import { Copy, Page, bare, usePolled } from "./ui";
+import { Choice, Copy, Page, bare, usePolled } from "./ui";
 
 interface Registration {
   aor: string;
@@ -116,16 +116,7 @@ function Snippet() {
     <>
       <h2>Make a phone watch</h2>
       <form class="row" onSubmit={(event) => event.preventDefault()}>
-        <label>
-          Maker
-          <select value={chosen} onChange={(event) => setMaker(event.currentTarget.value)}>
-            {(makers.value ?? []).map((row) => (
-              <option key={row.vendor} value={row.vendor}>
-                {row.title}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Maker" value={chosen} of={(makers.value ?? []).map((row) => [row.vendor, row.title])} chosen={setMaker} />
         {field("Extensions", extensions, setExtensions)}
         {field("Its user", user, setUser)}
         {field("Server", server, setServer)}

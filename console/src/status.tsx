@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { get, send } from "./api";
-import { said, span, usePolled } from "./ui";
+import { Choice, type Choices, LENGTHS, said, span, usePolled } from "./ui";
 
 interface Known {
   person: string;
@@ -15,7 +15,7 @@ interface Known {
 }
 
 /** The common ones; the server takes every activity of RFC 4480. */
-const SAYABLE: [string, string][] = [
+const SAYABLE: Choices = [
   ["available", "available"],
   ["away", "away"],
   ["busy", "busy"],
@@ -24,12 +24,6 @@ const SAYABLE: [string, string][] = [
   ["vacation", "on vacation"],
   ["dnd", "do not disturb"],
   ["offline", "offline"],
-];
-export const LENGTHS: [string, string][] = [
-  ["600", "10 minutes"],
-  ["3600", "1 hour"],
-  ["28800", "8 hours"],
-  ["", "until removed"],
 ];
 
 export function Status({ name, changed }: { name: string; changed: () => void }) {
@@ -67,30 +61,12 @@ export function Status({ name, changed }: { name: string; changed: () => void })
         <span class="faint">known as {[...person.names, ...person.mailboxes].join(", ")}</span>
       </p>
       <form class="row" onSubmit={submit}>
-        <label>
-          Status
-          <select name="said" value={status} onChange={(event) => setStatus(event.currentTarget.value)}>
-            {SAYABLE.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Status" name="said" value={status} of={SAYABLE} chosen={setStatus} />
         <label>
           Note
           <input name="note" value={note} maxLength={200} onInput={(event) => setNote(event.currentTarget.value)} />
         </label>
-        <label>
-          For
-          <select value={length} onChange={(event) => setLength(event.currentTarget.value)}>
-            {LENGTHS.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="For" value={length} of={LENGTHS} chosen={setLength} />
         <button type="submit" class="main">
           Set status
         </button>

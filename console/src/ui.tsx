@@ -116,6 +116,33 @@ export function Page(props: { title: string; error?: string; tools?: ComponentCh
   );
 }
 
+/** How long something set by hand may hold, in seconds. */
+export const LENGTHS: Choices = [
+  ["600", "10 minutes"],
+  ["3600", "1 hour"],
+  ["28800", "8 hours"],
+  ["", "until removed"],
+];
+
+/** Values, and the words they are chosen by. */
+export type Choices = [value: string, word: string][];
+
+/** One of several, with its label. */
+export function Choice(props: { label: string; name?: string; value: string; of: Choices; chosen: (value: string) => void }) {
+  return (
+    <label>
+      {props.label}
+      <select name={props.name} value={props.value} onChange={(event) => props.chosen(event.currentTarget.value)}>
+        {props.of.map(([value, word]) => (
+          <option key={value} value={value}>
+            {word}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 /** A button that copies, and says that it did. */
 export function Copy({ text, what }: { text: string; what: string }) {
   const [done, setDone] = useState("");
