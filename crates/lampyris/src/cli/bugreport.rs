@@ -155,7 +155,10 @@ fn events(data: &Path) -> Result<Value, Failure> {
     let (began, mut found) = (Instant::now(), Vec::new());
     while began.elapsed() < EVENTS_FOR && found.len() < EVENTS_MAX {
         match client.next() {
-            Ok(Response::Event(event)) => found.push(event),
+            Ok(Response::Event(mut event)) => {
+                redact::event(&mut event);
+                found.push(event);
+            }
             // Nothing happens, or the server went.
             _ => break,
         }

@@ -35,6 +35,23 @@ const IGNORED: [&str; 22] = [
     "timeout-seconds",
 ];
 
+/// Parameters of gateways and subscriptions that are read here and are no secret.
+pub(crate) const HARMLESS: [&str; 13] = [
+    "auth-username",
+    "content-type",
+    "expire-seconds",
+    "from-domain",
+    "from-user",
+    "outbound-proxy",
+    "proxy",
+    "realm",
+    "register",
+    "register-proxy",
+    "retry-seconds",
+    "username",
+    "username-in-request",
+];
+
 /// Reads a file; `named` is where it was named.
 pub(super) fn read(report: &mut Report, raw: &mut Raw, path: &Path, named: Span) {
     let file = match report.sources.read(path) {

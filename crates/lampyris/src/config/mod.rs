@@ -3,18 +3,18 @@
 //! In: a TOML file, or a directory in Asterisk's dialect with maybe a TOML file beside it. Out: [`Loaded`], or every
 //! error at once. It reads files and nothing else; it opens no socket and looks up no name.
 
-mod asterisk;
+pub(crate) mod asterisk;
 mod composition;
 mod diagnostic;
 mod document;
 mod federation;
-mod freeswitch;
+pub(crate) mod freeswitch;
 mod gateways;
 mod ha1;
 mod http;
 mod lint;
 mod lists;
-mod options;
+pub(crate) mod options;
 mod peers;
 mod people;
 mod profiles;
@@ -22,7 +22,7 @@ mod raw;
 mod resolve;
 mod shell;
 mod source;
-mod toml;
+pub(crate) mod toml;
 mod user_files;
 
 pub(crate) use diagnostic::did_you_mean;

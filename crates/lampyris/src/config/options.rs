@@ -223,6 +223,17 @@ pub(crate) struct OptionSpec {
     pub(crate) reason: &'static str,
 }
 
+/// The options whose values never leave the machine.
+const SECRETS: [(Table, &str); 4] =
+    [(Table::Peer, "secret"), (Table::Peer, "ha1"), (Table::Gateway, "secret"), (Table::Webhook, "secret")];
+
+impl OptionSpec {
+    /// Whether its value must not be shown to anybody.
+    pub(crate) fn is_secret(&self) -> bool {
+        SECRETS.contains(&(self.table, self.name))
+    }
+}
+
 /// The option of this name in this table.
 pub(crate) fn find(table: Table, name: &str) -> Option<&'static OptionSpec> {
     OPTIONS.iter().find(|option| option.table == table && option.name == name)

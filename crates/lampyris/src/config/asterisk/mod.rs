@@ -10,6 +10,7 @@ pub(crate) mod keys;
 mod sip_conf;
 mod value;
 
+pub(crate) use sip_conf::is_harmless;
 pub(crate) use value::network;
 
 use super::diagnostic::Report;

@@ -69,6 +69,15 @@ const BOTH: &[&str] = &[
     "buggymwi",
     "subscribemwi",
 ];
+/// Keys of `PEER` whose values never leave the machine.
+const SECRET: &[&str] = &["secret", "md5secret"];
+
+/// Whether this key is read here, and its value is no secret.
+pub(crate) fn is_harmless(key: &str) -> bool {
+    let is_in = |keys: &[&str]| keys.iter().any(|known| known.eq_ignore_ascii_case(key));
+    [GENERAL, PEER, BOTH].into_iter().any(is_in) && !is_in(SECRET)
+}
+
 /// chan_sip's `qualify=yes`, in milliseconds.
 const QUALIFY_MS: u32 = 2000;
 const SIP_PORT: u16 = 5060;

@@ -93,6 +93,11 @@ const TABLES: [(&str, Table); 18] = [
     ("webhooks", Table::Webhook),
 ];
 
+/// The kind of table that one of the top level is, or holds.
+pub(crate) fn table_named(name: &str) -> Option<Table> {
+    TABLES.iter().find(|(known, _)| *known == name).map(|(_, table)| *table)
+}
+
 struct Reader<'a> {
     report: &'a mut Report,
     raw: &'a mut Raw,
@@ -197,7 +202,7 @@ impl Reader<'_> {
 
     fn tables(&mut self, document: &DeTable<'_>) {
         for (key, value) in self.entries(document) {
-            let Some((name, table)) = TABLES.iter().find(|(name, _)| *name == key.value) else { continue };
+            let (name, Some(table)) = (&key.value, table_named(&key.value)) else { continue };
             let DeValue::Table(inner) = value.get_ref() else {
                 let span = self.span(value);
                 self.report.error(span, format!("`{name}` is a table"), format!("write `{}`", table.head()));
@@ -209,7 +214,7 @@ impl Reader<'_> {
                 Table::Limits => self.limits(inner),
                 Table::Calls => self.calls(inner),
                 Table::Hints => self.hints("default", inner),
-                _ => self.named_tables(*table, inner),
+                _ => self.named_tables(table, inner),
             }
         }
     }
