@@ -19,5 +19,6 @@ pub(crate) mod resolver;
 pub mod server;
 pub mod store;
 pub(crate) mod systemd;
+pub(crate) mod tracer;
 pub(crate) mod transport;
 pub mod ua;

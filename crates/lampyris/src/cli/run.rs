@@ -11,13 +11,16 @@ use crate::handover;
 use crate::privileges;
 use crate::server::{self, Options, Program, Reload, Reloaded, Running};
 use crate::store::Walker;
+use crate::tracer::{self, Exporting};
 use clap::{Args, FromArgMatches};
 use lampyris_core::node::Node;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
@@ -57,7 +60,7 @@ fn run(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     if !args.listen.is_empty() {
         loaded.shell.listen = args.listen;
     }
-    log_as(&loaded);
+    let _exporting = log_as(&loaded)?;
     log_remarks(&loaded);
     if loaded.shell.account.is_none() && privileges::is_root() {
         tracing::warn!(
@@ -119,18 +122,18 @@ fn reload_of(args: ConfigArgs, at_start: config::ShellSettings) -> Reload {
     })
 }
 
-/// Logs to standard error from here on.
-fn log_as(loaded: &Loaded) {
+/// Logs to standard error from here on, and tells a collector where there is one.
+fn log_as(loaded: &Loaded) -> Result<Exporting, Failure> {
     let filter = EnvFilter::try_new(&loaded.shell.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // Why: a second server in one process (tests) logs where the first one does.
-    let _ = match loaded.shell.log_format {
-        config::LogFormat::Text => builder.try_init(),
-        config::LogFormat::Json => builder.json().try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = match loaded.shell.log_format {
+        config::LogFormat::Text => lines.with_filter(filter).boxed(),
+        config::LogFormat::Json => lines.json().with_filter(filter).boxed(),
     };
+    let (spans, exporting) = tracer::layer(&loaded.shell).map_err(Failure::Refused)?;
+    // Why: a second server in one process (tests) logs where the first one does.
+    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    Ok(exporting)
 }
 
 /// What `check` would print, as events of the log.

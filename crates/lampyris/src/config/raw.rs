@@ -116,6 +116,7 @@ overlaid!(
         backups_kept: usize,
         log: String,
         log_format: LogFormat,
+        otel: String,
         name: String,
         realm: String,
         context: String,

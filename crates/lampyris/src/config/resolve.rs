@@ -114,6 +114,7 @@ fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
     set(&mut shell.backups_kept, &typed.backups_kept);
     set(&mut shell.log, &typed.log);
     set(&mut shell.log_format, &typed.log_format);
+    shell.otel = typed.otel.as_ref().map(|endpoint| endpoint.value.clone());
     let group = typed.group.as_ref();
     shell.account = typed
         .user

@@ -46,6 +46,8 @@ pub struct ShellSettings {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The OpenTelemetry collector.
+    pub otel: Option<String>,
 }
 
 impl ShellSettings {
@@ -70,6 +72,7 @@ impl ShellSettings {
             quotas: Quotas::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            otel: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::admin::protocol::{Counters, Direction};
 use crate::resolver::Resolver;
 use crate::store::Journal;
 use crate::systemd::{self, Notice};
+use crate::tracer;
 use crate::transport::mmsg::Buffers;
 use crate::transport::streams::Streams;
 use crate::transport::udp;
@@ -256,7 +257,9 @@ impl<C: Core> Engine<C> {
             self.state.turns.found();
             self.wire.tap(Direction::Received, flow, &bytes);
             self.tell_load(now, waited);
-            self.input_at(now, Input::Received { flow, message: Message::parse(bytes) });
+            let message = Message::parse(bytes);
+            let span = tracer::received(flow, &message);
+            span.in_scope(|| self.input_at(now, Input::Received { flow, message }));
         }
     }
 
@@ -303,7 +306,8 @@ impl<C: Core> Engine<C> {
                 self.wire.tap(Direction::Received, flow, &bytes);
                 let now = self.clock.now();
                 self.tell_load(now, at.elapsed());
-                self.input_at(now, Input::Received { flow, message: *message });
+                let span = tracer::received(flow, &message);
+                span.in_scope(|| self.input_at(now, Input::Received { flow, message: *message }));
                 drop(permit);
             }
             Happening::Closed { id } => {
@@ -428,6 +432,7 @@ impl<C: Core> Engine<C> {
                         state.consequences.push_back(Input::FlowClosed { id });
                         continue;
                     }
+                    tracer::sent(&bytes);
                     let wire = &mut self.wire;
                     state.hold.offer(flow, bytes, after, &mut |flow, bytes| wire.send(flow, bytes));
                 }

@@ -16,6 +16,7 @@ use super::filter::Filter;
 use super::history::Item;
 use super::{Found, Hub};
 use crate::config::Webhook;
+use crate::http::client;
 use crate::http::metrics::Webhooks as Counted;
 use crate::http::tokens::hex;
 use crate::transport::tls::{self, KeyFiles};
@@ -23,20 +24,14 @@ use axum::http::{Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use lampyris_core::view::Sample;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use sha2::Sha256;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
 
 /// Most events in one request.
 const EVENTS_MAX: usize = 64;
@@ -159,27 +154,14 @@ impl Teller {
 
     async fn post(&self, body: &Bytes, id: &str) -> io::Result<StatusCode> {
         let uri: Uri = self.hook.url.parse().map_err(io::Error::other)?;
-        let host = uri.host().ok_or_else(|| io::Error::other("the address has no host"))?.to_owned();
-        let is_secure = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let stream = TcpStream::connect((bare.as_str(), port)).await?;
-        let request = self.request(&uri, &host, body, id)?;
-        if !is_secure {
-            return exchange(stream, request).await;
-        }
-        let tls = self.tls.clone().ok_or_else(|| io::Error::other("there is no TLS"))?;
-        let name = ServerName::try_from(bare).map_err(io::Error::other)?;
-        exchange(TlsConnector::from(tls).connect(name, stream).await?, request).await
+        let answered = client::send(&uri, self.request(body, id)?, self.tls.as_ref(), 0).await?;
+        Ok(answered.status())
     }
 
-    fn request(&self, uri: &Uri, host: &str, body: &Bytes, id: &str) -> io::Result<Request<Full<Bytes>>> {
+    fn request(&self, body: &Bytes, id: &str) -> io::Result<Request<Full<Bytes>>> {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let signature = format!("t={at},v1={}", signature(self.hook.secret.0.as_bytes(), at, body));
-        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Request::post(path)
-            .header(header::HOST, format!("{host}{port}"))
+        Request::post("/")
             .header(header::USER_AGENT, concat!("lampyris/", env!("CARGO_PKG_VERSION")))
             .header(header::CONTENT_TYPE, "application/json")
             .header("lampyris-delivery", id)
@@ -187,18 +169,6 @@ impl Teller {
             .body(Full::new(body.clone()))
             .map_err(io::Error::other)
     }
-}
-
-/// One request on a connection of its own, and the status of its answer.
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> io::Result<StatusCode> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection);
-    let answered = sender.send_request(request).await;
-    connection.abort();
-    answered.map(|response| response.status()).map_err(io::Error::other)
 }
 
 fn body_of(events: &[Arc<Item>], gap: bool) -> Bytes {

@@ -12,6 +12,7 @@
 //! details (RFC 9457).
 
 mod body;
+pub(crate) mod client;
 pub(crate) mod events;
 pub mod fuzzing;
 mod grant;

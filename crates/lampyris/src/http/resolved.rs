@@ -147,6 +147,7 @@ fn server(shell: &ShellSettings) -> Value {
         quotas: _,
         log,
         log_format,
+        otel,
     } = shell;
     let KeyFiles { certificate, key, client_ca, client_auth, roots } = &door.files;
     let advertised = advertised.as_ref().map(|known| match known.port {
@@ -177,6 +178,7 @@ fn server(shell: &ShellSettings) -> Value {
         "group": account.as_ref().and_then(|account| account.group.as_ref()),
         "log": log,
         "log_format": word(log_format),
+        "otel": otel.as_deref().map(without_secrets),
     })
 }
 

@@ -3,10 +3,15 @@
 use super::body::Json;
 use super::problem::Problem;
 use super::{Api, events, link, metrics, openapi, page, phones, read, write};
+use crate::tracer;
 use axum::Router;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
 use std::sync::Arc;
+use tracing::Instrument as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -72,9 +77,18 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(write::ready))
+        .route_layer(middleware::from_fn(traced))
         .fallback(missing)
         .method_not_allowed_fallback(not_allowed)
         .with_state(api)
+}
+
+/// Its span, for a collector of traces.
+async fn traced(route: MatchedPath, request: Request, next: Next) -> Response {
+    let span = tracer::asked(request.method(), route.as_str());
+    let response = next.run(request).instrument(span.clone()).await;
+    tracer::answered(&span, response.status());
+    response
 }
 
 async fn missing(uri: Uri) -> Problem {

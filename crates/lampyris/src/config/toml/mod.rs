@@ -297,6 +297,7 @@ impl Reader<'_> {
             group: values.text("group"),
             log: values.text("log"),
             log_format: values.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            otel: self.otel(&values),
             name: values.text("name"),
             realm: values.text("realm"),
             context: values.text("context"),
