@@ -8,6 +8,7 @@ import { Graph } from "./graph";
 import { Health } from "./health";
 import { Ladder } from "./ladder";
 import { lamps } from "./lamps";
+import { Lists } from "./lists";
 import { Person } from "./person";
 import { Phones } from "./phones";
 import { Subscriptions } from "./subscriptions";
@@ -16,6 +17,7 @@ import "./style.css";
 
 const PAGES: [string, string, boolean][] = [
   ["board", "Board", false],
+  ["lists", "Lists", false],
   ["watchers", "Who watches", true],
   ["ladder", "SIP ladder", true],
   ["subscriptions", "Subscriptions", true],
@@ -78,7 +80,7 @@ function App({ refused }: { refused: string }) {
     };
     return <Door problem={problem || (link === "refused" ? "The token is no longer good." : "")} begin={begin} />;
   }
-  const [page = "", detail = ""] = where();
+  const [page = "", detail = "", more = ""] = where();
   const isAdmin = scopes?.includes("admin") ?? false;
   const kiosk = page === "wall";
   const leave = () => {
@@ -96,6 +98,9 @@ function App({ refused }: { refused: string }) {
               {title}
             </a>
           ))}
+          <a href="/docs" target="_blank" rel="noreferrer">
+            Help
+          </a>
           <span class={`link ${link}`} role="status">
             {link === "live" ? "live" : link === "lost" ? "no connection" : "connecting"}
           </span>
@@ -107,6 +112,8 @@ function App({ refused }: { refused: string }) {
       <main ref={main}>
         {page === "person" ? (
           <Person key={detail} resource={decodeURIComponent(detail)} isAdmin={isAdmin} />
+        ) : page === "lists" ? (
+          <Lists key={`${detail}/${more}`} kind={detail} name={decodeURIComponent(more)} isAdmin={isAdmin} />
         ) : page === "watchers" ? (
           <Graph />
         ) : page === "ladder" ? (

@@ -1,7 +1,7 @@
 // One lamp: why it shows what it shows, its last day, who watches it, and setting it by hand.
 
-import { useEffect, useState } from "preact/hooks";
-import { type Source, type Why, get, listen, send } from "./api";
+import { useState } from "preact/hooks";
+import { type Source, type Why, get, send } from "./api";
 import { Approvals, Rules } from "./approve";
 import { lamps, title } from "./lamps";
 import { STATES, look } from "./states";
@@ -40,7 +40,7 @@ export function Person({ resource, isAdmin }: { resource: string; isAdmin: boole
         ) : null}
         <span class="faint">{resource}</span>
       </div>
-      <Strip resource={resource} state={state} now={now} />
+      <Strip resource={resource} state={state} now={now} changed={key} />
       {isAdmin ? <a class="button" href={`#/subscriptions?resource=${encodeURIComponent(resource)}`}>Its subscriptions</a> : null}
       {isAdmin && name !== "" ? <Approvals of={name} changed={why.again} /> : null}
       {name === "" ? null : <Status name={name} changed={why.again} />}
@@ -205,56 +205,32 @@ const REACHES: [number, string][] = [
   [HOUR_MS, "1 h"],
   [24 * HOUR_MS, "24 h"],
 ];
-/** What a server remembers at most (docs/api.md). */
-const REMEMBERED = 16_000;
+/** Asked for again at every change of the lamp, and every so often. */
+const HISTORY_MS = 30_000;
 
-interface Piece {
-  at: number;
-  state: string;
+interface History {
+  /** Whatever came before is not known. */
+  since_ms: number;
+  changes: { at_ms: number; was: string; state: string }[];
 }
 
-/** The last 24 hours or less, as far as the server remembers its events. */
-function Strip({ resource, state, now }: { resource: string; state: string; now: number }) {
-  const [pieces, setPieces] = useState<Piece[]>([]);
-  const [since, setSince] = useState(Date.now());
+/** The last 24 hours or less, as far as the server remembers them. */
+function Strip({ resource, state, now, changed }: { resource: string; state: string; now: number; changed: string }) {
+  const told = usePolled<History>(() => get(`history/${encodeURIComponent(resource)}`), HISTORY_MS, changed).value;
   const [chosen, setChosen] = useState(0);
-  const known = lamps.lastId !== "";
-  useEffect(() => {
-    if (!known) return;
-    const stop = new AbortController();
-    const [run = "", number = "0"] = lamps.lastId.split("-");
-    const from = `${run}-${Math.max(0, Number(number) - REMEMBERED)}`;
-    const told: Piece[] = [];
-    const name = encodeURIComponent(resource.replace(/^sip:/, ""));
-    const path = `events?kinds=extension&${resource.startsWith("sip:") ? "people" : "extensions"}=${name}`;
-    let due = 0;
-    const take = (kind: string, data: string) => {
-      if (kind === "gap") told.length = 0;
-      if (kind !== "extension") return;
-      const event = JSON.parse(data) as { extension: string; state: string; was: string; at_ms: number };
-      if (event.extension !== resource) return;
-      if (told.length === 0) told.push({ at: 0, state: event.was });
-      told.push({ at: event.at_ms, state: event.state });
-      due ||= requestAnimationFrame(() => {
-        due = 0;
-        setPieces([...told]);
-        setSince(told[1]?.at ?? Date.now());
-      });
-    };
-    listen(path, from, stop.signal, (event) => take(event.name, event.data)).catch(() => {});
-    return () => stop.abort();
-  }, [resource, known]);
+  const since = told?.since_ms ?? now;
+  const changes = told?.changes ?? [];
 
   // Where little is remembered, a whole day would be an empty strip.
   const fitting = REACHES.find(([reach]) => now - since < reach)?.[0] ?? 24 * HOUR_MS;
   const reachMs = chosen || fitting;
   const begin = now - reachMs;
-  const all = pieces.length > 0 ? pieces : [{ at: since, state }];
+  const all = [{ at: since, state: changes[0]?.was ?? state }, ...changes.map(({ at_ms, state }) => ({ at: at_ms, state }))];
   const part = (ms: number) => Math.min(100, Math.max(0, (ms / reachMs) * 100));
   const marks = [0, 0.25, 0.5, 0.75, 1];
   const totals = new Map<string, number>();
   const drawn = all.flatMap((piece, index) => {
-    const from = Math.max(piece.at === 0 ? since - 1 : piece.at, begin);
+    const from = Math.max(piece.at, begin);
     const to = all[index + 1]?.at ?? now;
     if (to <= from) return [];
     totals.set(piece.state, (totals.get(piece.state) ?? 0) + to - from);

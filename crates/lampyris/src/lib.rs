@@ -8,6 +8,7 @@ pub(crate) mod bench;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub(crate) mod documents;
 pub(crate) mod engine;
 pub(crate) mod events;
 pub mod handover;

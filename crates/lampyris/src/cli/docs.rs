@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::{Context, Verb};
+use crate::documents::{self, PAGES, title};
 use clap::{Args, FromArgMatches};
 use serde_json::{Value, json};
 
@@ -17,35 +18,6 @@ pub(crate) const VERB: Verb = Verb {
     args: DocsArgs::augment_args,
     run: |matches, context| run(&DocsArgs::from_arg_matches(matches)?, context),
 };
-
-macro_rules! pages {
-    ($($name:literal),+ $(,)?) => {
-        /// Every page: its name, and its text.
-        pub(crate) const PAGES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../../../docs/", $name, ".md")))),+];
-    };
-}
-
-pages![
-    "index",
-    "start",
-    "recipes",
-    "phones",
-    "understand",
-    "presence",
-    "console",
-    "operate",
-    "fix",
-    "reliability",
-    "security",
-    "performance",
-    "config",
-    "cli",
-    "api",
-    "metrics",
-    "events",
-    "errors",
-];
 
 #[derive(Debug, clap::Args)]
 struct DocsArgs {
@@ -73,9 +45,8 @@ fn run(args: &DocsArgs, context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// The text of a page.
 fn find(name: &str) -> Result<&'static str, Failure> {
-    let bare = name.trim_end_matches(".md");
-    let found = PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(bare)).map(|(_, text)| *text);
-    found.ok_or_else(|| {
+    documents::find(name).ok_or_else(|| {
+        let bare = name.trim_end_matches(".md");
         let near = crate::config::did_you_mean(bare, PAGES.iter().map(|(known, _)| *known));
         let fix = near.map_or_else(
             || "`lampyris docs` lists them".to_owned(),
@@ -83,11 +54,6 @@ fn find(name: &str) -> Result<&'static str, Failure> {
         );
         Failure::Usage(format!("there is no page `{name}`; {fix}"))
     })
-}
-
-/// A page's heading.
-fn title(text: &str) -> &str {
-    text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or("")
 }
 
 fn list(context: &mut Context<'_>) -> Result<(), Failure> {
@@ -145,21 +111,5 @@ mod tests {
         assert_eq!(ran(&["docs", "--search", "no such words anywhere"]).code, 1);
         let json: Value = serde_json::from_str(&ran(&["docs", "--json"]).out).expect("JSON");
         assert_eq!(json.as_array().map(Vec::len), Some(PAGES.len()));
-    }
-
-    /// Every page of the folder is in the binary and on the index.
-    #[test]
-    fn no_page_is_left_out() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
-        let index = find("index").expect("the index");
-        for entry in std::fs::read_dir(folder).expect("docs/") {
-            let file = entry.expect("an entry").file_name().into_string().expect("UTF-8");
-            let Some(name) = file.strip_suffix(".md") else { continue };
-            assert!(PAGES.iter().any(|(known, _)| *known == name), "{file} is not in the binary");
-            assert!(name == "index" || index.contains(&format!("]({file})")), "{file} is not on the index");
-        }
-        for (name, text) in PAGES {
-            assert!(!title(text).is_empty(), "{name} has no heading");
-        }
     }
 }

@@ -10,7 +10,7 @@ mod bench;
 mod board;
 mod bugreport;
 mod check;
-mod client;
+pub(crate) mod client;
 mod completions;
 mod data_dir;
 mod demo;

@@ -80,12 +80,32 @@ impl Colleague {
         self.phones.last()
     }
 
+    /// The phone that says what its owner does: not that at the desk, where there are two.
+    fn speaker(&self) -> Option<&Phone> {
+        self.phones.first()
+    }
+
     /// Publishes what the colleague does, over what was published before.
     pub(super) async fn publish(&self, activity: &str, note: &str) -> Result<(), UaError> {
-        let Some(phone) = self.phone() else { return Ok(()) };
+        let Some(phone) = self.speaker() else { return Ok(()) };
         let body = documents::presence(&phone.account().aor(), activity, note);
-        let old = self.etag.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let body = Some((documents::CONTENT_TYPE, body.as_str()));
+        self.put(phone, Some((documents::CONTENT_TYPE, body.as_str()))).await
+    }
+
+    /// Says again what is published, before it runs out.
+    pub(super) async fn renew(&self) -> Result<(), UaError> {
+        match self.speaker() {
+            Some(phone) if self.etag().is_some() => self.put(phone, None).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn etag(&self) -> Option<String> {
+        self.etag.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn put(&self, phone: &Phone, body: Option<(&str, &str)>) -> Result<(), UaError> {
+        let old = self.etag();
         let published = phone.publish("presence", body, old.as_deref(), 600).await;
         // RFC 3903 §4.1: what the server has forgotten is published anew the next time.
         let etag = published.as_ref().ok().map(|published| published.etag.clone());

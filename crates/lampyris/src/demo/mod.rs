@@ -1,7 +1,8 @@
 //! `lampyris demo`: the real server on embedded storage, an office of simulated phones on real SIP sockets, and their lamps.
 //!
 //! Everything the board shows came to Alice's phone in a NOTIFY. The phones register, call each other through the server,
-//! hold, pick up and hang up, and say that their owners are away or busy (PUBLISH); nothing reaches into the server.
+//! hold, pick up and hang up, and say that their owners are away or busy (PUBLISH). One status is set by command, as an
+//! administrator would; nothing else reaches into the server.
 
 mod board;
 mod day;
@@ -13,11 +14,13 @@ mod scenes;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::client::Client;
 use crate::config;
 use crate::server::{self, Options, Running};
 use anyhow::{Context, Result};
 use board::Board;
 use desk::{Pace, Told};
+use lampyris_core::command::Command;
 use lampyris_core::node::Node;
 use office::GUEST;
 use open::Office;
@@ -60,6 +63,7 @@ pub fn run(options: &DemoOptions) -> Result<()> {
 
 fn run_in(data: &Path, options: &DemoOptions) -> Result<()> {
     let (address, running) = serve(data, free_port(5060))?;
+    set_by_hand(data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let link = running.admin_link().map(str::to_owned);
     let outcome = runtime.block_on(play(address, data, link.as_deref(), options));
@@ -89,6 +93,18 @@ fn serve(data: &Path, port: u16) -> Result<(SocketAddr, Running)> {
         Node::new(settings, listeners, seed, now)
     })?;
     Ok((address, running))
+}
+
+/// One status is set as an administrator sets it, so that there is a person of whom several sources say something.
+fn set_by_hand(data: &Path) -> Result<()> {
+    let status = Command::SetStatus {
+        person: "bob".to_owned(),
+        status: "meeting".to_owned(),
+        note: "Interviews until four".to_owned(),
+        for_s: Some(4 * 3600),
+    };
+    let set = Client::connect(data).and_then(|mut client| client.command(status));
+    set.map(|_| ()).map_err(|failure| anyhow::anyhow!("{failure}"))
 }
 
 /// The wanted port where it is free for both transports, else any that is.

@@ -45,6 +45,9 @@ pub(super) const WATCHES: &[(&str, &[&str])] = &[
     ("Grace", &["6001", "6002", "6005", "6010"]),
 ];
 
+/// The extensions of a list.
+const SALES: [&str; 4] = ["6001", "6003", "6005", "6007"];
+
 /// The password of a demo phone; it opens nothing but this demo on the loopback interface.
 pub(super) fn password(phone: &str) -> String {
     format!("{}-demo", phone.to_lowercase())
@@ -67,6 +70,9 @@ pub(super) fn configuration(udp: &str, tcp: &str) -> String {
             password(phone)
         );
     }
+    // Bob's two phones are one person to whoever watches him.
+    text.push_str("[people.bob]\ndisplay = \"Bob\"\npeers = [\"Bob-mobile\", \"Bob-desk\"]\nextensions = [\"6001\"]\n\n");
+    let _ = write!(text, "[lists.sales]\ndisplay = \"Sales\"\nmembers = {SALES:?}\n\n");
     text.push_str("[hints]\n");
     for person in PEOPLE {
         let devices: Vec<_> = person.phones.iter().map(|phone| format!("SIP/{phone}")).collect();

@@ -48,6 +48,10 @@ impl Office {
         }
         let mut office = Self { colleagues, subscriptions: Vec::new() };
         office.subscribe().await?;
+        // Who has a mobile phone is there from the beginning, as far as that phone knows.
+        for colleague in office.colleagues.iter().filter(|colleague| colleague.phones.len() > 1) {
+            colleague.publish("", "Available").await?;
+        }
         Ok((office, told))
     }
 
@@ -77,6 +81,10 @@ impl Office {
     pub(super) async fn renew(&mut self) -> Result<()> {
         for phone in self.colleagues.iter().flat_map(|colleague| &colleague.phones) {
             phone.register(EXPIRES_S).await?;
+        }
+        for colleague in &self.colleagues {
+            // Why: a server that has forgotten it is told anew by the next scene.
+            let _ = colleague.renew().await;
         }
         for (colleague, subscription) in &mut self.subscriptions {
             if let Some(phone) = colleague.phone() {

@@ -4,17 +4,20 @@
 //! wakes them. A reader that falls behind the history gets a gap and starts over from a snapshot; it never costs memory.
 //! The readers are server-sent events (`http::events`), the admin socket and webhooks.
 
+pub(crate) mod day;
 pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod webhooks;
 
 use crate::engine::inbox::{Happening, Mailbox};
 use crate::engine::tap::{FEED_MAX, Told};
+use day::{Changed, Day};
 use filter::Filter;
 use history::{History, Item};
 use lampyris_core::command::{Command, Reply};
+use lampyris_core::output::Event;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events gather for this long before readers are woken: late enough to wake rarely, soon enough for a person.
@@ -30,6 +33,7 @@ pub(crate) struct Hub {
     /// Tells this process's event ids from those of another.
     epoch: u64,
     history: Mutex<History>,
+    day: Mutex<Day>,
     newest: watch::Sender<u64>,
 }
 
@@ -54,6 +58,7 @@ impl Hub {
             mailbox,
             epoch,
             history: Mutex::new(History::default()),
+            day: Mutex::new(Day::new(now_ms())),
             newest: watch::Sender::new(0),
         });
         let writer = Arc::downgrade(&hub);
@@ -72,9 +77,17 @@ impl Hub {
 
     fn write_down(&self, batch: &mut Vec<Told>) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
         for told in batch.drain(..) {
+            if told.number != history.last() + 1 {
+                day.forget(told.at_ms);
+            }
+            if let Event::Extension { extension, state, was } = &told.event {
+                day.push(extension, Changed { at_ms: told.at_ms, was, state });
+            }
             history.push(Item::new(self.epoch, told));
         }
+        drop(day);
         let last = history.last();
         drop(history);
         self.newest.send_replace(last);
@@ -105,6 +118,11 @@ impl Hub {
         Cursor(self.history.lock().unwrap_or_else(PoisonError::into_inner).last())
     }
 
+    /// The last day of a lamp: since when all of its changes are known, and those.
+    pub(crate) fn day_of(&self, resource: &str) -> (u64, Vec<Changed>) {
+        self.day.lock().unwrap_or_else(PoisonError::into_inner).of(resource)
+    }
+
     /// Items after this place that pass, at most [`READ_MAX`], without waiting.
     pub(crate) fn read(&self, after: Cursor, filter: &Filter) -> Found {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,4 +148,10 @@ impl Hub {
     pub(crate) async fn grown(&self, after: Cursor) -> bool {
         self.newest.subscribe().wait_for(|newest| *newest > after.0).await.is_ok()
     }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

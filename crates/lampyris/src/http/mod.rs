@@ -13,6 +13,7 @@
 
 mod body;
 pub(crate) mod client;
+mod docs;
 pub(crate) mod events;
 pub mod fuzzing;
 mod grant;

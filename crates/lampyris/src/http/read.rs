@@ -110,6 +110,40 @@ pub(super) async fn people(
     presentities(&api, true).await.map(Json)
 }
 
+/// The last day of a lamp.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct History {
+    /// From when on all changes are known, in milliseconds since the Unix epoch: the server's start, or later.
+    since_ms: u64,
+    /// Changes, the oldest first.
+    changes: Vec<Change>,
+}
+
+/// One change of a lamp.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Change {
+    /// When, in milliseconds since the Unix epoch.
+    at_ms: u64,
+    /// The state before, as in `Idle`.
+    was: &'static str,
+    /// The state from then on.
+    state: &'static str,
+}
+
+/// When an extension or a person changed within the last 24 hours; none where nothing is called that.
+#[utoipa::path(get, path = "/api/v1/history/{resource}", tag = "board",
+    params(("resource" = String, Path, description = "As `6001@default` or `sip:alice@example.com`.")),
+    responses((status = 200, description = "Changes.", body = History)))]
+pub(super) async fn history(
+    State(api): State<Arc<Api>>,
+    _: Board,
+    Path(resource): Path<String>,
+) -> Json<History> {
+    let (since_ms, changes) = api.hub.day_of(&resource);
+    let changes = changes.into_iter().map(|it| Change { at_ms: it.at_ms, was: it.was, state: it.state });
+    Json(History { since_ms, changes: changes.collect() })
+}
+
 /// One person: every name, device and mailbox, and what they say of themselves.
 #[utoipa::path(get, path = "/api/v1/people/{person}", tag = "board",
     params(("person" = String, Path, description = "Any name of theirs, as `alice` or `alice@example.com`.")),

@@ -2,7 +2,7 @@
 
 use super::body::Json;
 use super::problem::Problem;
-use super::{Api, events, link, metrics, openapi, page, phones, read, write};
+use super::{Api, docs, events, link, metrics, openapi, page, phones, read, write};
 use crate::tracer;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 pub(super) fn described() -> (Router<Arc<Api>>, OpenApi) {
     OpenApiRouter::with_openapi(openapi::common())
         .routes(routes!(read::extensions))
+        .routes(routes!(read::history))
         .routes(routes!(read::people))
         .routes(routes!(read::person))
         .routes(routes!(write::set_status, write::delete_status))
@@ -74,6 +75,9 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/console.js", get(page::script))
         .route("/console.css", get(page::style))
         .route("/presence.js", get(page::presence_js))
+        .route("/docs", get(docs::index))
+        .route("/docs/{name}", get(docs::document))
+        .route("/docs.css", get(docs::style))
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(write::ready))
