@@ -126,3 +126,42 @@ fn a_webhook_over_tls_goes_to_whom_its_name_belongs_alone() {
     let told: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(told["events"][0]["state"], "InUse");
 }
+
+/// What a gateway tells goes out by its FreeSWITCH names, to whom it is configured for.
+#[test]
+fn what_gateways_tell_is_delivered() {
+    let there = Lab::start("webhooks-there", &["udp:127.0.0.1:0"], "");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = format!(
+        "http = \"127.0.0.1:0\"\n[webhooks.crm]\nurl = \"http://127.0.0.1:{port}/\"\nsecret = \"s3cret\"\n\
+         events = [\"notify_in\", \"presence_in\"]\n[gateways.far]\nrealm = \"example.com\"\nusername = \"alice\"\n\
+         secret = \"x\"\noutbound_proxy = \"{}\"\n[subscriptions.lamp]\ngateway = \"far\"\nevent = \"dialog\"\n\
+         uris = [\"sip:7000@example.com\"]\n",
+        there.address("udp")
+    );
+    let _here = Lab::start("webhooks-here", &["udp:127.0.0.1:0"], &options);
+    let (mut told, mut rings) = (Vec::<Value>::new(), false);
+    let has = |told: &[Value], kind: &str, part: &str| {
+        told.iter().any(|event| event["event"] == kind && event.to_string().contains(part))
+    };
+    while !(has(&told, "notify_in", "early") && has(&told, "presence_in", "")) {
+        let (_, body) = taken(&listener, "200 OK");
+        let delivery: Value = serde_json::from_str(&body).unwrap();
+        told.extend(delivery["events"].as_array().unwrap().clone());
+        // It is subscribed to now, so that a change there is told here.
+        if !std::mem::replace(&mut rings, true) {
+            there.lamp("RINGING");
+        }
+    }
+    let kinds = |event: &Value| ["notify_in", "presence_in"].iter().any(|kind| event["event"] == *kind);
+    assert!(told.iter().all(kinds), "{told:?}");
+    let notify = told.iter().find(|event| event["event"] == "notify_in").unwrap();
+    assert_eq!((&notify["gateway_name"], &notify["package"]), (&"far".into(), &"dialog".into()), "{notify}");
+    let presence = told.iter().find(|event| event["event"] == "presence_in").unwrap();
+    assert_eq!(
+        (&presence["login"], &presence["from"]),
+        (&"far".into(), &"7000@example.com".into()),
+        "{presence}"
+    );
+}
