@@ -556,15 +556,19 @@ impl Node {
                 if sources.tracked.inuse > 0 {
                     let calls = sources.tracked;
                     parts.push(format!(
-                        "{} calls ({} ringing, {} on hold)",
-                        calls.inuse, calls.ringing, calls.onhold
+                        "{} ({} ringing, {} on hold)",
+                        counted(calls.inuse),
+                        calls.ringing,
+                        calls.onhold
                     ));
                 }
                 if sources.publications > 0 {
                     let calls = sources.calls;
                     parts.push(format!(
-                        "{} calls published ({} ringing, {} on hold)",
-                        calls.inuse, calls.ringing, calls.onhold
+                        "{} published ({} ringing, {} on hold)",
+                        counted(calls.inuse),
+                        calls.ringing,
+                        calls.onhold
                     ));
                     let own = self.facts.resources.find(&self.facts.user_key(peer));
                     let own = own.and_then(|id| self.facts.resources.get(id));
@@ -593,4 +597,9 @@ fn source_of(device: &Device) -> &'static str {
         (None, Provider::Mailbox(_)) => "mailbox",
         (None, Provider::Nobody) => "none",
     }
+}
+
+/// So many calls.
+fn counted(calls: u32) -> String {
+    format!("{calls} call{}", if calls == 1 { "" } else { "s" })
 }

@@ -58,6 +58,9 @@ struct DoctorArgs {
     beside: Option<PathBuf>,
 }
 
+/// The mark before each finding, with the gaps about its name.
+const MARK_WIDTH: usize = 8;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
@@ -131,23 +134,26 @@ fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     if context.json {
         context.print_json(&serde_json::json!({ "sound": !is_bad, "findings": findings }))?;
     } else {
-        context.print(&words(&findings))?;
+        context.print(&words(&findings, context.width))?;
     }
     if is_bad { Err(Failure::Shown) } else { Ok(()) }
 }
 
-fn words(findings: &[Finding]) -> String {
+/// What was found, the text of each beside its name, wrapped where the terminal ends.
+fn words(findings: &[Finding], terminal: Option<usize>) -> String {
     let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
     let mut out = String::new();
     for Finding { what, verdict, found, fix } in findings {
         let mark = match verdict {
-            Verdict::Ok => "ok  ",
+            Verdict::Ok => "ok",
             Verdict::Note => "note",
-            Verdict::Bad => "BAD ",
+            Verdict::Bad => "BAD",
         };
-        out.push_str(&format!("{mark}  {what:width$}  {}\n", text::lines(found)));
-        if let Some(fix) = fix {
-            out.push_str(&format!("{:width$}        {}\n", "", text::lines(fix)));
+        let room = terminal.map(|terminal| terminal.saturating_sub(width + MARK_WIDTH));
+        let said = [Some(found), fix.as_ref()].into_iter().flatten();
+        for (at, line) in said.flat_map(|said| text::wrapped(said, room)).enumerate() {
+            let (mark, what) = if at == 0 { (mark, *what) } else { ("", "") };
+            out.push_str(&format!("{mark:4}  {what:width$}  {line}\n"));
         }
     }
     out
@@ -373,6 +379,16 @@ mod tests {
             [verdict(-1), verdict(86_400), verdict(90 * 86_400)],
             [Verdict::Bad, Verdict::Note, Verdict::Ok]
         );
+    }
+
+    #[test]
+    fn what_is_long_stays_in_its_column() {
+        let findings =
+            [note("server", "nobody\nlistens on a socket of a long name", "start one"), ok("clock", "right")];
+        let expected = "note  server  nobody\n              listens on a\n              socket of a\n              long name\n\
+                        \u{20}             start one\nok    clock   right\n";
+        assert_eq!(words(&findings, Some(26)), expected);
+        assert!(words(&findings, None).contains("listens on a socket of a long name\n"));
     }
 
     #[test]

@@ -28,6 +28,26 @@ pub(crate) fn lines(text: &str) -> String {
     out
 }
 
+/// Its lines, broken between words where they are longer than `width`; a word that is longer stays whole.
+pub(crate) fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
+    let mut out = Vec::new();
+    for given in lines(text).lines() {
+        let mut line = String::new();
+        for word in given.split_whitespace() {
+            let length = line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && width.is_some_and(|width| length > width) {
+                out.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        out.push(line);
+    }
+    out
+}
+
 /// JSON text over several lines, with every unsafe character escaped, so that it can be shown too.
 pub(crate) fn json(value: &serde_json::Value) -> String {
     escape(&format!("{value:#}"))

@@ -60,7 +60,7 @@ fn one(why: &view::Why, width: Option<usize>) -> String {
     } else {
         let columns = [
             Column::Text(""),
-            Column::Text("Source"),
+            Column::Long("Source"),
             Column::Text("Says"),
             Column::Long("Because"),
             Column::Number("For"),
@@ -144,8 +144,8 @@ fn composition(presence: &view::Composition, width: Option<usize>) -> String {
     let columns = [
         Column::Text(""),
         Column::Text("Kind"),
-        Column::Text("Source"),
-        Column::Text("Says"),
+        Column::Long("Source"),
+        Column::Long("Says"),
         Column::Long("Because"),
         Column::Number("For"),
         Column::Number("Left"),
