@@ -179,7 +179,7 @@ function WholeDomain({ name }: { name: string }) {
   const shown = useMemo(() => lamps.order.filter((lamp) => lamp.isPerson && lamp.group === name), [name, lamps.generation]);
   const domain = domains.value?.find((row) => row.name === name);
   return (
-    <section class="board">
+    <section class="board named">
       <Head title={`Everybody at ${name}`} uri={domain?.everybody ?? ""} of={shown} error={domains.error} />
       {shown.length === 0 ? <p class="empty">Nobody yet.</p> : <Grid shown={shown} now={now} sizes={DESK} />}
     </section>
@@ -199,14 +199,14 @@ function OneList({ name }: { name: string }) {
   const list = found.value?.list;
   const watchers = found.value?.watchers ?? [];
   return (
-    <section class="board">
+    <section class="board named">
       <Head title={list?.display || bare(list?.uri ?? name)} uri={list?.uri ?? ""} of={shown} error={found.error} />
       {shown.length > 0 ? <Grid shown={shown} now={now} sizes={DESK} /> : null}
       {found.value ? (
         <div class="under">
           {found.value.is_cut ? <p class="faint">It has more members than are taken.</p> : null}
           {others.length > 0 ? (
-            <table>
+            <table tabIndex={0}>
               <thead>
                 <tr>
                   <th>Other members</th>
@@ -228,7 +228,7 @@ function OneList({ name }: { name: string }) {
           {watchers.length === 0 ? (
             <p class="faint">Nobody subscribes to it now.</p>
           ) : (
-            <table>
+            <table tabIndex={0}>
               <thead>
                 <tr>
                   <th>Watcher</th>

@@ -110,7 +110,8 @@ function App({ refused }: { refused: string }) {
         </nav>
       )}
       <main ref={main}>
-        {page === "person" ? (
+        {/* Why not before: what a page asks depends on what may be asked. */}
+        {scopes === null ? null : page === "person" ? (
           <Person key={detail} resource={decodeURIComponent(detail)} isAdmin={isAdmin} />
         ) : page === "lists" ? (
           <Lists key={`${detail}/${more}`} kind={detail} name={decodeURIComponent(more)} isAdmin={isAdmin} />

@@ -54,7 +54,7 @@ export function Person({ resource, isAdmin }: { resource: string; isAdmin: boole
 /** What says what, why it counts or not, and until when. */
 function Sources({ rows, isLamp }: { rows: Source[]; isLamp: boolean }) {
   return (
-    <table>
+    <table tabIndex={0}>
       <thead>
         <tr>
           <th>Source</th>
@@ -97,7 +97,7 @@ function Because({ why }: { why: Why }) {
       ) : null}
       <h2>Who watches</h2>
       {why.watchers.length === 0 ? <p class="faint">Nobody.</p> : null}
-      <table>
+      <table tabIndex={0}>
         <thead>
           <tr>
             <th>Watcher</th>

@@ -31,7 +31,7 @@ const ODD: Look = { tone: "odd", word: "unknown", shape: "M8 .5 15.5 8 8 15.5.5 
 /** In the order in which a board offers them. */
 export const STATES = Object.keys(LOOKS);
 
-/** Device states are written as `RINGINUSE`, states of lamps as `InUse&Ringing`. */
+/** Device states are written as `RINGINUSE`, states of lamps as `InUse&Ringing`, those of calls as `early`. */
 const DEVICE: Record<string, string> = {
   NOT_INUSE: "Idle",
   INUSE: "InUse",
@@ -40,6 +40,10 @@ const DEVICE: Record<string, string> = {
   RINGINUSE: "InUse&Ringing",
   ONHOLD: "Hold",
   UNAVAILABLE: "Unavailable",
+  // What a call says of itself.
+  trying: "Ringing",
+  early: "Ringing",
+  confirmed: "InUse",
 };
 
 export function look(state: string): Look {

@@ -49,7 +49,7 @@ export function Status({ name, changed }: { name: string; changed: () => void })
     <>
       <h2>Says of themselves</h2>
       <p class="says">
-        <b>{person.person.split("@")[0]}</b>{" "}
+        {person.person.split("@")[0]}:{" "}
         {person.status === null ? (
           <span class="faint">says nothing</span>
         ) : (

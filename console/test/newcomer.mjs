@@ -30,7 +30,7 @@ try {
   // Why: a picture of an office at work says more than one that has just begun.
   if (images) await here.waitForFunction(() => document.querySelectorAll(".lamp:is(.use, .ring, .hold)").length >= 3, undefined, { timeout: 40_000 }).catch(() => {});
   await shoot("board");
-  await here.click('[data-lamp^="6002@"]');
+  await here.click('[data-lamp^="6001@"]');
   await here.waitForSelector("h2:has-text('Why') + table tr");
   mark("why");
   await here.selectOption("select[name=said]", "meeting");

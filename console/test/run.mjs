@@ -24,6 +24,9 @@ log = "warn"
 open = true
 [peers.bob]
 open = true
+[lists.team]
+display = "Team"
+members = ["6001", "bob", "sip:nobody@elsewhere.example"]
 [hints]
 "6001" = "SIP/alice"
 "6002" = "SIP/bob"
@@ -113,6 +116,9 @@ const FILLED = {
   board: "[data-lamp]",
   wall: ".kiosk [data-lamp]",
   "person/6001%40default": "tr.won",
+  lists: "td a",
+  "lists/list/list%3Ateam%40example.com": "[data-lamp]",
+  "lists/domain/example.com": "[data-lamp]",
   watchers: ".graph li",
   ladder: ".empty",
   subscriptions: "meter",
@@ -138,6 +144,37 @@ await test("no obstacle that axe knows, in both themes and on a phone", async (p
       for (const { id, nodes } of violations) found.push(`${hash} ${options.colorScheme}: ${id} ${nodes[0].html.slice(0, 160)}`);
     }
   }
+  must(found.length === 0, found.join("\n"));
+});
+
+await test("lists and whole domains, with their lamps", async (page) => {
+  const here = await page(office, admin);
+  await here.goto(`${office.http}/#/lists`);
+  await here.click("a:has-text('Team')");
+  await here.waitForSelector("h1:has-text('Team')");
+  await here.waitForSelector(lamp("6001"));
+  await here.waitForSelector('[data-lamp="sip:bob@example.com"]');
+  await here.waitForSelector("td:has-text('sip:nobody@elsewhere.example')");
+  must((await here.locator(lamp("6002")).count()) === 0, "a lamp that is not in the list");
+  await here.click("a:has-text('All lists')");
+  await here.click("td a:has-text('example.com')");
+  await here.waitForSelector("h1:has-text('Everybody at example.com')");
+  await until("everybody", async () => (await here.locator("[data-lamp]").count()) === 2);
+});
+
+await test("the documentation, with nothing that axe knows against it", async (page) => {
+  const here = await page(office, undefined, { bypassCSP: true });
+  const found = [];
+  for (const name of ["index", "start", "config", "performance", "cli"]) {
+    await here.goto(`${office.http}/docs/${name}`);
+    await here.waitForSelector("nav a[aria-current]");
+    await here.evaluate(axe);
+    const { violations } = await here.evaluate(() => window.axe.run());
+    for (const { id, nodes } of violations) found.push(`${name}: ${id} ${nodes[0].html.slice(0, 160)}`);
+  }
+  await here.goto(`${office.http}/docs`);
+  await here.click("main a:has-text('start')");
+  await here.waitForSelector("h2#the-first-lamp-in-five-minutes");
   must(found.length === 0, found.join("\n"));
 });
 
@@ -221,7 +258,8 @@ await test("a token for the board sees the board and no more", async (page) => {
   const here = await page(office, office.token("board:read"));
   await here.goto(`${office.http}/#/board`);
   await here.waitForSelector(lamp("6001"));
-  must((await here.locator("nav a").count()) === 2, "pages that it may not see");
+  const pages = (await here.locator("nav a").allTextContents()).join();
+  must(pages === "lampyris,Board,Lists,Help", `pages that it may not see: ${pages}`);
 });
 
 await test("who watches whom", async (page) => {

@@ -750,7 +750,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     option!(Webhook."secret", Kind::Text, "", "none: it must be there", "\"long and random\"",
         "Key of the signature (HMAC-SHA256) in the header `Lampyris-Signature`.", "The receiver knows that it was us."),
     option!(Webhook."events", Kind::Texts, "", "[\"extension\"]", "[\"extension\", \"registration\"]",
-        "Kinds of events: `extension`, `device`, `feature`, `registration`, `subscription`, `publication`, `rejected`.", "Others cost the receiver more than they tell it."),
+        "Kinds of events: `extension`, `device`, `feature`, `status`, `registration`, `subscription`, `publication`, `rules`, `gateway`, `notify_in`, `presence_in`, `oversized`, `unsent`, `rejected`.", "Others cost the receiver more than they tell it."),
     option!(Webhook."subjects", Kind::Texts, "", "[], which means all", "[\"6001\", \"alice\"]",
         "Only events about these extensions and people.", "A lamp on one desk."),
     option!(Profile."reason", Kind::Text, "", "none", "\"captured from firmware 1.2\"",

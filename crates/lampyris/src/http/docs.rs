@@ -63,7 +63,7 @@ fn page(name: &str, text: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{} - lampyris</title>\n\
-         <link rel=\"stylesheet\" href=\"/docs.css\">\n</head>\n<body>\n<nav aria-label=\"Pages\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"/docs.css\">\n</head>\n<body>\n<nav aria-label=\"Pages\">\n\
          <a class=\"brand\" href=\"/\">lampyris</a>\n<ul>\n{links}</ul>\n</nav>\n<main>\n{}</main>\n</body>\n</html>\n",
         escaped(documents::title(text)),
         body(text)
@@ -111,7 +111,8 @@ fn body(text: &str) -> String {
     }
     let mut rendered = String::with_capacity(text.len() * 2);
     html::push_html(&mut rendered, out.into_iter());
-    rendered
+    // Why: a corner without a word is no heading to a reader of screens.
+    rendered.replace("<th></th>", "<td></td>")
 }
 
 /// The words of a heading that begins before these events.
