@@ -22,16 +22,18 @@ TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 WANTED = ["db_text", "tm", "sl", "rr", "pv", "siputils", "textops", "usrloc", "registrar", "dialog", "pua", "pua_usrloc",
           "pua_dialoginfo"]
 
-CONFIG = """#!KAMAILIO
+HEAD = """#!KAMAILIO
 debug=2
 log_stderror=yes
 children=2
 tcp_children=1
 auto_aliases=no
-alias={domain}
 listen=udp:127.0.0.1:{port}
 mpath="{modules}/"
 {load}
+"""
+
+CONFIG = """alias={domain}
 modparam("usrloc", "db_mode", 0)
 modparam("dialog", "db_mode", 0)
 modparam("pua", "db_mode", 0)
@@ -109,19 +111,22 @@ def value(head, name):
     return [line.partition(":")[2].strip() for line in head if line.lower().startswith(name + ":")]
 
 
-def configured(run, directory, port):
-    modules = next((path for path in MODULES if Path(path, "pua_dialoginfo.so").exists()), None)
+def started(directory, port, wanted, tables, rest, **values):
+    """Kamailio with these modules and empty tables; `rest` is its configuration, without what is the same for all."""
+    modules = next((path for path in MODULES if all(Path(path, f"{name}.so").exists() for name in wanted)), None)
     if modules is None or not TABLES.exists():
         raise Missing("there are no presence modules of Kamailio")
-    load = "\n".join(f'loadmodule "{name}.so"' for name in WANTED)
-    tables = directory / "tables"
-    tables.mkdir()
-    for table in ("version", "pua"):
-        shutil.copy(TABLES / table, tables)
+    load = "\n".join(f'loadmodule "{name}.so"' for name in wanted)
+    (directory / "tables").mkdir()
+    for table in tables:
+        shutil.copy(TABLES / table, directory / "tables")
+    for table, row in values.pop("rows", {}).items():
+        with open(directory / "tables" / table, "a", encoding="ascii") as file:
+            file.write(row)
     config = directory / "kamailio.cfg"
-    config.write_text(CONFIG.format(domain=office.DOMAIN, port=port, modules=modules, load=load, server=run.server.udp,
-                                    tables=tables))
-    return config
+    config.write_text((HEAD + rest).format(port=port, modules=modules, load=load, tables=directory / "tables", **values))
+    command = ["kamailio", "-DD", "-E", "-m", "64", "-f", config, "-P", directory / "pid", "-Y", directory]
+    return Program("Kamailio", command, directory / "kamailio.log")
 
 
 @check
@@ -135,9 +140,7 @@ def kamailio_publishes_registrations_and_calls(run):
         ending.callback(server.stop)
         inner = run.beside(server, directory)
         port = run.free_port()
-        command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(inner, directory, port), "-P", directory / "pid",
-                   "-Y", directory]
-        kamailio = Program("Kamailio", command, directory / "kamailio.log")
+        kamailio = started(directory, port, WANTED, ["version", "pua"], CONFIG, domain=office.DOMAIN, server=server.udp)
         ending.callback(kamailio.stop)
         carol, dave = (Phone(user, port) for user in USERS)
         lamps = [ending.enter_context(Watcher(inner, "lamp", user)) for user in USERS]

@@ -3,30 +3,21 @@ phone publishes to it, and the lamp here follows; and who watches there sees the
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import office
 from checks import check
-from kamailio import MODULES, TABLES, Phone
-from programs import Failure, Missing, Program, Server, need, wait_until
+from kamailio import Phone, started
+from programs import Failure, Server, need, wait_until
 
 WANTED = ["db_text", "tm", "sl", "rr", "pv", "siputils", "textops", "maxfwd", "auth", "presence", "presence_xml",
           "presence_dialoginfo"]
 
-CONFIG = """#!KAMAILIO
-debug=2
-log_stderror=yes
-children=2
-tcp_children=1
-auto_aliases=no
-listen=udp:127.0.0.1:{port}
-mpath="{modules}/"
-{load}
-modparam("presence", "db_url", "text://{tables}")
+TABLES = ["version", "presentity", "active_watchers", "watchers", "xcap"]
+
+CONFIG = """modparam("presence", "db_url", "text://{tables}")
 modparam("presence", "subs_db_mode", 0)
 modparam("presence", "server_address", "sip:127.0.0.1:{port}")
 modparam("presence_xml", "db_url", "text://{tables}")
@@ -73,20 +64,6 @@ retry_s = 10
 """
 
 
-def configured(directory, port):
-    modules = next((path for path in MODULES if Path(path, "presence_dialoginfo.so").exists()), None)
-    if modules is None or not TABLES.exists():
-        raise Missing("there are no presence modules of Kamailio")
-    tables = directory / "tables"
-    tables.mkdir()
-    for table in ("version", "presentity", "active_watchers", "watchers", "xcap"):
-        shutil.copy(TABLES / table, tables)
-    load = "\n".join(f'loadmodule "{name}.so"' for name in WANTED)
-    config = directory / "kamailio.cfg"
-    config.write_text(CONFIG.format(port=port, modules=modules, load=load, tables=tables))
-    return config
-
-
 def publish(dave, port, state, version, etag):
     """dave's phone says how its call is; its entity-tag at Kamailio."""
     body = DIALOG.format(state=state, version=version, at=f"127.0.0.1:{port}")
@@ -105,11 +82,6 @@ def until(server, words, wanted, seconds=20):
     """Asks the server until what it prints has all of these in it."""
     said = f"`{' '.join(words)}` says {wanted}"
     wait_until(lambda: all(part in server.ask(*words) for part in wanted), said, seconds)
-
-
-def started(directory, port):
-    command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid", "-Y", directory]
-    return Program("Kamailio", command, directory / "kamailio.log")
 
 
 @check
@@ -133,7 +105,7 @@ def kamailio_is_watched_and_published_to_by_the_command_line(run):
                                          capture_output=True, text=True, timeout=60).stdout).get("answers")
 
     with ExitStack() as ending:
-        kamailio = started(directory, port)
+        kamailio = started(directory, port, WANTED, TABLES, CONFIG)
         ending.callback(kamailio.stop)
         wait_until(answers, "Kamailio answers the probe", 60)
         etag = json.loads(verb("publish", uri, "away", "--note", "Lunch", "--once", "--json"))["etag"]
@@ -156,7 +128,7 @@ def kamailio_is_watched_by_a_gateway(run):
     directory.mkdir()
     port = run.free_port()
     with ExitStack() as ending:
-        kamailio = started(directory, port)
+        kamailio = started(directory, port, WANTED, TABLES, CONFIG)
         ending.callback(kamailio.stop)
         files = {**office.FILES, "beside.toml": office.FILES["beside.toml"] + HERE.format(port=port)}
         server = Server(run.server.binary, files, directory)
@@ -226,9 +198,7 @@ def who_watches_at_kamailio_sees_lamps_of_here(run):
     directory.mkdir()
     port = run.free_port()
     with ExitStack() as ending:
-        command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid",
-                   "-Y", directory]
-        kamailio = Program("Kamailio", command, directory / "kamailio.log")
+        kamailio = started(directory, port, WANTED, TABLES, CONFIG)
         ending.callback(kamailio.stop)
         files = {**office.FILES, "beside.toml": office.FILES["beside.toml"] + PUBLISHED.format(port=port)}
         server = Server(run.server.binary, files, directory)

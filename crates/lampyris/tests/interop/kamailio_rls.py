@@ -1,29 +1,19 @@
 """The gateway file that FreeSWITCH's documentation prints, all three subscriptions of it, against Kamailio's `presence` and
 `rls`: presence, dialog and a list arrive, and the lamps here follow."""
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
 import office
 from checks import check
-from kamailio import MODULES, TABLES, Phone
-from kamailio_presence import WANTED, until
-from programs import Failure, Missing, Program, Server, need, wait_until
+from kamailio import Phone, started
+from kamailio_presence import TABLES, WANTED, until
+from programs import Failure, Server, need, wait_until
 
 SEED = Path(__file__).resolve().parent.parent / "fixtures/freeswitch/fs2.xml"
 DOMAIN = "192.168.7.2"
 
-CONFIG = """#!KAMAILIO
-debug=2
-log_stderror=yes
-children=2
-tcp_children=1
-auto_aliases=no
-alias={domain}
-listen=udp:127.0.0.1:{port}
-mpath="{modules}/"
-{load}
+CONFIG = """alias={domain}
 modparam("presence", "db_url", "text://{tables}")
 modparam("presence", "subs_db_mode", 0)
 modparam("presence", "server_address", "sip:127.0.0.1:{port}")
@@ -81,21 +71,11 @@ PIDF = ('<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" enti
 TYPES = {"dialog": ("application/dialog-info+xml", DIALOG), "presence": ("application/pidf+xml", PIDF)}
 
 
-def configured(directory, port):
-    modules = next((path for path in MODULES if Path(path, "rls.so").exists()), None)
-    if modules is None or not TABLES.exists():
-        raise Missing("there is no rls module of Kamailio")
-    tables = directory / "tables"
-    tables.mkdir()
-    for table in ("version", "presentity", "active_watchers", "watchers", "xcap", "pua", "rls_presentity", "rls_watchers"):
-        shutil.copy(TABLES / table, tables)
+def with_list(directory, port):
     services = SERVICES.format(domain=DOMAIN).replace(":", "\\:")
-    with open(tables / "xcap", "a", encoding="ascii") as rows:
-        rows.write(f"1:1000:{DOMAIN}:{services}:8:e1:0:/rls-services/index:0\n")
-    load = "\n".join(f'loadmodule "{name}.so"' for name in [*WANTED, "pua", "rls"])
-    config = directory / "kamailio.cfg"
-    config.write_text(CONFIG.format(port=port, modules=modules, load=load, tables=tables, domain=DOMAIN))
-    return config
+    rows = {"xcap": f"1:1000:{DOMAIN}:{services}:8:e1:0:/rls-services/index:0\n"}
+    tables = [*TABLES, "pua", "rls_presentity", "rls_watchers"]
+    return started(directory, port, [*WANTED, "pua", "rls"], tables, CONFIG, domain=DOMAIN, rows=rows)
 
 
 class Publisher(Phone):
@@ -128,9 +108,7 @@ def the_seeds_gateway_file_watches_kamailio(run):
     port = run.free_port()
     seed = SEED.read_text().replace("<!-- <subscription", "<subscription").replace("</subscription> -->", "</subscription>")
     with ExitStack() as ending:
-        command = ["kamailio", "-DD", "-E", "-m", "64", "-f", configured(directory, port), "-P", directory / "pid",
-                   "-Y", directory]
-        kamailio = Program("Kamailio", command, directory / "kamailio.log")
+        kamailio = with_list(directory, port)
         ending.callback(kamailio.stop)
         toml = 'freeswitch_gateways = "config/fs2.xml"\n' + office.FILES["beside.toml"] + HERE.format(port=port)
         server = Server(run.server.binary, {**office.FILES, "fs2.xml": seed, "beside.toml": toml}, directory)
