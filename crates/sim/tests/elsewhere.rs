@@ -376,11 +376,11 @@ fn rfc4662_7_2_what_one_is_told_elsewhere_reaches_nobody_else() {
         Ok(number) => number.parse().unwrap(),
     };
     let (mut seen, mut asked) = ([0; 3], 0);
-    for seed in 0..24 * effort {
+    for seed in 0..12 * effort {
         let (told, times) = holds(seed, 120);
         (0..3).for_each(|place| seen[place] += told[place]);
         asked += times;
     }
     // Why: a world in which nothing is told finds nothing.
-    assert!(seen.iter().all(|count| *count > 300) && asked > 1000, "{seen:?} told, {asked} asked");
+    assert!(seen.iter().all(|count| *count > 300) && asked > 500, "{seen:?} told, {asked} asked");
 }
