@@ -398,6 +398,7 @@ impl Node {
                 expires_s: None,
             });
         }
+        sources.extend(self.sources_elsewhere(now, &resource.key));
         for publication in self.facts.publications_of(resource) {
             sources.push(view::Source {
                 name: format!("{} publication", publication.package.name()),

@@ -158,6 +158,8 @@ pub struct ListMember {
     pub resource: Option<String>,
     /// It is on another server.
     pub is_elsewhere: bool,
+    /// The gateway, or the federated domain, at which it is watched.
+    pub asked_at: Option<String>,
     /// Its lamp, as in `Idle`, where somebody watches it.
     pub state: Option<String>,
 }

@@ -81,7 +81,11 @@ fn two_domains_watch_each_other_and_strangers_are_refused() {
     there.lamp("RINGING");
     told(&mut phone, &["early"]);
     until(&here, &["gateways"], &["b.example", "sip:7000@b.example for alice", " SUBED"]);
-    until(&here, &["why", "7000@b.example"], &["Ringing", "gateway b.example", "alice"]);
+    until(
+        &here,
+        &["why", "7000@b.example"],
+        &["Ringing", "asked at b.example", "gateway b.example", "alice"],
+    );
     until(&there, &["show", "subscriptions"], &["sip:alice@example.com"]);
 
     // Nothing that was learnt for alice reaches bob, whom no rule there names.

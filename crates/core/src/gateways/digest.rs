@@ -132,6 +132,7 @@ mod tests {
             publications: Vec::new(),
             peer: String::new(),
             watches: Vec::new(),
+            server: String::new(),
         }
     }
 

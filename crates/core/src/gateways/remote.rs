@@ -12,8 +12,8 @@
 //!
 //! How the other side decided is how the watcher stands here: pending until it has told something, rejected where it refused.
 
-use super::Want;
 use super::settings::{Gateway, Password, RemoteSubscription};
+use super::{Errand, Want};
 use crate::authn::Identity;
 use crate::federation::user_and_host;
 use crate::limits;
@@ -22,6 +22,7 @@ use crate::packages::PackageId;
 use crate::reject::Reject;
 use crate::resource::{ResourceId, ResourceKey};
 use crate::time::Now;
+use crate::view;
 use crate::view_of::Facts;
 use lampyris_sip::uri::escape_user;
 use lampyris_sip::{Message, Name, Via};
@@ -50,6 +51,16 @@ impl Facts {
         self.remotes.get(&(key.clone(), package)).copied().unwrap_or(Remote::Asked)
     }
 
+    /// The gateway, or the federated domain, that is asked for a presentity of another server.
+    pub(crate) fn asked_at(&self, key: &ResourceKey) -> Option<String> {
+        Some(self.remote_account(key)?.name)
+    }
+
+    /// Whether its server has told anything of it, in any package.
+    pub(crate) fn is_told(&self, key: &ResourceKey) -> bool {
+        PackageId::all().any(|package| self.remote(key, package) == Remote::Told)
+    }
+
     /// At which server, and as whom, a presentity of another server is watched.
     fn remote_account(&self, key: &ResourceKey) -> Option<Gateway> {
         let ResourceKey::Remote { uri, on_behalf } = key else { return None };
@@ -57,7 +68,14 @@ impl Facts {
         if on_behalf.is_empty() {
             let gateway = self.settings.gateways.iter().find(|gateway| gateway.watches.contains(&host))?;
             let (subscriptions, publications) = (Vec::new(), Vec::new());
-            return Some(Gateway { registration: None, subscriptions, publications, ..gateway.clone() });
+            let proxy = Some(gateway.proxy.as_ref().unwrap_or(&gateway.server).clone());
+            return Some(Gateway {
+                proxy,
+                registration: None,
+                subscriptions,
+                publications,
+                ..gateway.clone()
+            });
         }
         let identity = match self.settings.peers.get(on_behalf) {
             Some(peer) => self.aor(peer),
@@ -71,6 +89,7 @@ impl Facts {
             username: String::new(),
             password: Password::default(),
             identity: format!("sip:{}@{home}", escape_user(user)),
+            server: federation.hop.clone(),
             proxy: Some(federation.hop.clone()),
             registration: None,
             subscriptions: Vec::new(),
@@ -238,6 +257,25 @@ impl Node {
         for place in lists.unwrap_or_default() {
             self.member_changed(now, place);
         }
+    }
+
+    /// How it stands with asking for a resource of another server.
+    pub(crate) fn sources_elsewhere(&self, now: Now, key: &ResourceKey) -> Vec<view::Source> {
+        let slots = PackageId::all()
+            .filter_map(|package| Some((package, *self.gateways.demanded.get(&(key.clone(), package))?)));
+        let errands = slots.filter_map(|(package, slot)| Some((package, self.gateways.errands.get(slot)?)));
+        let row = |(package, errand): (PackageId, &Errand)| view::Source {
+            name: format!("{} subscription", package.name()),
+            state: errand.state.name(errand.want.kind()).to_owned(),
+            because: match errand.trouble.as_str() {
+                "" => format!("asked at {}", errand.gateway.name),
+                trouble => format!("asked at {}: {trouble}", errand.gateway.name),
+            },
+            won: false,
+            since_s: now.wall.since(errand.since).as_secs(),
+            expires_s: errand.expires_at.map(|at| at.since(now.wall).as_secs()),
+        };
+        errands.map(row).collect()
     }
 
     /// Ends what nobody demands any more.

@@ -17,6 +17,8 @@ pub struct Gateway {
     pub password: Password,
     /// Who we are there: the URI in From, as in `sip:1000@example.com`.
     pub identity: String,
+    /// URI of the server itself.
+    pub server: String,
     /// URI of the next hop of every request that begins a dialog, where that is not its target.
     pub proxy: Option<String>,
     /// We register there.

@@ -41,11 +41,16 @@ impl Node {
             uri: entry.uri.to_string(),
             name: entry.display.to_string(),
             resource: match &entry.at {
+                At::Here(ResourceKey::Remote { .. }) | At::Nowhere | At::Elsewhere => None,
                 At::Here(key) => Some(key.to_string()),
+            },
+            is_elsewhere: matches!(entry.at, At::Elsewhere | At::Here(ResourceKey::Remote { .. })),
+            asked_at: match &entry.at {
+                At::Here(key) => self.facts.asked_at(key),
                 At::Nowhere | At::Elsewhere => None,
             },
-            is_elsewhere: entry.at == At::Elsewhere,
             state: match &entry.at {
+                At::Here(key @ ResourceKey::Remote { .. }) if !self.facts.is_told(key) => None,
                 At::Here(key) => self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id)),
                 At::Nowhere | At::Elsewhere => None,
             }

@@ -55,10 +55,11 @@ fn one(detail: &view::ListDetail, width: Option<usize>) -> String {
         format!("{}: {}, {}\n", text::line(&list.name), text::line(&list.uri), text::line(&list.source));
     let columns = [Column::Text("Member"), Column::Text("Is"), Column::Text("State"), Column::Long("Name")];
     let row = |row: &view::ListMember| {
-        let is = match &row.resource {
-            Some(resource) => resource.clone(),
-            None if row.is_elsewhere => "on another server".to_owned(),
-            None => "not there".to_owned(),
+        let is = match (&row.resource, &row.asked_at) {
+            (Some(resource), _) => resource.clone(),
+            (None, Some(server)) => format!("on another server, asked at {server}"),
+            (None, None) if row.is_elsewhere => "on another server".to_owned(),
+            (None, None) => "not there".to_owned(),
         };
         vec![row.uri.clone(), is, or_dash(row.state.as_ref()), row.name.clone()]
     };
@@ -122,6 +123,7 @@ mod tests {
             name: String::new(),
             resource: resource.map(str::to_owned),
             is_elsewhere,
+            asked_at: None,
             state: resource.map(|_| "Idle".into()),
         };
         let members = vec![

@@ -109,7 +109,7 @@ fn gateway(report: &mut Report, typed: &RawGateway) -> Gateway {
         uri
     });
     let registration = value(&fields.register, false).then(|| Registration {
-        registrar: server,
+        registrar: server.clone(),
         expires_s: value(&fields.register_expires_s, EXPIRES_S),
         retry: seconds(&fields.retry_s, RETRY_S),
     });
@@ -124,6 +124,7 @@ fn gateway(report: &mut Report, typed: &RawGateway) -> Gateway {
         username,
         password,
         identity,
+        server,
         proxy,
         registration,
         subscriptions,
