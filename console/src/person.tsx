@@ -201,6 +201,7 @@ function ByHand({ devices, changed }: { devices: string[]; changed: () => void }
 const HOUR_MS = 3_600_000;
 /** What the strip may reach back to. */
 const REACHES: [number, string][] = [
+  [HOUR_MS / 30, "2 min"],
   [HOUR_MS / 4, "15 min"],
   [HOUR_MS, "1 h"],
   [24 * HOUR_MS, "24 h"],

@@ -29,6 +29,8 @@ try {
   mark("a lamp changes");
   // Why: a picture of an office at work says more than one that has just begun.
   if (images) await here.waitForFunction(() => document.querySelectorAll(".lamp:is(.use, .ring, .hold)").length >= 3, undefined, { timeout: 40_000 }).catch(() => {});
+  // And a day that has lasted for a while has something to show behind it.
+  if (images) await here.waitForTimeout(75_000);
   await shoot("board");
   await here.click('[data-lamp^="6001@"]');
   await here.waitForSelector("h2:has-text('Why') + table tr");
@@ -44,9 +46,10 @@ try {
   await here.waitForFunction(() => document.querySelectorAll(".ladder li").length >= 4, undefined, { timeout: WITHIN_S * 1000 });
   mark("the ladder moves");
   if (images) await here.waitForFunction(() => document.querySelectorAll(".ladder li").length >= 16, undefined, { timeout: 30_000 }).catch(() => {});
-  const rows = here.locator(".ladder li button");
-  await rows.nth(1).click();
-  await rows.nth(3).click();
+  const notifies = here.locator(".ladder li button", { has: here.locator(".arrow b", { hasText: /^NOTIFY$/ }) });
+  await here.click("button:has-text('Pause')");
+  await notifies.nth(0).click();
+  await notifies.nth(1).click();
   await shoot("ladder");
   await here.click("nav a:has-text('Phones')");
   await here.click("figure button:has-text('Copy')");

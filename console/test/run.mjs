@@ -354,7 +354,7 @@ const crowd = await Server.start(
   binary,
   logs,
   "crowd",
-  OFFICE.split("[hints]")[0].replace('log = "warn"', 'log = "warn"\ndurability = "memory"') + `[hints]\n${hints}\n`,
+  OFFICE.split("[lists.team]")[0].replace('log = "warn"', 'log = "warn"\ndurability = "memory"') + `[hints]\n${hints}\n`,
 );
 const key = crowd.token("admin");
 
