@@ -28,7 +28,7 @@ use std::time::Duration;
 /// How much there is to do, as the shell sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// How long what is handed over next has waited for its turn.
+    /// How long what is handed over next has waited for its turn, or those had waited behind whom it came.
     pub waited: Duration,
     /// The process is larger than it may be ([`crate::quotas::Quotas::memory_mib`]).
     pub memory_full: bool,

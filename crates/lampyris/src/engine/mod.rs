@@ -10,6 +10,7 @@ pub(crate) mod inbox;
 mod intake;
 mod memory;
 mod node;
+mod refusals;
 pub(crate) mod relief;
 pub(crate) mod report;
 pub(crate) mod tap;
@@ -24,7 +25,6 @@ use crate::tracer;
 use crate::transport::mmsg::Buffers;
 use crate::transport::streams::Streams;
 use crate::transport::udp;
-use bytes::Bytes;
 use clock::Clock;
 use hold::Hold;
 use inbox::{Happening, Inbox};
@@ -60,6 +60,11 @@ pub(crate) const NOT_STORED: &str = "not stored: ";
 const INBOX_BATCH: usize = 256;
 /// Most batches of datagrams read from one socket before some are handled.
 const READ_BATCHES: usize = 128;
+/// Most of them while [`CROWD`] wait already. Why: each batch costs a little, also where nothing of it is taken, and what stays
+/// in the kernel's buffer, or finds no room there, costs nothing. Four to one leaves enough to choose from.
+const READ_BATCHES_CROWDED: usize = 4;
+/// So many datagrams waiting are a crowd.
+const CROWD: usize = 512;
 /// Most datagrams handled before the sockets are looked at again: few, since what the kernel drops meanwhile it does not
 /// choose.
 const DATAGRAMS_BATCH: usize = 32;
@@ -222,37 +227,36 @@ impl<C: Core> Engine<C> {
     /// Reads what has come into the intake, where it is chosen what is handled first.
     fn receive_datagrams(&mut self) {
         let now = self.clock.now().mono;
-        for at in 0..self.wire.udp.len() {
-            let mut batch = std::mem::take(&mut self.wire.batch);
-            let listener = &mut self.wire.udp[at];
+        let others = self.inbox.waiting();
+        let State { intake, received, keepalives, buffers, hits, .. } = &mut self.state;
+        for listener in &mut self.wire.udp {
             let id = listener.id();
-            let (received, keepalives) = (&mut self.state.received, &mut self.state.keepalives);
-            for _ in 0..READ_BATCHES {
-                listener.receive(&mut self.state.buffers, |remote, bytes| {
+            for batch in 0..READ_BATCHES {
+                if batch >= READ_BATCHES_CROWDED && intake.waiting() >= CROWD {
+                    break;
+                }
+                listener.receive(buffers, |remote, bytes| {
                     *received += 1;
                     if udp::is_keepalive(bytes) {
                         *keepalives += 1;
                     } else {
-                        batch.push((Flow::Udp { listener: id, remote }, Bytes::copy_from_slice(bytes)));
+                        let flow = Flow::Udp { listener: id, remote };
+                        intake.put(flow, bytes, self.core.knows(flow), now, others);
                     }
                 });
                 if !listener.is_readable() {
                     break;
                 }
             }
-            for (flow, bytes) in batch.drain(..) {
-                let dropped = self.state.intake.put(flow, bytes, self.core.knows(flow), now);
-                (0..dropped).for_each(|_| self.state.hits.add(Limit::Queue));
-            }
-            self.wire.batch = batch;
         }
+        (0..intake.take_dropped()).for_each(|_| hits.add(Limit::Queue));
     }
 
     fn take_datagrams(&mut self) {
         for _ in 0..DATAGRAMS_BATCH {
             let now = self.clock.now();
             let taken = self.state.intake.take(now.mono);
-            (0..self.state.intake.take_stale()).for_each(|_| self.state.hits.add(Limit::Queue));
+            (0..self.state.intake.take_dropped()).for_each(|_| self.state.hits.add(Limit::Queue));
             let Some((flow, bytes, waited)) = taken else { return };
             self.state.turns.found();
             self.wire.tap(Direction::Received, flow, &bytes);
@@ -265,7 +269,6 @@ impl<C: Core> Engine<C> {
 
     /// Tells the node how long what comes next has waited, where that is news.
     fn tell_load(&mut self, now: Now, waited: Duration) {
-        let waited = intake::noted(waited, self.state.intake.waiting() + self.inbox.waiting());
         let load = Load { waited, memory_full: self.state.memory.is_full(now.mono) };
         if load != self.state.load {
             self.state.load = load;
@@ -305,7 +308,8 @@ impl<C: Core> Engine<C> {
                 let flow = Flow::Stream { id, remote };
                 self.wire.tap(Direction::Received, flow, &bytes);
                 let now = self.clock.now();
-                self.tell_load(now, at.elapsed());
+                let behind = self.state.intake.waiting() + self.inbox.waiting();
+                self.tell_load(now, intake::noted(at.elapsed(), behind));
                 let span = tracer::received(flow, &message);
                 span.in_scope(|| self.input_at(now, Input::Received { flow, message: *message }));
                 drop(permit);

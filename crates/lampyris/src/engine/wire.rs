@@ -18,8 +18,6 @@ use std::sync::Arc;
 pub(crate) struct Wire {
     /// The UDP listeners; a listener's place is its epoll token.
     pub(crate) udp: Vec<UdpListener>,
-    /// Reused between batches.
-    pub(crate) batch: Vec<(Flow, Bytes)>,
     /// Who watches.
     pub(crate) taps: Taps,
     /// Streams whose peers have begun to read slowly; the engine tells the node.
@@ -46,7 +44,6 @@ impl Wire {
             udp,
             hits,
             blocked: Vec::new(),
-            batch: Vec::new(),
             taps: Taps::default(),
             streams: HashMap::new(),
             streams_opened: 0,
