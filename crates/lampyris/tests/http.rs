@@ -542,15 +542,52 @@ fn metrics_are_open_to_this_machine_and_count_what_happened() {
     assert!(page.ends_with("# EOF\n"));
 }
 
-/// Who never finishes a head, and who does not come at all, costs nothing for long.
+/// Who never finishes a head, or a body shorter than was announced, costs nothing for long.
 #[test]
-fn slow_heads_are_closed() {
+fn slow_heads_and_bodies_are_closed() {
     let lab = lab("slow");
-    let begun = std::time::Instant::now();
-    let answer = lab.raw(b"GET / HTTP/1.1\r\nHost: local");
-    let took = begun.elapsed();
-    assert!([0, 408].contains(&answer.status), "{}", answer.head);
-    assert!((8..18).contains(&took.as_secs()), "{took:?}");
+    let body = b"POST /api/v1/link HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    std::thread::scope(|scope| {
+        for bytes in [&b"GET / HTTP/1.1\r\nHost: local"[..], body] {
+            scope.spawn(|| {
+                let begun = std::time::Instant::now();
+                let answer = lab.raw(bytes);
+                let took = begun.elapsed();
+                assert!([0, 408].contains(&answer.status), "{}", answer.head);
+                assert!((8..18).contains(&took.as_secs()), "{took:?}");
+            });
+        }
+    });
+}
+
+/// What is refused, for each reason that there is, leaves no memory behind: a leak would grow in every round.
+#[test]
+fn refused_requests_leave_nothing() {
+    const ROUND_KIB_MAX: u64 = 512;
+    let lab = lab("refused");
+    let token = &lab.token(&["admin"]);
+    let long = "x".repeat(70_000);
+    let round = || {
+        for _ in 0..300 {
+            for answer in [
+                lab.send("PUT", "/api/v1/sources/SIP%2Fbob", token, "{\"state\": ["),
+                lab.send("POST", "/api/v1/link", "", &long),
+                lab.get("/api/v1/subscriptions?nonsense=1", token),
+            ] {
+                // 400 or 413, and 429 when it was too often.
+                assert!((400..500).contains(&answer.status), "{}", answer.body);
+            }
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", lab.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let mut kib = round();
+    let grew = |_| {
+        let before = std::mem::replace(&mut kib, round());
+        kib > before + ROUND_KIB_MAX
+    };
+    assert!(!(1..=4).all(grew), "every round leaves something behind");
 }
 
 /// HTTP/2 has floods of its own (resets, CONTINUATION, empty frames): it is not spoken.
