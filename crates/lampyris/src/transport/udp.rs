@@ -3,7 +3,7 @@
 //! In: datagrams from the socket in batches, and messages to send. Out: the same the other way round. What the kernel
 //! will not take yet waits in order, up to a bound; what it refuses is counted and dropped, as UDP allows.
 
-use super::mmsg::{self, Buffers};
+use super::mmsg::{self, Buffers, Unsent};
 use bytes::Bytes;
 use lampyris_core::flow::ListenerId;
 use mio::{Interest, Registry, Token};
@@ -25,7 +25,11 @@ pub(crate) struct UdpListener {
     /// Whether the last look left something to read, or may have.
     readable: bool,
     writable: bool,
+    /// What was queued since the last flush.
+    gathered: Vec<(SocketAddr, Bytes)>,
     waiting: VecDeque<(SocketAddr, Bytes)>,
+    /// Whether datagrams to one address may go together.
+    joins: bool,
     /// Where it is watched, and what for.
     watch: Option<(Registry, Token, Interest)>,
 }
@@ -57,8 +61,10 @@ impl UdpListener {
 
     /// A socket that is bound already and does not block.
     pub(crate) fn from_socket(id: ListenerId, socket: std::net::UdpSocket) -> Self {
+        let joins = mmsg::can_join(socket.as_fd());
         let socket = mio::net::UdpSocket::from_std(socket);
-        Self { id, socket, readable: true, writable: true, waiting: VecDeque::new(), watch: None }
+        let (gathered, waiting) = (Vec::new(), VecDeque::new());
+        Self { id, socket, readable: true, writable: true, gathered, waiting, joins, watch: None }
     }
 
     /// The same socket once more, for another process.
@@ -115,12 +121,12 @@ impl UdpListener {
 
     /// Whether there may be more to read or to write without waiting.
     pub(crate) fn is_busy(&self) -> bool {
-        self.readable || (self.writable && !self.waiting.is_empty())
+        self.readable || (self.writable && !self.is_drained())
     }
 
     /// Whether everything queued has left.
     pub(crate) fn is_drained(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.gathered.is_empty()
     }
 
     /// Hands over at most one batch of datagrams.
@@ -142,25 +148,39 @@ impl UdpListener {
 
     /// Queues a datagram; it leaves with the next `flush`.
     pub(crate) fn queue(&mut self, remote: SocketAddr, bytes: Bytes) {
-        self.waiting.push_back((remote, bytes));
+        self.gathered.push((remote, bytes));
     }
 
     /// Sends what waits, in batches, as far as the kernel takes it.
     pub(crate) fn flush(&mut self) -> Sent {
         let mut outcome = Sent::default();
+        if self.joins {
+            // Why: what goes to one address goes together, and responses have one length more often than not. Requests to
+            // an address keep their order, and so do responses.
+            self.gathered.sort_by_key(|(remote, bytes)| (*remote, !bytes.starts_with(b"SIP/2.0 ")));
+        }
+        self.waiting.extend(self.gathered.drain(..));
+        // So many go one by one, since the path to them does not take them together.
+        let mut apart = 0;
         while self.writable && !self.waiting.is_empty() {
-            let batch = self.waiting.iter().take(mmsg::BATCH).map(|(remote, bytes)| (*remote, &bytes[..]));
-            match mmsg::send(self.socket.as_fd(), batch) {
+            let most = if apart > 0 { apart } else { self.waiting.len() };
+            let batch = self.waiting.iter().take(most).map(|(remote, bytes)| (*remote, &bytes[..]));
+            match mmsg::send(self.socket.as_fd(), batch, self.joins && apart == 0) {
                 Ok(count) => {
                     self.waiting.drain(..count.min(self.waiting.len()));
+                    apart = apart.saturating_sub(count);
                     outcome.sent += count as u64;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
+                Err(Unsent { error, .. }) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable = false
+                }
+                Err(Unsent { error, .. }) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(Unsent { together, .. }) if together > 1 => apart = together,
+                Err(Unsent { error, .. }) => {
                     if let Some((remote, _)) = self.waiting.pop_front() {
                         tracing::debug!(%error, %remote, "a datagram cannot be sent");
                     }
+                    apart = apart.saturating_sub(1);
                     outcome.failed += 1;
                 }
             }
