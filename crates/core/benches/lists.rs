@@ -83,8 +83,9 @@ impl Rig {
             match self.node.poll_output(self.now) {
                 Output::Transmit { bytes, .. } => self.sent.push(bytes),
                 Output::Persist(ticket, _) => tickets.push_back(ticket),
-                Output::Timeout(_) => match tickets.pop_front() {
+                Output::Timeout(at) => match tickets.pop_front() {
                     Some(ticket) => self.node.handle_input(self.now, Input::Persisted(ticket, Ok(()))),
+                    None if at <= self.now.mono => self.node.handle_input(self.now, Input::Timeout),
                     None => break,
                 },
                 _ => {}

@@ -386,11 +386,17 @@ impl Node {
         }
     }
 
-    /// Composes what is due, once per resource and package, and tells the watchers.
+    /// Composes what is due, once per resource and package, and tells all watchers.
     pub(crate) fn flush(&mut self, now: Now) {
+        self.flush_some(now, usize::MAX);
+    }
+
+    /// Composes what is due, and tells so many watchers. The others are due at once, behind what else is to be done by
+    /// then: ten thousand NOTIFYs are not written before the first of them leaves, and nobody else waits for all of them.
+    pub(crate) fn flush_some(&mut self, now: Now, mut most: usize) {
         self.end_undemanded(now);
         self.notify_unsolicited(now);
-        while !self.dirty.is_empty() || !self.due.is_empty() {
+        while !self.dirty.is_empty() || (most > 0 && !self.due.is_empty()) {
             for (id, package) in std::mem::take(&mut self.dirty) {
                 let Some(state) = self.facts.resources.package_mut(id, package) else { continue };
                 state.dirty = false;
@@ -413,7 +419,10 @@ impl Node {
                     }
                 }
             }
-            while let Some(slot) = self.due.pop_front() {
+            while most > 0
+                && let Some(slot) = self.due.pop_front()
+            {
+                most -= 1;
                 self.notify_if_due(now, slot);
             }
         }

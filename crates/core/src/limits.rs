@@ -259,6 +259,8 @@ pub const STATUS_NOTE_BYTES_MAX: usize = 512;
 /// Longest device name taken, in bytes.
 pub const DEVICE_NAME_BYTES_MAX: usize = 255;
 
+/// Most watchers told with one input; the next are told with the next `Timeout`, which is due at once.
+pub const NOTIFIES_PER_TURN: usize = 512;
 /// Margin between the stored CSeq of a subscription and the last one sent; after a crash CSeq jumps by it.
 pub const CSEQ_JUMP: u32 = 1 << 16;
 /// More NOTIFYs than one subscription is sent in a second.

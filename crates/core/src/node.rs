@@ -321,6 +321,8 @@ impl Node {
     /// Takes one input. Drain [`Self::poll_output`] before the next.
     pub fn handle_input(&mut self, now: Now, input: Input) {
         self.follow_wall_clock(now);
+        // Why: who was to be told before this input came is told with the next `Timeout`, in turn.
+        let is_behind = !self.due.is_empty() && !matches!(input, Input::Timeout);
         match input {
             Input::Received { flow, message: Ok(message) } => self.on_message(now, flow, &message),
             Input::Received { flow, message: Err(error) } => self.on_malformed(now, flow, &error),
@@ -341,7 +343,7 @@ impl Node {
             Input::Timeout => {}
         }
         self.on_timers(now);
-        self.flush(now);
+        self.flush_some(now, if is_behind { 0 } else { limits::NOTIFIES_PER_TURN });
     }
 
     /// Whether a flow's peer has shown who it is, or is configured where it is: a shell that cannot do everything does what
@@ -354,6 +356,9 @@ impl Node {
     pub fn poll_output(&mut self, now: Now) -> Output {
         if let Some(output) = self.outputs.pop_front() {
             return output;
+        }
+        if !self.due.is_empty() {
+            return Output::Timeout(now.mono);
         }
         let next = [self.timers.next(), self.transactions.next_timeout()].into_iter().flatten().min();
         // Why: an hour is soon enough to look at the clock again when nothing is timed.

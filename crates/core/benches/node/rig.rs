@@ -101,8 +101,9 @@ impl Rig {
                     tickets.push_back(ticket);
                     self.record = Some(record);
                 }
-                Output::Timeout(_) => match tickets.pop_front() {
+                Output::Timeout(at) => match tickets.pop_front() {
                     Some(ticket) => self.node.handle_input(self.now, Input::Persisted(ticket, Ok(()))),
+                    None if at <= self.now.mono => self.node.handle_input(self.now, Input::Timeout),
                     None => return,
                 },
                 _ => {}
