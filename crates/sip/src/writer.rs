@@ -134,7 +134,8 @@ impl Head {
         if self.body_at.is_none() {
             self.raw(b"Content-Length: 0\r\n\r\n");
         }
-        self.buffer.into()
+        // Why: a message may be kept for half a minute and its buffer was guessed; that is free for the next one.
+        Bytes::copy_from_slice(&self.buffer)
     }
 }
 
