@@ -11,14 +11,14 @@ use crate::reject::Reject;
 use crate::resource::ResourceKey;
 use crate::time::Now;
 use crate::transaction::{ClientId, ServerId};
+use bytes::Bytes;
 use lampyris_sip::Message;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Whom to answer 503 if the change fails.
 pub(crate) struct Petitioner {
-    /// The request.
-    pub(crate) message: Message,
+    /// The request: its bytes, since hardly one is ever answered otherwise.
+    pub(crate) request: Bytes,
     /// Its transaction.
     pub(crate) server: ServerId,
     /// Where it came from.
@@ -59,8 +59,10 @@ struct Pending {
 /// Records handed out and not yet decided.
 #[derive(Default)]
 pub(crate) struct Tickets {
-    next: u64,
-    pending: BTreeMap<Ticket, Pending>,
+    /// By ticket, from `first` on; `None` where one was decided before an older one.
+    pending: VecDeque<Option<Pending>>,
+    first: u64,
+    undecided: usize,
     /// Rows of what is over, which the store refused to remove. Why: a restart would take them for what is not over.
     unremoved: BTreeSet<Key>,
     /// The record of the command that is being done.
@@ -70,19 +72,53 @@ pub(crate) struct Tickets {
 impl Tickets {
     /// How many are undecided.
     pub(crate) fn len(&self) -> usize {
-        self.pending.len()
+        self.undecided
+    }
+
+    fn add(&mut self, pending: Pending) -> Ticket {
+        let ticket = Ticket(self.first + self.pending.len() as u64);
+        self.pending.push_back(Some(pending));
+        self.undecided += 1;
+        ticket
+    }
+
+    fn place(&self, ticket: Ticket) -> Option<usize> {
+        usize::try_from(ticket.0.checked_sub(self.first)?).ok()
+    }
+
+    fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Pending> {
+        let place = self.place(ticket)?;
+        self.pending.get_mut(place)?.as_mut()
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Pending> {
+        let place = self.place(ticket)?;
+        let pending = self.pending.get_mut(place)?.take()?;
+        self.undecided -= 1;
+        while matches!(self.pending.front(), Some(None)) {
+            self.pending.pop_front();
+            self.first += 1;
+        }
+        Some(pending)
+    }
+
+    /// The first undecided change of a row after this ticket.
+    fn newer(&mut self, ticket: Ticket, key: Key) -> Option<&mut Pending> {
+        let from = (ticket.0 + 1).saturating_sub(self.first);
+        let newer = self.pending.iter_mut().skip(usize::try_from(from).unwrap_or(usize::MAX)).flatten();
+        newer.into_iter().find(|newer| newer.key == key)
     }
 
     /// A subscription's NOTIFY leaves when this ticket is durable, or never.
     pub(crate) fn sends_notify(&mut self, ticket: Ticket, slot: u32, client: ClientId) {
-        if let Some(pending) = self.pending.get_mut(&ticket) {
+        if let Some(pending) = self.get_mut(ticket) {
             pending.notifies.push((slot, client));
         }
     }
 
     /// The petitioner's request goes on when this ticket is durable.
     pub(crate) fn resumes(&mut self, ticket: Ticket, rest: Resume) {
-        if let Some(pending) = self.pending.get_mut(&ticket) {
+        if let Some(pending) = self.get_mut(ticket) {
             pending.resumes = Some(rest);
         }
     }
@@ -94,21 +130,22 @@ impl Tickets {
 
     /// A ticket, if it is undecided.
     pub(crate) fn undecided(&self, ticket: Option<Ticket>) -> Option<Ticket> {
-        ticket.filter(|ticket| self.pending.contains_key(ticket))
+        ticket.filter(|ticket| {
+            let place = self.place(*ticket).and_then(|place| self.pending.get(place));
+            place.is_some_and(Option::is_some)
+        })
     }
 }
 
 impl Node {
     /// Asks the store to make `record` durable.
     pub(crate) fn persist(&mut self, record: Record, undo: Undo) -> Ticket {
-        let ticket = Ticket(self.tickets.next);
-        self.tickets.next += 1;
         let key = record.key();
         let is_over = matches!((&record, &undo), (Record::Delete(_), Undo::No));
         let leaves_row = self.tickets.unremoved.remove(&key) || is_over;
         let pending =
             Pending { key, undo, leaves_row, petitioner: None, notifies: Vec::new(), resumes: None };
-        self.tickets.pending.insert(ticket, pending);
+        let ticket = self.tickets.add(pending);
         self.outputs.push_back(Output::Persist(ticket, record));
         ticket
     }
@@ -125,14 +162,14 @@ impl Node {
 
     /// Names the request that waits for a ticket.
     pub(crate) fn answerable(&mut self, ticket: Ticket, petitioner: Petitioner) {
-        if let Some(pending) = self.tickets.pending.get_mut(&ticket) {
+        if let Some(pending) = self.tickets.get_mut(ticket) {
             pending.petitioner = Some(petitioner);
         }
     }
 
     /// The store decided on a ticket.
     pub(crate) fn on_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), StoreError>) {
-        let Some(pending) = self.tickets.pending.remove(&ticket) else { return };
+        let Some(pending) = self.tickets.take(ticket) else { return };
         if result.is_ok() {
             for (_, client) in pending.notifies {
                 self.transactions.release(now.mono, client);
@@ -157,17 +194,15 @@ impl Node {
         if let Ok(slot) = u32::try_from(pending.key.slot) {
             // Why: a newer change of the row stands on this one, perhaps by another owner of the slot. If it is stored,
             // memory is as the store is; if it is not, it is what goes back, and then to before both.
-            let newer = (Bound::Excluded(ticket), Bound::Unbounded);
-            let mut newer = self.tickets.pending.range_mut(newer).find(|(_, newer)| newer.key == pending.key);
             if pending.leaves_row {
-                match &mut newer {
-                    Some((_, newer)) => newer.leaves_row = true,
+                match self.tickets.newer(ticket, pending.key) {
+                    Some(newer) => newer.leaves_row = true,
                     None => drop(self.tickets.unremoved.insert(pending.key)),
                 }
             }
-            match (newer, pending.undo) {
-                (_, Undo::No) | (Some((_, Pending { undo: Undo::No, .. })), _) => {}
-                (Some((_, newer)), undo) => newer.undo = undo,
+            match (self.tickets.newer(ticket, pending.key), pending.undo) {
+                (_, Undo::No) | (Some(Pending { undo: Undo::No, .. }), _) => {}
+                (Some(newer), undo) => newer.undo = undo,
                 (None, Undo::To(previous)) => {
                     self.put_row(now, pending.key.kind, slot, previous, Put::Undo);
                 }
@@ -177,7 +212,9 @@ impl Node {
                 }
             }
         }
-        if let Some(Petitioner { message, server, flow }) = pending.petitioner {
+        if let Some(Petitioner { request, server, flow }) = pending.petitioner
+            && let Ok(message) = Message::parse(request)
+        {
             let reject = Reject::ServiceUnavailable { retry_after_s: crate::limits::RETRY_AFTER_S };
             let bytes = self.reject_bytes(&message, flow, &reject);
             match self.transactions.replace(server, bytes.clone()) {

@@ -442,8 +442,9 @@ impl Node {
     pub(crate) fn resume_subscribe(&mut self, now: Now, resume: Resume, petitioner: &Petitioner) {
         let Resume { identity, user } = resume;
         self.features_changed(&user);
-        let Petitioner { message, server, flow } = petitioner;
-        let request = Request { flow: *flow, message, identity, server: *server, body_done: true };
+        let Petitioner { request, server, flow } = petitioner;
+        let Ok(message) = Message::parse(request.clone()) else { return };
+        let request = Request { flow: *flow, message: &message, identity, server: *server, body_done: true };
         if let Err(reject) = self.on_subscribe(now, &request) {
             self.reject(now, &request, &reject);
         }
@@ -708,7 +709,7 @@ fn without_tag(value: &str) -> &str {
 impl Request<'_> {
     /// Whom to answer 503 if what this request changed cannot be stored.
     pub(crate) fn petitioner(&self) -> Petitioner {
-        Petitioner { message: self.message.clone(), server: self.server, flow: self.flow }
+        Petitioner { request: self.message.raw().clone(), server: self.server, flow: self.flow }
     }
 }
 
