@@ -17,12 +17,42 @@ use crate::time::UnixTime;
 /// The document as it stands at `now`, and when it will next be another; `None` where it says the same at all times.
 pub(crate) fn at(document: &PresenceDocument, now: UnixTime) -> Option<(PresenceDocument, Option<UnixTime>)> {
     let statuses = timed_status::at(document, now);
+    if statuses.is_none() && !may_be_timed(document) {
+        return None;
+    }
     let mut clock = Clock { now, next: None, is_timed: statuses.is_some() };
     let (mut document, next) = statuses.unwrap_or_else(|| (document.clone(), None));
     document.persons.iter_mut().for_each(|person| clock.settle(&mut person.rpid, &mut person.foreign));
     document.tuples.iter_mut().for_each(|tuple| clock.settle(&mut tuple.rpid, &mut tuple.foreign));
     document.devices.iter_mut().for_each(|device| clock.settle(&mut device.rpid, &mut device.foreign));
     clock.is_timed.then(|| (document, next.into_iter().chain(clock.next).min()))
+}
+
+/// Whether anything in a document may hold for a while only; most say the same at all times, and need no copy.
+fn may_be_timed(document: &PresenceDocument) -> bool {
+    let persons = document.persons.iter().map(|person| (&person.rpid, &person.foreign));
+    let tuples = document.tuples.iter().map(|tuple| (&tuple.rpid, &tuple.foreign));
+    let devices = document.devices.iter().map(|device| (&device.rpid, &device.foreign));
+    persons.chain(tuples).chain(devices).any(|(rpid, foreign)| {
+        let Rpid {
+            activities, mood, place_is, place_type, privacy, sphere, status_icon, time_offset, ..
+        } = rpid;
+        let timed = [
+            is_timed(activities),
+            is_timed(mood),
+            is_timed(place_is),
+            is_timed(place_type),
+            is_timed(privacy),
+            is_timed(sphere),
+            is_timed(status_icon),
+            is_timed(time_offset),
+        ];
+        timed.contains(&true) || foreign.iter().any(|kept| is_rpid(kept.namespace()))
+    })
+}
+
+fn is_timed<V: Lasting>(value: &Option<Box<V>>) -> bool {
+    value.as_ref().is_some_and(|value| !matches!(value.interval(), (None, None)))
 }
 
 /// Something that holds for a while.
