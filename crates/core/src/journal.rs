@@ -7,8 +7,11 @@ use crate::features::{Feature, Features};
 use crate::filter::FilterSet;
 use crate::flow::Flow;
 use crate::time::UnixTime;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+
+mod octets;
 
 /// The kinds of record, one database each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -261,7 +264,8 @@ pub struct PublicationRecord {
     /// The body's type.
     pub content_type: String,
     /// The body as published.
-    pub body: Vec<u8>,
+    #[serde(with = "octets")]
+    pub body: Bytes,
     /// When it ends.
     pub expires_at: UnixTime,
     /// When its content last changed.

@@ -17,6 +17,7 @@ use crate::slots::Slots;
 use crate::time::{Instant, UnixTime};
 use crate::timers::TimerToken;
 use crate::tombstones::Tombstones;
+use bytes::Bytes;
 
 /// A live publication.
 #[derive(Clone)]
@@ -34,7 +35,7 @@ pub(crate) struct Publication {
     /// The body's type.
     pub(crate) content_type: String,
     /// The body as published, for the journal.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     /// What the package understood of the body, as it stands now.
     pub(crate) content: Content,
     /// When it ends.

@@ -23,6 +23,7 @@ use crate::resource::{ResourceId, ResourceKey};
 use crate::router::Request;
 use crate::tickets::Undo;
 use crate::time::{Now, UnixTime};
+use bytes::Bytes;
 use lampyris_sip::headers::Event as EventHeader;
 use lampyris_sip::{Name, StatusCode};
 use std::time::Duration;
@@ -31,7 +32,7 @@ use std::time::Duration;
 pub(crate) struct Said {
     pub(crate) content_type: String,
     pub(crate) content: Content,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl Node {
@@ -163,7 +164,7 @@ impl Node {
         let patched = old.map(|old| package.patched(content_type, &old.body, &body)).transpose();
         let whole = read(Some(patched), &[])?.flatten().unwrap_or_else(|| body.to_vec());
         let content = read(package.decode(content_type, &whole), &package.publish_types())?;
-        Ok(Said { content_type: content_type.to_owned(), content, body: whole })
+        Ok(Said { content_type: content_type.to_owned(), content, body: whole.into() })
     }
 
     /// What a publication says from now on: the body as it came, or merged with what stands. Remembers what is over.
@@ -178,7 +179,7 @@ impl Node {
         let old = known.and_then(|slot| publications.get(slot)).map(|publication| &publication.content);
         let is_over = |name: &str| publications.over.has(&key, package, name);
         let said = match package.get().merged(old, &said.content, &is_over) {
-            Some((content, body)) => Said { content, body, ..said },
+            Some((content, body)) => Said { content, body: body.into(), ..said },
             None => said,
         };
         for name in package.get().over(&said.content) {
@@ -349,7 +350,7 @@ impl Node {
         self.respond(now, request.server, 200, bytes, None);
     }
 
-    fn publish_answer(&self, request: &Request<'_>, etag: u128, expires_s: u32) -> bytes::Bytes {
+    fn publish_answer(&self, request: &Request<'_>, etag: u128, expires_s: u32) -> Bytes {
         let tag = self.stateless_tag(request.message);
         let mut writer = self.response(request.message, request.flow, StatusCode(200), Some(&tag));
         writer.header(Name::SipETag, &print_etag(etag));

@@ -185,7 +185,7 @@ impl Node {
         };
         self.tell_presence(arrived, package, &content);
         let Some(key) = self.local_name(arrived, package) else { return Ok(()) };
-        let said = Said { content_type: media_type.to_owned(), content, body: body.to_vec() };
+        let said = Said { content_type: media_type.to_owned(), content, body: Bytes::copy_from_slice(body) };
         self.put_source(now, arrived, package, &key, said)
     }
 

@@ -120,7 +120,7 @@ pub(crate) fn samples(event_params: &str) -> Vec<Value> {
             publisher: "alice".into(),
             flow: udp(),
             content_type: "application/pidf+xml".into(),
-            body: b"<presence/>".to_vec(),
+            body: b"<presence/>".as_slice().into(),
             expires_at: ENDS,
             modified_at: BEGAN,
             call_id: "pub-1".into(),
