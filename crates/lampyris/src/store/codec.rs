@@ -33,27 +33,53 @@ pub(crate) enum Row {
 /// The row of a value under a key.
 pub(crate) fn encode(key: Key, value: &Value) -> Result<Vec<u8>, postcard::Error> {
     let mut row = Vec::with_capacity(512);
-    row.push(SCHEMA);
-    row.extend_from_slice(&[0; 4]);
-    row.extend_from_slice(&value.expires_at().map_or(0, UnixTime::as_millis).to_le_bytes());
-    let mut row = match value {
-        Value::Subscription(record) => postcard::to_extend(record, row),
-        Value::Publication(record) => postcard::to_extend(record, row),
-        Value::Bindings(record) => postcard::to_extend(record, row),
-        Value::Device(record) => postcard::to_extend(record, row),
-        Value::Mailbox(record) => postcard::to_extend(record, row),
-        Value::Resource(record) => postcard::to_extend(record, row),
-        Value::Call(record) => postcard::to_extend(record, row),
-        Value::Features(record) => postcard::to_extend(record, row),
-        Value::Status(record) => postcard::to_extend(record, row),
-        Value::Rules(record) => postcard::to_extend(record, row),
-        Value::Answer(record) => postcard::to_extend(record, row),
-        Value::Gateway(record) => postcard::to_extend(record, row),
-        Value::Document(record) => postcard::to_extend(record, row),
-    }?;
-    let crc = checksum(key, &row).to_le_bytes();
-    row[CRC].copy_from_slice(&crc);
+    append(&mut row, key, value)?;
     Ok(row)
+}
+
+/// Writes the row of a value under a key behind other rows.
+pub(crate) fn append(rows: &mut Vec<u8>, key: Key, value: &Value) -> Result<(), postcard::Error> {
+    let start = rows.len();
+    rows.push(SCHEMA);
+    rows.extend_from_slice(&[0; 4]);
+    rows.extend_from_slice(&value.expires_at().map_or(0, UnixTime::as_millis).to_le_bytes());
+    if let Err(error) = append_record(rows, value) {
+        rows.truncate(start);
+        return Err(error);
+    }
+    let row = rows.get_mut(start..).unwrap_or_default();
+    let crc = checksum(key, row).to_le_bytes();
+    row[CRC].copy_from_slice(&crc);
+    Ok(())
+}
+
+/// Where postcard writes to.
+struct Behind<'r>(&'r mut Vec<u8>);
+
+impl Extend<u8> for Behind<'_> {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
+    }
+}
+
+fn append_record(rows: &mut Vec<u8>, value: &Value) -> Result<(), postcard::Error> {
+    let behind = Behind(rows);
+    let written = match value {
+        Value::Subscription(record) => postcard::to_extend(record, behind),
+        Value::Publication(record) => postcard::to_extend(record, behind),
+        Value::Bindings(record) => postcard::to_extend(record, behind),
+        Value::Device(record) => postcard::to_extend(record, behind),
+        Value::Mailbox(record) => postcard::to_extend(record, behind),
+        Value::Resource(record) => postcard::to_extend(record, behind),
+        Value::Call(record) => postcard::to_extend(record, behind),
+        Value::Features(record) => postcard::to_extend(record, behind),
+        Value::Status(record) => postcard::to_extend(record, behind),
+        Value::Rules(record) => postcard::to_extend(record, behind),
+        Value::Answer(record) => postcard::to_extend(record, behind),
+        Value::Gateway(record) => postcard::to_extend(record, behind),
+        Value::Document(record) => postcard::to_extend(record, behind),
+    };
+    written.map(drop)
 }
 
 /// The row of a record's bytes as a program of this schema would have written it; for fuzzing.

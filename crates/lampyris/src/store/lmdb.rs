@@ -5,6 +5,7 @@
 //! then delivers. What cannot be committed (map full, disk full, I/O error) is aborted whole: its tickets fail, the rows
 //! on disk stay as they were and the next commit is tried as if nothing had been.
 
+use super::changes::Changes;
 use super::codec::{self, Row};
 use super::directory::DataDirectory;
 use super::health::Shown;
@@ -27,7 +28,7 @@ use std::thread::JoinHandle;
 pub(crate) struct Lmdb {
     shared: Arc<Shared>,
     stale: BTreeSet<Key>,
-    gathered: Vec<(Ticket, Record)>,
+    gathered: Changes,
     deliver: Deliver,
     writer: Option<Thread>,
     counters: Arc<Counters>,
@@ -78,7 +79,7 @@ impl Lmdb {
         Ok(Self {
             shared,
             stale: BTreeSet::new(),
-            gathered: Vec::new(),
+            gathered: Changes::default(),
             deliver,
             writer: Some(Thread { work, handle }),
             counters,
@@ -143,25 +144,25 @@ impl Journal for Lmdb {
     }
 
     fn submit(&mut self, ticket: Ticket, record: Record) {
-        self.gathered.push((ticket, record));
+        self.gathered.push(ticket, &record);
     }
 
     fn flush(&mut self) {
         if self.gathered.is_empty() {
             return;
         }
-        let records = std::mem::take(&mut self.gathered);
+        let changes = std::mem::take(&mut self.gathered);
         let stale = std::mem::take(&mut self.stale);
         let refused = match &self.writer {
-            Some(writer) => writer.work.send(Work::Records { records, stale }).err().map(|refused| refused.0),
-            None => Some(Work::Records { records, stale }),
+            Some(writer) => writer.work.send(Work::Changes { changes, stale }).err().map(|refused| refused.0),
+            None => Some(Work::Changes { changes, stale }),
         };
         // Why: the thread ends only in `close`, or by a bug of ours; what it can no longer store is refused.
-        if let Some(Work::Records { records, .. }) = refused {
+        if let Some(Work::Changes { changes, .. }) = refused {
             tracing::error!("the store's thread is gone; nothing can be stored");
             let reason = "the store's thread is gone";
-            let fail = |(ticket, _)| (ticket, Err(StoreError { reason: reason.into() }));
-            (self.deliver)(records.into_iter().map(fail).collect());
+            let fail = |ticket| (ticket, Err(StoreError { reason: reason.into() }));
+            (self.deliver)(changes.tickets().map(fail).collect());
         }
     }
 

@@ -6,6 +6,7 @@
 //! will stand behind the same trait.
 
 pub mod backup;
+mod changes;
 pub mod check;
 pub(crate) mod clean;
 pub(crate) mod codec;

@@ -1,11 +1,11 @@
 //! The committing thread of the embedded store.
 //!
-//! In: records under tickets, in order. Out: decisions, a commit's worth at a time, in the same order. It takes all that
+//! In: rows under tickets, in order. Out: decisions, a commit's worth at a time, in the same order. It takes all that
 //! waits (up to the bounds below), writes it in one transaction, commits and delivers. A commit that fails is aborted
 //! whole; only its deletes are tried again alone, since they free space. LMDB itself gives up for good where writing its
 //! head failed; then the environment is closed and opened again, so that a disk that works again is used again.
 
-use super::codec;
+use super::changes::{Change, Changes};
 use super::health::{Failing, Shown};
 use super::latency::Latency;
 use super::tables::{META_LAST_COMMIT, Shared, words};
@@ -14,7 +14,7 @@ use crate::config::Durability;
 use crate::engine::clock::wall;
 use heed::{MdbError, RwTxn};
 use lampyris_core::input::StoreError;
-use lampyris_core::journal::{Key, Kind, Record};
+use lampyris_core::journal::Key;
 use lampyris_core::output::Ticket;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,15 +51,10 @@ pub(crate) struct Counters {
     pub(crate) latency: Latency,
 }
 
-/// Whether no answer waits for a record.
-fn is_patient(record: &Record) -> bool {
-    record.key().kind == Kind::Call
-}
-
 /// What the thread is told.
 pub(crate) enum Work {
     /// Commit these, and free the places of these stale rows by and by.
-    Records { records: Vec<(Ticket, Record)>, stale: BTreeSet<Key> },
+    Changes { changes: Changes, stale: BTreeSet<Key> },
     /// Commit what waits, mark the store clean, and end.
     Close,
 }
@@ -108,9 +103,9 @@ impl Writer {
                 work.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match first {
-                Ok(Work::Records { records, stale }) => {
+                Ok(Work::Changes { changes, stale }) => {
                     self.stale.extend(stale);
-                    if self.gather(records, work) {
+                    if self.gather(changes, work) {
                         return self.sync();
                     }
                 }
@@ -122,16 +117,17 @@ impl Writer {
         }
     }
 
-    /// Commits `records` and all that waits behind them; returns whether the store is to close.
-    fn gather(&mut self, mut records: Vec<(Ticket, Record)>, work: &Receiver<Work>) -> bool {
+    /// Commits `first` and all that waits behind it; returns whether the store is to close.
+    fn gather(&mut self, first: Changes, work: &Receiver<Work>) -> bool {
         let arrived = Instant::now();
         if let Some(wait) = self.crowded_since.and_then(|began| COMMIT_EVERY.checked_sub(began.elapsed())) {
             std::thread::sleep(wait);
         }
         let since = Instant::now();
         let mut close = false;
-        let mut patient = records.iter().all(|(_, record)| is_patient(record));
-        while records.len() < COMMIT_RECORDS_MAX {
+        let (mut count, mut patient) = (first.len(), first.is_patient());
+        let mut all = vec![first];
+        while count < COMMIT_RECORDS_MAX {
             let wait = if patient { COMMIT_PATIENCE.checked_sub(since.elapsed()) } else { None };
             let more = match wait {
                 Some(wait) => work.recv_timeout(wait).ok(),
@@ -139,9 +135,10 @@ impl Writer {
                 None => None,
             };
             match more {
-                Some(Work::Records { records: more, stale }) => {
-                    patient &= more.iter().all(|(_, record)| is_patient(record));
-                    records.extend(more);
+                Some(Work::Changes { changes, stale }) => {
+                    patient &= changes.is_patient();
+                    count += changes.len();
+                    all.push(changes);
                     self.stale.extend(stale);
                 }
                 Some(Work::Close) => {
@@ -151,11 +148,10 @@ impl Writer {
                 None => break,
             }
         }
-        self.crowded_since = (records.len() >= COMMIT_CROWD).then_some(since);
-        let mut rows: Vec<(Ticket, Change)> = Vec::with_capacity(records.len().min(COMMIT_RECORDS_MAX));
+        self.crowded_since = (count >= COMMIT_CROWD).then_some(since);
+        let mut rows: Vec<(Ticket, Change<'_>)> = Vec::with_capacity(count.min(COMMIT_RECORDS_MAX));
         let mut bytes = 0;
-        for (ticket, record) in records {
-            let change = Change::of(record);
+        for (ticket, change) in all.iter().flat_map(Changes::iter) {
             bytes += change.bytes();
             rows.push((ticket, change));
             if rows.len() >= COMMIT_RECORDS_MAX || bytes >= COMMIT_BYTES_MAX {
@@ -171,7 +167,7 @@ impl Writer {
     }
 
     /// One transaction of records the first of which `arrived` then, and its decisions.
-    fn commit(&mut self, rows: &[(Ticket, Change)], arrived: Instant) {
+    fn commit(&mut self, rows: &[(Ticket, Change<'_>)], arrived: Instant) {
         let outcome = match self.write(rows, false) {
             // Why: what frees space must not fail for want of it; deletes need but a few pages.
             Err(reason) if rows.iter().any(|(_, change)| matches!(change, Change::Delete(_))) => {
@@ -221,7 +217,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), String> {
+    fn write(&mut self, rows: &[(Ticket, Change<'_>)], deletes_only: bool) -> Result<(), String> {
         let bytes_max = self.shared.how.bytes_max;
         let words = |cause: heed::Error| words(&cause, bytes_max);
         match self.try_write(rows, deletes_only) {
@@ -234,7 +230,7 @@ impl Writer {
         }
     }
 
-    fn try_write(&mut self, rows: &[(Ticket, Change)], deletes_only: bool) -> Result<(), heed::Error> {
+    fn try_write(&mut self, rows: &[(Ticket, Change<'_>)], deletes_only: bool) -> Result<(), heed::Error> {
         let tables = self.shared.tables()?;
         let mut txn: RwTxn<'_> = tables.env.write_txn()?;
         for (_, change) in rows {
@@ -292,32 +288,6 @@ impl Writer {
     }
 }
 
-/// A record, encoded.
-enum Change {
-    Put(Key, Vec<u8>),
-    Delete(Key),
-    Unencodable(String),
-}
-
-impl Change {
-    fn of(record: Record) -> Self {
-        match record {
-            Record::Upsert(key, value) => match codec::encode(key, &value) {
-                Ok(row) => Self::Put(key, row),
-                Err(cause) => Self::Unencodable(cause.to_string()),
-            },
-            Record::Delete(key) => Self::Delete(key),
-        }
-    }
-
-    const fn bytes(&self) -> usize {
-        match self {
-            Self::Put(_, row) => row.len(),
-            Self::Delete(_) | Self::Unencodable(_) => 0,
-        }
-    }
-}
-
 /// What became of a commit.
 enum Outcome {
     Stored,
@@ -326,9 +296,9 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(&self, change: &Change) -> Result<(), StoreError> {
+    fn of(&self, change: &Change<'_>) -> Result<(), StoreError> {
         match (self, change) {
-            (_, Change::Unencodable(reason)) => Err(StoreError { reason: reason.clone() }),
+            (_, Change::Unencodable(reason)) => Err(StoreError { reason: (*reason).to_owned() }),
             (Self::Stored, _) | (Self::DeletesOnly(_), Change::Delete(_)) => Ok(()),
             (Self::Failed(reason) | Self::DeletesOnly(reason), _) => {
                 Err(StoreError { reason: reason.clone() })
