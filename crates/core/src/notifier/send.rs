@@ -498,6 +498,11 @@ impl Node {
         Some(hash)
     }
 
+    /// Our Contact in a subscription's dialog; none where its flow is gone.
+    pub(super) fn contact_in<'n>(&self, flow: Flow, subscription: &'n Subscription) -> Option<OwnUri<'n>> {
+        Some(own_end(self.listener_of(flow)?, subscription).contact)
+    }
+
     /// Our Contact in a dialog: the user part this watcher asked for, at our address on its flow; `sips:` where what was
     /// asked for or the other side is (RFC 3261 §12.1.1).
     pub(crate) fn our_contact(&self, flow: Flow, asked: &str, other: &str) -> String {

@@ -484,13 +484,12 @@ impl Node {
     fn subscribe_answer(&self, request: &Request<'_>, slot: u32, status: StatusCode) -> Option<Bytes> {
         let subscription = self.subscriptions.get(slot)?;
         let tag = subscription.text(Text::LocalTag);
-        let contact =
-            self.our_contact(request.flow, subscription.text(Text::Asked), subscription.text(Text::Target));
+        let contact = self.contact_in(request.flow, subscription)?;
         let mut writer = self.response(request.message, request.flow, status, Some(tag));
         for route in request.message.headers(Name::RecordRoute) {
             writer.header(Name::RecordRoute, route);
         }
-        writer.header(Name::Contact, &contact);
+        writer.header_with(Name::Contact, |value| contact.write(value));
         if subscription.list.is_some() {
             // RFC 4662 §4.1.
             writer.header(Name::Require, OPTION);
