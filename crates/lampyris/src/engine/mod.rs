@@ -200,7 +200,9 @@ impl<C: Core> Engine<C> {
                 self.input(Input::Timeout);
             }
         }
+        // Why: it tells whoever was to be told in a turn to come.
         self.command(Command::Leave);
+        self.wire.flush();
         self.journal.close()?;
         Ok(End::Stopped)
     }
