@@ -157,6 +157,11 @@ impl Intake {
         self.refused.len() + self.known.datagrams.len() + self.strangers.datagrams.len()
     }
 
+    /// How many of them are of those the node knows.
+    pub(crate) fn known_waiting(&self) -> usize {
+        self.known.datagrams.len()
+    }
+
     /// How many were dropped since this was asked last.
     pub(crate) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)

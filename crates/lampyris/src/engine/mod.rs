@@ -61,9 +61,10 @@ const INBOX_BATCH: usize = 256;
 /// Most batches of datagrams read from one socket before some are handled.
 const READ_BATCHES: usize = 128;
 /// Most of them while [`CROWD`] wait already. Why: each batch costs a little, also where nothing of it is taken, and what stays
-/// in the kernel's buffer, or finds no room there, costs nothing. Four to one leaves enough to choose from.
+/// in the kernel's buffer, or finds no room there, costs nothing. Four to one leaves enough to choose from. Strangers are no such
+/// crowd: they are read, so that those who are known are found among them.
 const READ_BATCHES_CROWDED: usize = 4;
-/// So many datagrams waiting are a crowd.
+/// So many datagrams waiting of those the node knows are a crowd.
 const CROWD: usize = 512;
 /// Most datagrams handled before the sockets are looked at again: few, since what the kernel drops meanwhile it does not
 /// choose.
@@ -234,7 +235,7 @@ impl<C: Core> Engine<C> {
         for listener in &mut self.wire.udp {
             let id = listener.id();
             for batch in 0..READ_BATCHES {
-                if batch >= READ_BATCHES_CROWDED && intake.waiting() >= CROWD {
+                if batch >= READ_BATCHES_CROWDED && intake.known_waiting() >= CROWD {
                     break;
                 }
                 listener.receive(buffers, |remote, bytes| {
