@@ -41,7 +41,8 @@ fn plan(listen: Listen, work: Work) -> Plan {
         presentities: 6,
         count: None,
         seconds: None,
-        pace: Pace::Window(16),
+        // Why fewer than `OVERLOAD_BACKLOG`: a stalled machine is not to be taken for overload, and refused.
+        pace: Pace::Window(12),
         flows: 4,
         account: None,
         shape: Shape { body_bytes: 600, expires_s: 600, presentity: "p".into() },
