@@ -24,7 +24,7 @@ use lampyris_core::composition::policy::{Base, Policy, SourceKind};
 use lampyris_core::composition::presence::Composed;
 use lampyris_core::composition::sources::{Says, Source, Sources, compose};
 use lampyris_core::device_state::{DeviceName, DeviceState, ExtensionState};
-use lampyris_core::journal::{Record, Value};
+use lampyris_core::journal::Value;
 use lampyris_core::manual_status::{ManualStatus, Status};
 use lampyris_core::settings::{Authentication, Domain, Peer, Settings};
 use lampyris_core::time::UnixTime;
@@ -201,9 +201,7 @@ fn five_sources(document: &Arc<PresenceDocument>) -> Sources {
 fn records(c: &mut Criterion) {
     let mut rig = Rig::trusting();
     expect(200, &rig.ask(subscribe(0, 1, "", "presence", "p0", "")));
-    let Some(Record::Upsert(_, value @ Value::Subscription(_))) = rig.record else {
-        panic!("no subscription stored")
-    };
+    let value = rig.subscription.take().expect("it is stored");
     let mut group = c.benchmark_group("journal");
     group.sample_size(20).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300));
     group.bench_function("subscription/encode", |b| {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lampyris_core::command::{Command, Selector};
 use lampyris_core::flow::{Flow, Listener, ListenerId, Transport};
 use lampyris_core::input::Input;
-use lampyris_core::journal::Record;
+use lampyris_core::journal::{Record, Value};
 use lampyris_core::node::Node;
 use lampyris_core::output::Output;
 use lampyris_core::settings::{Domain, Settings};
@@ -46,8 +46,8 @@ pub(super) struct Rig {
     pub(super) spent: Duration,
     /// What the node sent, and has not been looked at.
     pub(super) sent: Vec<Bytes>,
-    /// The last record that was stored.
-    pub(super) record: Option<Record>,
+    /// The last subscription that was stored.
+    pub(super) subscription: Option<Value>,
 }
 
 impl Rig {
@@ -60,7 +60,7 @@ impl Rig {
             Now { mono: lampyris_core::time::Instant::default(), wall: UnixTime::from_millis(EPOCH_MS) };
         let flow = Flow::Udp { listener: ListenerId(0), remote: ([127, 0, 0, 1], 5070).into() };
         let node = Node::new(Arc::new(settings), vec![listener], [7; 32], now);
-        Self { node, now, flow, spent: Duration::ZERO, sent: Vec::new(), record: None }
+        Self { node, now, flow, spent: Duration::ZERO, sent: Vec::new(), subscription: None }
     }
 
     /// A node that believes everybody, for a domain in which everybody exists.
@@ -68,6 +68,9 @@ impl Rig {
         let mut settings = Settings::empty();
         settings.domains = vec![Domain { any_user: true, ..Domain::named("bench.example") }];
         settings.trusted = vec!["127.0.0.0/8".parse().unwrap()];
+        // Why: a publisher comes every millisecond, and each of its words is to be told.
+        settings.quotas.publishes_per_s = 0;
+        settings.notify_max_rate.any = 10_000;
         Self::new(settings)
     }
 
@@ -99,7 +102,9 @@ impl Rig {
                 Output::Transmit { bytes, .. } => self.sent.push(bytes),
                 Output::Persist(ticket, record) => {
                     tickets.push_back(ticket);
-                    self.record = Some(record);
+                    if let Record::Upsert(_, value @ Value::Subscription(_)) = record {
+                        self.subscription = Some(value);
+                    }
                 }
                 Output::Timeout(at) => match tickets.pop_front() {
                     Some(ticket) => self.node.handle_input(self.now, Input::Persisted(ticket, Ok(()))),
