@@ -3,13 +3,9 @@
 //! In: the events that the history is made of. Out: the changes of one lamp, and since when all of them are known. Events say
 //! more but are forgotten sooner ([`super::history`]); a change takes 24 bytes here, and which lamp it is of is a hash.
 
+use super::limits::{CHANGES_MAX, DAY_MS};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
-
-/// How far back it reaches.
-pub(crate) const REACH_MS: u64 = 24 * 3600 * 1000;
-/// Most changes of all lamps together: 12 MB.
-pub(crate) const CHANGES_MAX: usize = 500_000;
 
 /// One change, of the lamp whose name has this hash.
 struct Change {
@@ -52,7 +48,7 @@ impl Day {
         let lamp = self.hasher.hash_one(resource);
         let (was, state) = (self.place(was), self.place(state));
         self.changes.push_back(Change { lamp, at_ms, was, state });
-        let is_over = |oldest: &Change| oldest.at_ms + REACH_MS < at_ms;
+        let is_over = |oldest: &Change| oldest.at_ms + DAY_MS < at_ms;
         while (self.changes.len() > self.most || self.changes.front().is_some_and(is_over))
             && let Some(oldest) = self.changes.pop_front()
         {
@@ -117,7 +113,7 @@ mod tests {
         }
         assert_eq!(day.of("6001@default").0, 150, "by number");
         assert_eq!(day.of("6001@default").1.len(), 2);
-        day.push("6001@default", at(165 + REACH_MS, "Idle", "InUse"));
+        day.push("6001@default", at(165 + DAY_MS, "Idle", "InUse"));
         assert_eq!(day.of("6001@default").0, 160, "by age");
         day.forget(9000);
         assert_eq!(day.of("6001@default"), (9000, vec![]));

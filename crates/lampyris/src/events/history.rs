@@ -1,16 +1,12 @@
 //! The last events, within bounds of number and bytes; each is written in the form it is sent in when it is first read.
 
+use super::limits::{ITEMS_BYTES_MAX, ITEMS_MAX};
 use crate::engine::tap::Told;
 use bytes::Bytes;
 use lampyris_core::output::Event;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-
-/// Most events remembered.
-pub(crate) const ITEMS_MAX: usize = 16_384;
-/// Most bytes of them, as [`Item::bytes`] counts.
-pub(crate) const BYTES_MAX: usize = 8 << 20;
 
 /// An event as programs see it, on every way: server-sent events, webhooks, the admin socket.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -124,7 +120,7 @@ impl History {
         self.last = item.number;
         self.bytes += item.bytes();
         self.items.push_back(item);
-        while (self.items.len() > ITEMS_MAX || self.bytes > BYTES_MAX)
+        while (self.items.len() > ITEMS_MAX || self.bytes > ITEMS_BYTES_MAX)
             && let Some(oldest) = self.items.pop_front()
         {
             self.bytes -= oldest.bytes();

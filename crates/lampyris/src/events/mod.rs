@@ -7,6 +7,7 @@
 pub(crate) mod day;
 pub(crate) mod filter;
 pub(crate) mod history;
+mod limits;
 pub(crate) mod webhooks;
 
 use crate::engine::inbox::{Happening, Mailbox};
@@ -16,16 +17,10 @@ use filter::Filter;
 use history::{History, Item};
 use lampyris_core::command::{Command, Reply};
 use lampyris_core::output::Event;
+use limits::{BATCH_MAX, GATHER, READ_MAX};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot, watch};
-
-/// Events gather for this long before readers are woken: late enough to wake rarely, soon enough for a person.
-const GATHER: Duration = Duration::from_millis(20);
-/// Most events taken from the feed at once.
-const BATCH: usize = 1024;
-/// Most items a reader takes at once.
-pub(crate) const READ_MAX: usize = 256;
 
 /// The history and those who wait for it to grow.
 pub(crate) struct Hub {
@@ -65,7 +60,7 @@ impl Hub {
         tokio::spawn(async move {
             let mut told: mpsc::Receiver<Told> = told;
             let mut batch = Vec::new();
-            while told.recv_many(&mut batch, BATCH).await > 0 {
+            while told.recv_many(&mut batch, BATCH_MAX).await > 0 {
                 let Some(hub) = writer.upgrade() else { return };
                 hub.write_down(&mut batch);
                 drop(hub);

@@ -14,6 +14,7 @@
 
 use super::filter::Filter;
 use super::history::Item;
+use super::limits::{BACK_OFF_MAX, BACK_OFF_MIN, DELIVERY_EVENTS_MAX, DELIVERY_WITHIN, TRIES_MAX};
 use super::{Found, Hub};
 use crate::config::Webhook;
 use crate::http::client;
@@ -30,19 +31,8 @@ use sha2::Sha256;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::time::{sleep, timeout};
-
-/// Most events in one request.
-const EVENTS_MAX: usize = 64;
-/// For a whole request, from connecting to the status.
-const WITHIN: Duration = Duration::from_secs(10);
-/// How often one request is tried, all together.
-const TRIES_MAX: u32 = 10;
-/// Before the second try; doubles with each.
-const BACK_OFF_MIN: Duration = Duration::from_secs(1);
-/// Between two tries at most.
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
 /// What one webhook counted.
 #[derive(Default)]
@@ -116,7 +106,7 @@ impl Teller {
                     (at, gap) = (self.hub.now(), true);
                 }
                 Found::Items(items, after) => {
-                    for events in items.chunks(EVENTS_MAX) {
+                    for events in items.chunks(DELIVERY_EVENTS_MAX) {
                         self.deliver(events, std::mem::take(&mut gap)).await;
                     }
                     at = after;
@@ -130,7 +120,7 @@ impl Teller {
         let id = events.last().map_or_else(String::new, |item| item.id());
         let mut wait = BACK_OFF_MIN;
         for tried in 1..=TRIES_MAX {
-            let cause = match timeout(WITHIN, self.post(&body, &id)).await {
+            let cause = match timeout(DELIVERY_WITHIN, self.post(&body, &id)).await {
                 Ok(Ok(status)) if status.is_success() => {
                     self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                     return;
