@@ -105,7 +105,7 @@ pub(crate) fn document() -> String {
     );
     for limit in Limit::ALL {
         let answer = match limit.answer() {
-            Answer::Status(status) => status.to_string(),
+            Answer::Status(status) | Answer::Http(status) => status.to_string(),
             Answer::None => "none".to_owned(),
         };
         let _ = writeln!(out, "| `{}` | {} | {answer} |", limit.name(), limit.why());

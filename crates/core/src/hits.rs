@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Answer {
     /// This status; 400 says why in Warning, 503 has a Retry-After.
     Status(u16),
+    /// This status of HTTP.
+    Http(u16),
     /// Nothing: its stream is closed, or it is dropped or not sent.
     None,
 }
@@ -170,6 +172,10 @@ limits! {
     Queue, "queue", DROPPED, other, "too many datagrams wait";
     /// As many bytes wait for the store as may; one more message is dropped.
     Held, "held_bytes", DROPPED, other, "too much waits for the store";
+    /// An address asks the HTTP API faster than it may.
+    HttpRate, "http_requests_per_s", Answer::Http(429), other, "too many HTTP requests from one address";
+    /// As many HTTP connections as may be open, or as one address may have.
+    HttpConnections, "http_connections", DROPPED, other, "too many HTTP connections";
 }
 
 /// How often each limit was hit. May be shared between threads.
@@ -224,7 +230,7 @@ impl Hits {
             name: limit.name().to_owned(),
             most: limit.most(quotas),
             answer: match limit.answer() {
-                Answer::Status(status) => Some(status),
+                Answer::Status(status) | Answer::Http(status) => Some(status),
                 Answer::None => None,
             },
             hits: self.of(*limit),

@@ -169,7 +169,7 @@ impl Reject {
                 Answer::Status(413) => (413, "Request Entity Too Large"),
                 Answer::Status(414) => (414, "Request-URI Too Long"),
                 Answer::Status(513) => (513, "Message Too Large"),
-                Answer::Status(_) | Answer::None => (503, "Service Unavailable"),
+                Answer::Status(_) | Answer::Http(_) | Answer::None => (503, "Service Unavailable"),
             },
         }
     }
@@ -212,7 +212,7 @@ impl Reject {
                     let _ = write!(text, "{seconds}");
                     write("Retry-After", &text);
                 }
-                Answer::Status(_) | Answer::None => {}
+                Answer::Status(_) | Answer::Http(_) | Answer::None => {}
             },
             Self::Forbidden
             | Self::NotFound

@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use lampyris_core::hits::{Hits, Limit};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +41,7 @@ struct Site {
     is_secure: bool,
     seats: Arc<Semaphore>,
     per_address: Mutex<HashMap<IpAddr, usize>>,
+    hits: Arc<Hits>,
     rates: Mutex<Rates>,
 }
 
@@ -52,6 +54,7 @@ pub(crate) fn serve(
     api: Arc<Api>,
     streams: Arc<Streams>,
     is_secure: bool,
+    hits: Arc<Hits>,
 ) -> std::io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     let site = Arc::new(Site {
@@ -61,6 +64,7 @@ pub(crate) fn serve(
         is_secure,
         seats: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         per_address: Mutex::default(),
+        hits,
         rates: Mutex::default(),
     });
     tokio::spawn(async move {
@@ -81,8 +85,9 @@ pub(crate) fn serve(
 impl Site {
     fn accepted(self: Arc<Self>, stream: TcpStream, remote: SocketAddr) {
         // Who comes when all seats are taken is closed at once: there is nothing to wait for.
-        let Ok(seat) = self.seats.clone().try_acquire_owned() else { return };
-        let Some(place) = Place::take(&self, remote.ip()) else { return };
+        let seat = self.seats.clone().try_acquire_owned().ok();
+        let place = seat.is_some().then(|| Place::take(&self, remote.ip())).flatten();
+        let (Some(seat), Some(place)) = (seat, place) else { return self.hits.add(Limit::HttpConnections) };
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             if self.is_secure {
@@ -117,6 +122,7 @@ impl Site {
 
     async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         if !self.rates.lock().unwrap_or_else(PoisonError::into_inner).take(remote.ip(), Instant::now()) {
+            self.hits.add(Limit::HttpRate);
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; slow down");
             return guard::finish(problem.into_response(), None);
         }

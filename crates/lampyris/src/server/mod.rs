@@ -341,7 +341,8 @@ pub(crate) fn start_limited<C: Core + 'static>(
             webhooks,
             shell: shell.clone(),
         });
-        crate::http::server::serve(socket, api, streams.clone(), is_secure).map_err(system("a socket"))?;
+        crate::http::server::serve(socket, api, streams.clone(), is_secure, hits.clone())
+            .map_err(system("a socket"))?;
     }
     // Why: only the first administrator has no other way to come by a token than the log or the terminal.
     let admin_link = site.as_ref().filter(|_| tokens.is_empty()).and_then(|site| {

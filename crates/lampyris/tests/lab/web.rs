@@ -78,6 +78,18 @@ impl Lab {
         stream
     }
 
+    /// Sends many requests at once, of which the last closes, and reads all answers meanwhile.
+    pub(crate) fn pipelined(&self, requests: &str) -> String {
+        let mut stream = self.connect();
+        let mut writing = stream.try_clone().unwrap();
+        let mut text = String::new();
+        std::thread::scope(|scope| {
+            scope.spawn(move || writing.write_all(requests.as_bytes()).unwrap());
+            stream.read_to_string(&mut text).unwrap();
+        });
+        text
+    }
+
     /// Sends these bytes and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
