@@ -74,7 +74,7 @@ pub enum Request {
         /// The client takes the file away at once: it is none of those that are kept.
         take_away: bool,
     },
-    /// Look at all of the store as it is now; answered by `StoreChecked`.
+    /// Look at all of the store as it is now; answered by any number of `Progress`, then `StoreChecked`.
     StoreCheck,
 }
 
@@ -133,9 +133,9 @@ pub enum Response<R, E = serde_json::Value> {
     Token(Made),
     /// How far a long work is.
     Progress {
-        /// Records done.
+        /// How much is done: records, or KiB of a store that is checked.
         done: u64,
-        /// Of how many.
+        /// Of how much.
         total: u64,
     },
     /// A backup was made.

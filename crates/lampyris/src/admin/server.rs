@@ -249,41 +249,47 @@ impl Connection {
                 }
             }
             Request::Backup { take_away } => self.backup(take_away).await,
-            Request::StoreCheck => match &self.admin.keeper {
-                Some(keeper) => match keeper.check().await {
+            Request::StoreCheck => {
+                let checked = self.lengthy(|keeper, progress| async move { keeper.check(progress).await });
+                match checked.await {
                     Ok(findings) => Answer::StoreChecked(findings),
                     Err(text) => Answer::Error { text },
-                },
-                None => Answer::Error { text: NO_STORE.to_owned() },
-            },
+                }
+            }
         }
     }
 
     async fn backup(&mut self, take_away: bool) -> Answer {
-        let Some(keeper) = self.admin.keeper.clone() else {
-            return Answer::Error { text: NO_STORE.to_owned() };
-        };
-        let (progress, mut steps) = mpsc::channel(1);
-        let mut work = tokio::spawn(async move { keeper.backup(take_away, progress).await });
-        let made = loop {
-            tokio::select! {
-                made = &mut work => break made,
-                // Why: a client that went away does not end the work of a backup that is kept.
-                Some((done, total)) = steps.recv() => {
-                    let _ = self.write(&Answer::Progress { done, total }).await;
-                }
-            }
-        };
-        match made {
-            Ok(Ok(made)) => Answer::BackedUp(BackedUp {
+        let made =
+            self.lengthy(move |keeper, progress| async move { keeper.backup(take_away, progress).await });
+        match made.await {
+            Ok(made) => Answer::BackedUp(BackedUp {
                 path: made.path,
                 bytes: made.bytes,
                 records: made.rows,
                 damaged: made.damaged,
                 made_ms: made.made_at.as_millis(),
             }),
-            Ok(Err(text)) => Answer::Error { text },
-            Err(_) => Answer::Error { text: "the server is stopping".into() },
+            Err(text) => Answer::Error { text },
+        }
+    }
+
+    /// What the keeper does for long, while the client is told how far it is.
+    async fn lengthy<T: Send + 'static, F: Future<Output = Result<T, String>> + Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Arc<Keeper>, mpsc::Sender<(u64, u64)>) -> F,
+    ) -> Result<T, String> {
+        let keeper = self.admin.keeper.clone().ok_or_else(|| NO_STORE.to_owned())?;
+        let (progress, mut steps) = mpsc::channel(1);
+        let mut work = tokio::spawn(work(keeper, progress));
+        loop {
+            tokio::select! {
+                done = &mut work => return done.unwrap_or_else(|_| Err("the server is stopping".to_owned())),
+                // Why: a client that went away does not end the work of a backup that is kept.
+                Some((done, total)) = steps.recv() => {
+                    let _ = self.write(&Answer::Progress { done, total }).await;
+                }
+            }
         }
     }
 

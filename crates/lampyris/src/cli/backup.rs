@@ -32,7 +32,7 @@ struct BackupArgs {
 }
 
 fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Failure> {
-    let mut progress = Progress::new("backup");
+    let mut progress = Progress::new("backup", "records");
     let made = match Client::connect(&context.data) {
         Ok(client) => of_server(client, args.file.as_deref(), &mut progress)?,
         Err(Failure::NoServer { .. }) => {
@@ -66,16 +66,9 @@ fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// Has the server write it, and fetches it where it is to be elsewhere.
 fn of_server(mut client: Client, to: Option<&Path>, progress: &mut Progress) -> Result<BackedUp, Failure> {
-    let mut answer = client.request(&Request::Backup { take_away: to.is_some() })?;
-    let made = loop {
-        match answer {
-            Response::Progress { done, total } => {
-                progress.step(done, total);
-                answer = client.next()?;
-            }
-            Response::BackedUp(made) => break made,
-            other => return Err(unexpected(&other)),
-        }
+    let made = match progress.request(&mut client, &Request::Backup { take_away: to.is_some() })? {
+        Response::BackedUp(made) => made,
+        other => return Err(unexpected(&other)),
     };
     let Some(to) = to else { return Ok(made) };
     let fetched = fetch(&made.path, to);

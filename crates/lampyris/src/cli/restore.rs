@@ -31,7 +31,7 @@ struct RestoreArgs {
 }
 
 fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Failure> {
-    let mut progress = Progress::new("restore");
+    let mut progress = Progress::new("restore", "records");
     let mut step = |done, total| progress.step(done, total);
     let bytes_max = ShellSettings::defaults().store_bytes_max;
     let restored = offline::restore(&context.data, &args.file, bytes_max, &mut step)

@@ -4,6 +4,7 @@
 
 use super::client::{Client, unexpected};
 use super::failure::Failure;
+use super::progress::Progress;
 use super::table::{self, Column};
 use super::{Context, Verb, text};
 use crate::admin::protocol::{Request, Response};
@@ -24,7 +25,13 @@ pub(crate) const VERB: Verb = Verb {
     args: StoreVerb::augment_subcommands,
     run: |matches, context| match StoreVerb::from_arg_matches(matches)? {
         StoreVerb::Check => check(context),
-        StoreVerb::Walk { directory } => context.print(&format!("{}\n", walk::said(&directory))),
+        StoreVerb::Walk { directory, progress } => {
+            let mut progress = progress.then(progress_bar);
+            let mut step = |done, total| progress.iter_mut().for_each(|progress| progress.step(done, total));
+            let said = walk::said(&directory, &mut step);
+            drop(progress);
+            context.print(&format!("{said}\n"))
+        }
     },
 };
 
@@ -37,17 +44,24 @@ enum StoreVerb {
     Walk {
         /// The directory of LMDB's file
         directory: PathBuf,
+        /// Say how far it is
+        #[arg(long)]
+        progress: bool,
     },
+}
+
+fn progress_bar() -> Progress {
+    Progress::new("store check", "KiB")
 }
 
 fn check(context: &mut Context<'_>) -> Result<(), Failure> {
     let (findings, is_running) = match Client::connect(&context.data) {
-        Ok(mut client) => match client.request(&Request::StoreCheck)? {
+        Ok(mut client) => match progress_bar().request(&mut client, &Request::StoreCheck)? {
             Response::StoreChecked(findings) => (findings, true),
             other => return Err(unexpected(&other)),
         },
         Err(Failure::NoServer { .. }) => {
-            let findings = offline::check(&context.data, &Walker::own());
+            let findings = offline::check(&context.data, &Walker::telling());
             (findings.map_err(|fault| Failure::Refused(fault.to_string()))?, false)
         }
         Err(other) => return Err(other),

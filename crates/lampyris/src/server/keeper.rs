@@ -139,20 +139,26 @@ impl Keeper {
         made
     }
 
-    /// Looks at all of the store as it is now.
-    pub(crate) async fn check(self: &Arc<Self>) -> Result<Findings, String> {
+    /// Looks at all of the store as it is now. How far it is goes to `progress` when that has room.
+    pub(crate) async fn check(
+        self: &Arc<Self>,
+        progress: mpsc::Sender<(u64, u64)>,
+    ) -> Result<Findings, String> {
         let _turn = self.turn.lock().await;
         let keeper = Arc::clone(self);
         blocking(move || {
             let shared = keeper.store()?;
             let failed = |cause: &dyn std::fmt::Display| format!("the store cannot be read: {cause}");
             let tables = shared.tables().map_err(|cause| failed(&cause))?;
+            let mut step = |done, total| {
+                let _ = progress.try_send((done, total));
+            };
             for _ in 0..SNAPSHOT_TRIES {
                 // While this lives, LMDB keeps the pages of its snapshot; the head is only there for two commits.
                 let txn = tables.env.read_txn().map_err(|cause| failed(&cause))?;
                 let source =
                     FileSource::open(&shared.path.join(DATA_FILE)).map_err(|cause| failed(&cause))?;
-                match check::check(&source, Some(txn.id() as u64), wall()) {
+                match check::check(&source, Some(txn.id() as u64), wall(), &mut step) {
                     Err(Flaw::Gone) => {}
                     other => return other.map_err(|cause| failed(&cause)),
                 }

@@ -2,12 +2,14 @@
 //!
 //! In: a file, or a snapshot of one that is in use. Out: [`Findings`]. Nothing is changed, and nothing of LMDB's is used.
 
+use super::backup::Progress;
 use super::codec::{self, Row};
 use super::structure::{self, Flaw, Source};
 use super::{StoreFault, kinds};
 use lampyris_core::journal::{Key, Kind};
 use lampyris_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What was found in a store.
@@ -57,11 +59,37 @@ impl Findings {
     }
 }
 
+/// A source that tells how much of it was read, in KiB.
+struct Measured<'a> {
+    source: &'a dyn Source,
+    /// Bytes read, and whom it is told.
+    told: RefCell<(u64, Progress<'a>)>,
+}
+
+impl Source for Measured<'_> {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::io::Result<()> {
+        let (read, progress) = &mut *self.told.borrow_mut();
+        *read += into.len() as u64;
+        progress((*read).min(self.len()) / 1024, self.len() / 1024);
+        self.source.read(offset, into)
+    }
+}
+
 /// Walks everything; `snapshot` names one that a reader holds, where the file is in use.
 ///
 /// # Errors
 /// The file cannot be read, or the snapshot is gone. What is wrong with it stands in the findings.
-pub(crate) fn check(source: &dyn Source, snapshot: Option<u64>, now: UnixTime) -> Result<Findings, Flaw> {
+pub(crate) fn check(
+    source: &dyn Source,
+    snapshot: Option<u64>,
+    now: UnixTime,
+    progress: Progress<'_>,
+) -> Result<Findings, Flaw> {
+    let source = &Measured { source, told: RefCell::new((0, progress)) };
     let mut findings = Findings::default();
     if usize::BITS != 64 {
         // Why: there LMDB lays its pages out otherwise; what remains is that the child reads it through LMDB.
@@ -100,10 +128,14 @@ pub(crate) fn check(source: &dyn Source, snapshot: Option<u64>, now: UnixTime) -
 ///
 /// # Errors
 /// The file cannot be read.
-pub(crate) fn check_file(path: &std::path::Path, now: UnixTime) -> Result<Findings, StoreFault> {
+pub(crate) fn check_file(
+    path: &std::path::Path,
+    now: UnixTime,
+    progress: Progress<'_>,
+) -> Result<Findings, StoreFault> {
     let unreadable = |cause| StoreFault::Unreadable { path: path.to_owned(), cause };
     let source = structure::FileSource::open(path).map_err(unreadable)?;
-    check(&source, None, now).map_err(|flaw| match flaw {
+    check(&source, None, now, progress).map_err(|flaw| match flaw {
         Flaw::Unreadable(cause) => unreadable(cause),
         other => unreadable(std::io::Error::other(other.to_string())),
     })

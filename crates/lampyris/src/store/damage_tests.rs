@@ -258,7 +258,7 @@ impl Source for Bytes {
 #[test]
 fn the_walk_ends_on_anything_and_invents_nothing() {
     let (bytes, rows) = original();
-    let sound = check::check(&Bytes(bytes.clone()), None, NOW).expect("reads");
+    let sound = check::check(&Bytes(bytes.clone()), None, NOW, &mut |_, _| {}).expect("reads");
     assert!(sound.is_sound(), "{sound:?}");
     assert_eq!(sound.rows().live, rows.len() as u64);
     let mut random = Random(11);
@@ -274,7 +274,7 @@ fn the_walk_ends_on_anything_and_invents_nothing() {
         if round % 5 == 0 {
             bad.truncate(usize::try_from(random.below(bytes.len() as u64)).expect("fits"));
         }
-        match check::check(&Bytes(bad), None, NOW) {
+        match check::check(&Bytes(bad), None, NOW, &mut |_, _| {}) {
             Ok(findings) => {
                 found += u64::from(!findings.is_sound());
                 assert!(findings.rows().live <= rows.len() as u64);

@@ -60,7 +60,7 @@ impl Source for Bytes<'_> {
 
 /// A store's file.
 fn file(bytes: &[u8]) {
-    let _ = check::check(&Bytes(bytes), None, UnixTime::default());
+    let _ = check::check(&Bytes(bytes), None, UnixTime::default(), &mut |_, _| {});
 }
 
 #[cfg(test)]

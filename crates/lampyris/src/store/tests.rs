@@ -113,7 +113,7 @@ pub(super) fn walker() -> Walker {
 #[allow(clippy::print_stdout)]
 fn walk_child() {
     let Some(store) = std::env::var_os("LAMPYRIS_STORE_WALK_CHILD") else { return };
-    println!("\n{}", super::walk::said(Path::new(&store)));
+    println!("\n{}", super::walk::said(Path::new(&store), &mut |_, _| {}));
 }
 
 pub(super) fn device_key(slot: u64) -> Key {
@@ -326,7 +326,11 @@ fn a_store_of_an_older_schema_opens_and_is_rewritten_as_it_is_used() {
         *row = super::codec::seal_as(key, 1, &body);
     });
     drop(store);
-    let found = super::check::check_file(&temp.path().join("store/data.mdb"), UnixTime::from_millis(0));
+    let found = super::check::check_file(
+        &temp.path().join("store/data.mdb"),
+        UnixTime::from_millis(0),
+        &mut |_, _| {},
+    );
     assert_eq!(found.expect("reads").rows().older, 1);
     let mut bench = Bench::lmdb(temp.path(), Durability::Power);
     let (rows, loaded) = bench.load(0);
@@ -334,7 +338,11 @@ fn a_store_of_an_older_schema_opens_and_is_rewritten_as_it_is_used() {
     assert_eq!(rows.get(&key), Some(&mailbox("1@default")));
     bench.write(vec![up(1, mailbox("1@default"))]);
     bench.journal.close().expect("closes");
-    let found = super::check::check_file(&temp.path().join("store/data.mdb"), UnixTime::from_millis(0));
+    let found = super::check::check_file(
+        &temp.path().join("store/data.mdb"),
+        UnixTime::from_millis(0),
+        &mut |_, _| {},
+    );
     assert_eq!(found.expect("reads").rows().older, 0);
 }
 

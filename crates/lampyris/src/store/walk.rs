@@ -4,6 +4,7 @@
 //! every page itself (`structure`), then reads every row through LMDB, and prints what it found as a line of JSON. LMDB
 //! may fault on a file that is damaged in a way nobody thought of: then only the child dies, and that is a verdict too.
 
+use super::backup::Progress;
 use super::check::{self, Findings};
 use super::tables::{DATA_FILE, Tables};
 use crate::engine::clock::wall;
@@ -39,13 +40,24 @@ impl Walker {
 
     /// This process's own program, by its hidden verb.
     pub fn own() -> Self {
+        Self::new(own)
+    }
+
+    /// As [`Walker::own`], and it says on standard error how far it is.
+    pub fn telling() -> Self {
         Self::new(|store| {
-            // Why: the link leads to the program that runs, even where its file was replaced by an upgrade meanwhile.
-            let mut command = Command::new("/proc/self/exe");
-            command.args(["store", "walk"]).arg(store);
+            let mut command = own(store);
+            command.arg("--progress");
             command
         })
     }
+}
+
+fn own(store: &Path) -> Command {
+    // Why: the link leads to the program that runs, even where its file was replaced by an upgrade meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["store", "walk"]).arg(store);
+    command
 }
 
 /// What is to be thought of a store.
@@ -61,8 +73,8 @@ pub(crate) enum Verdict {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn walk(store: &Path) -> Result<Findings, super::StoreFault> {
-    let mut findings = check::check_file(&store.join(DATA_FILE), wall())?;
+pub fn walk(store: &Path, progress: Progress<'_>) -> Result<Findings, super::StoreFault> {
+    let mut findings = check::check_file(&store.join(DATA_FILE), wall(), progress)?;
     if findings.structure.is_none()
         && let Err(cause) = Tables::read_through(store)
     {
@@ -100,7 +112,7 @@ fn judge_within(
             }
         }
     }
-    check::check_file(&store.join(DATA_FILE), wall()).map(verdict)
+    check::check_file(&store.join(DATA_FILE), wall(), &mut |_, _| {}).map(verdict)
 }
 
 fn verdict(findings: Findings) -> Verdict {
@@ -119,8 +131,8 @@ pub(crate) enum Said {
 }
 
 /// The line of JSON with which a child says what it found.
-pub fn said(store: &Path) -> String {
-    let said = match walk(store) {
+pub fn said(store: &Path, progress: Progress<'_>) -> String {
+    let said = match walk(store, progress) {
         Ok(findings) => Said::Findings(findings),
         Err(fault) => Said::Failed(fault.to_string()),
     };
