@@ -31,7 +31,8 @@ register = true
 ";
 
 /// What somebody wrote beside it, and got wrong.
-const BESIDE: &str = "[peers.carol]
+const BESIDE: &str = "include = [\"included.toml\"]
+[peers.carol]
 secert = \"s3cret-misspelt\"
 [tokens]
 wall = \"s3cret-wall\"
@@ -45,6 +46,8 @@ fn no_secret_of_a_running_server_is_in_its_bundle() {
     let (_, more) = OPTIONS.split_once('\n').unwrap();
     lab.edit("[tls]", &format!("{more}[tls]"));
     std::fs::write(lab.directory.join("beside.toml"), BESIDE).unwrap();
+    std::fs::write(lab.directory.join("included.toml"), "[peers.frank]\nsecret = \"s3cret-included\"\n")
+        .unwrap();
     assert!(lab.ask(&["reload"]).status.success());
     let said = |output: std::process::Output| {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -87,9 +90,17 @@ fn no_secret_of_a_running_server_is_in_its_bundle() {
         let around = at.map(|at| archive[at.saturating_sub(200)..].chars().take(400).collect::<String>());
         assert_eq!(around, None, "{secret} is in the bundle");
     }
-    for kept in
-        ["secert", "wall", "carol", "far.example", "http://127.0.0.1:9/***", "\"note\": \"***\"", "wrong at"]
-    {
+    for kept in [
+        "secert",
+        "wall",
+        "carol",
+        "config/included.toml",
+        "frank",
+        "far.example",
+        "http://127.0.0.1:9/***",
+        "\"note\": \"***\"",
+        "wrong at",
+    ] {
         assert!(archive.contains(kept), "{kept} is not in the bundle:\n{archive}");
     }
 }

@@ -10,9 +10,11 @@ use super::client::Client;
 use super::failure::Failure;
 use super::{Context, Verb, check, text};
 use crate::admin::protocol::{Request, Response};
+use crate::config;
 use clap::{Args, FromArgMatches};
 use lampyris_core::command::Command;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,7 +39,7 @@ const EVENTS_FOR: Duration = Duration::from_secs(2);
 /// Most of them.
 const EVENTS_MAX: usize = 1000;
 /// Longest configuration file that is packed, in bytes.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+const FILE_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 struct ReportArgs {
@@ -168,25 +170,25 @@ fn events(data: &Path) -> Result<Value, Failure> {
 
 /// Every file of the configuration, redacted, and what `check` says of it.
 fn configuration(config: &Path, beside: Option<&Path>) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    let mut files = Vec::new();
-    if config.is_dir() {
-        files.extend(["sip.conf", "extensions.conf"].map(|name| config.join(name)));
-    } else {
-        files.push(config.to_owned());
-    }
-    files.extend(beside.map(Path::to_owned));
-    for file in files {
-        let name = file.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
-        let text = read(&file).map_or_else(
-            || "left out: it cannot be read, or is not what its name says\n".to_owned(),
-            |text| match name.rsplit('.').next() {
-                Some("conf") => redact::ini(&text),
-                Some("xml") => redact::xml(&text).unwrap_or_else(|| "left out: no XML\n".to_owned()),
-                _ => redact::toml(&text).unwrap_or_else(|| "left out: no TOML\n".to_owned()),
-            },
-        );
-        out.push((format!("config/{name}"), text));
+    let files = config::files(config, beside);
+    // Why: nothing of a path but its end is told, and two directories may have the same end.
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let mut out: Vec<(String, String)> = Vec::new();
+    for (path, text) in files {
+        let name = file_name(&path);
+        let count = used.entry(name.clone()).or_default();
+        *count += 1;
+        let text = match name.rsplit('.').next() {
+            _ if text.len() > FILE_BYTES_MAX => None,
+            Some("xml") => redact::xml(&text),
+            Some("toml") => redact::toml(&text),
+            Some("conf") => Some(redact::ini(&text)),
+            _ if config.is_dir() => Some(redact::ini(&text)),
+            _ => redact::toml(&text),
+        };
+        let text = text.unwrap_or_else(|| "left out: too long, or not what its name says\n".to_owned());
+        let before = if *count > 1 { format!("{count}-") } else { String::new() };
+        out.push((format!("config/{before}{name}"), text));
     }
     let args = ConfigArgs { config: config.to_owned(), beside: beside.map(Path::to_owned) };
     // Why not the rendered errors: they show the lines that are wrong, whatever stands there.
@@ -205,9 +207,4 @@ fn configuration(config: &Path, beside: Option<&Path>) -> Vec<(String, String)> 
 
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-}
-
-fn read(path: &Path) -> Option<String> {
-    let length = std::fs::metadata(path).ok()?.len();
-    if length > FILE_BYTES_MAX { None } else { std::fs::read_to_string(path).ok() }
 }

@@ -38,7 +38,7 @@ use diagnostic::Report;
 use lampyris_core::settings::{Profile, Settings};
 use lampyris_sip::digest::Algorithm;
 use raw::Raw;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A configuration without errors.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,19 @@ pub struct Loaded {
 /// # Errors
 /// Every error there is, then the warnings, each in the order of the files; then nothing is loaded.
 pub fn load(path: &Path, beside: Option<&Path>) -> Result<Loaded, Vec<Diagnostic>> {
+    let (mut report, mut raw) = read(path, beside);
+    let ignored = std::mem::take(&mut raw.ignored);
+    let (settings, shell) = resolve::resolve(&mut report, raw);
+    let (mut errors, warnings) = report.finish();
+    if errors.is_empty() {
+        return Ok(Loaded { settings, shell, warnings, ignored });
+    }
+    errors.extend(warnings);
+    Err(errors)
+}
+
+/// What was typed, in all files.
+fn read(path: &Path, beside: Option<&Path>) -> (Report, Raw) {
     let mut report = Report::default();
     let mut raw = Raw::default();
     profiles::read(&mut report, &mut raw);
@@ -70,14 +83,12 @@ pub fn load(path: &Path, beside: Option<&Path>) -> Result<Loaded, Vec<Diagnostic
     if let Some(beside) = beside {
         toml::read(&mut report, &mut raw, beside);
     }
-    let ignored = std::mem::take(&mut raw.ignored);
-    let (settings, shell) = resolve::resolve(&mut report, raw);
-    let (mut errors, warnings) = report.finish();
-    if errors.is_empty() {
-        return Ok(Loaded { settings, shell, warnings, ignored });
-    }
-    errors.extend(warnings);
-    Err(errors)
+    (report, raw)
+}
+
+/// Every file that a configuration was read from, those that it includes too, each once; those that can be read.
+pub(crate) fn files(path: &Path, beside: Option<&Path>) -> Vec<(PathBuf, String)> {
+    read(path, beside).0.sources.into_files()
 }
 
 /// The phone profiles of a configuration that changes none.

@@ -105,6 +105,17 @@ impl Sources {
         Ok(self.add(path, text))
     }
 
+    /// What was read, by path, each once; not what is built in.
+    pub(crate) fn into_files(self) -> Vec<(PathBuf, String)> {
+        let mut out: Vec<(PathBuf, String)> = Vec::new();
+        for File { path, text } in self.files.into_iter().skip(1) {
+            if out.iter().all(|(known, _)| *known != path) {
+                out.push((path, text));
+            }
+        }
+        out
+    }
+
     pub(crate) fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |file| &file.text)
     }
