@@ -1,10 +1,12 @@
 //! `lampyris completions SHELL` and `lampyris man DIR`: what a package installs beside the binary, made from its own parser.
 
-use super::failure::Failure;
-use super::{Context, Verb, parser};
+use super::failure::{EXIT_CODES, Failure};
+use super::{Context, VERBS, Verb, data_dir, parser, shown_by_example};
+use clap::builder::Resettable;
 use clap::{Args, FromArgMatches};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use clap_mangen::roff::{Roff, bold, roman};
+use std::path::{Path, PathBuf};
 
 /// Completions.
 pub(crate) const COMPLETIONS: Verb = Verb {
@@ -50,14 +52,54 @@ fn completions(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<(), 
 fn man(args: &ManArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let refused = |error: std::io::Error| Failure::Refused(format!("{}: {error}", args.directory.display()));
     std::fs::create_dir_all(&args.directory).map_err(refused)?;
-    clap_mangen::generate_to(parser(), &args.directory).map_err(refused)?;
+    let mut root = parser().disable_help_subcommand(true);
+    root.build();
+    pages(&root, &args.directory).map_err(refused)?;
     context.print(&format!("the manual pages are in {}\n", args.directory.display()))
+}
+
+/// The page of a command, and those of the verbs in it.
+fn pages(command: &clap::Command, directory: &Path) -> std::io::Result<()> {
+    let shown = |sub: &&clap::Command| !sub.is_hide_set();
+    command.get_subcommands().filter(shown).try_for_each(|sub| pages(sub, directory))?;
+    // Why without: a page fills its lines, and what stands in columns falls over.
+    let page = clap_mangen::Man::new(command.clone().after_help(Resettable::Reset));
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    let verb = |name: &str| VERBS.iter().find(|verb| verb.name == name && command.get_after_help().is_some());
+    match verb(command.get_name()) {
+        Some(verb) => {
+            for (title, rows) in shown_by_example(verb) {
+                let rows: Vec<_> = rows.iter().map(|(line, about)| (line.as_str(), *about)).collect();
+                section(title, &rows).to_writer(&mut text)?;
+            }
+        }
+        None if command.get_after_help().is_some() => {
+            let numbers: Vec<_> =
+                EXIT_CODES.iter().map(|row| (row.number.to_string(), row.meaning)).collect();
+            let rows: Vec<_> = numbers.iter().map(|(number, meaning)| (number.as_str(), *meaning)).collect();
+            section("Exit status", &rows).to_writer(&mut text)?;
+            section("Files", &[("The data directory", data_dir::RULE)]).to_writer(&mut text)?;
+        }
+        None => {}
+    }
+    std::fs::write(directory.join(page.get_filename()), text)
+}
+
+/// A section of rows, each with what it means under it.
+fn section(title: &str, rows: &[(&str, &str)]) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title.to_uppercase().as_str()]);
+    for (line, about) in rows {
+        roff.control("TP", []).text([bold(*line)]).text([roman(*about)]);
+    }
+    roff
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::VERBS;
     use super::super::tests::ran;
+    use super::VERBS;
 
     #[test]
     fn every_shell_is_given_every_verb() {
@@ -79,7 +121,13 @@ mod tests {
         for verb in VERBS {
             let page = std::fs::read_to_string(directory.join(format!("lampyris-{}.1", verb.name)))
                 .unwrap_or_else(|error| panic!("{}: {error}", verb.name));
-            assert!(page.contains("Examples:"), "{}", verb.name);
+            let (line, about) = verb.examples.first().expect("each has one");
+            let (_, examples) = page.split_once(".SH EXAMPLES\n.TP\n").expect("examples");
+            let (first, rest) = examples.split_once('\n').expect("an example");
+            let plain = |text: &str| text.replace('\\', "");
+            assert_eq!(plain(first), format!("fBlampyris {line}fR"), "{}", verb.name);
+            assert!(plain(rest).starts_with(&plain(about).replace('\'', "*(Aq")), "{}: {rest}", verb.name);
+            assert!(!page.contains(".SH EXTRA"), "{}", verb.name);
         }
         std::fs::remove_dir_all(&directory).expect("removed");
     }

@@ -216,20 +216,24 @@ fn root_help() -> String {
     out
 }
 
-/// Phrases and examples of one verb.
-fn after_help(verb: &Verb) -> String {
-    let mut out = String::new();
+/// Phrases and examples of one verb, each with what it does, under their titles; none that is empty.
+fn shown_by_example(verb: &Verb) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
     let first = format!("{} ", verb.name);
     let phrases = asterisk::PHRASES
         .iter()
         .filter(|phrase| phrase.pattern.starts_with(&first))
         .map(|phrase| (phrase.pattern.to_owned(), phrase.about));
     let examples = verb.examples.iter().map(|(line, about)| (format!("lampyris {line}"), *about));
-    for (title, rows) in [("Phrases", phrases.collect::<Vec<_>>()), ("Examples", examples.collect())] {
+    let all = [("Phrases", phrases.collect::<Vec<_>>()), ("Examples", examples.collect())];
+    all.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+}
+
+/// Phrases and examples of one verb, as its help shows them.
+fn after_help(verb: &Verb) -> String {
+    let mut out = String::new();
+    for (title, rows) in shown_by_example(verb) {
         let width = rows.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
-        if !rows.is_empty() {
-            out.push_str(&format!("{}{title}:\n", if out.is_empty() { "" } else { "\n" }));
-        }
+        out.push_str(&format!("{}{title}:\n", if out.is_empty() { "" } else { "\n" }));
         for (line, about) in rows {
             out.push_str(&format!("  {line:width$}  {about}\n"));
         }
