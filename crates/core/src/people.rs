@@ -8,7 +8,7 @@ use crate::device_state::DeviceName;
 use crate::resource::ResourceKey;
 use crate::settings::Peer;
 use crate::view_of::Facts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Facts {
         owners
     }
 
-    /// Every device of a person, and the presence names of the hints among them.
+    /// Every device of a person, each once, and the presence names of the hints among them.
     pub(crate) fn devices_of(&self, person: &Person) -> (Vec<DeviceName>, Vec<String>) {
         let peers = person.peers.iter().filter_map(|name| self.settings.peers.get(name));
         let mut devices: Vec<_> = peers.map(|peer| peer.device.clone()).collect();
@@ -188,6 +188,8 @@ impl Facts {
             presence_names.extend(hint.iter().flat_map(|hint| hint.presence.iter().cloned()));
         }
         devices.extend(person.devices.iter().cloned());
+        let mut seen = BTreeSet::new();
+        devices.retain(|device| seen.insert(device.key()));
         (devices, presence_names)
     }
 }

@@ -123,7 +123,11 @@ impl Node {
     }
 
     /// What several devices are together, one of them maybe as it was before.
-    fn lamp_of(&self, names: &[DeviceName], was: Option<(&DeviceName, DeviceState)>) -> DeviceState {
+    pub(crate) fn lamp_of(
+        &self,
+        names: &[DeviceName],
+        was: Option<(&DeviceName, DeviceState)>,
+    ) -> DeviceState {
         aggregate(names.iter().map(|name| match was {
             Some((changed, was)) if changed.key() == name.key() => was,
             _ => self.device_state_of(name),

@@ -132,6 +132,13 @@ pub struct List {
     pub watchers: usize,
 }
 
+impl List {
+    /// The domain that it is all of.
+    pub fn whole_domain(&self) -> Option<&str> {
+        self.name.strip_prefix("list:@")
+    }
+}
+
 /// One list with its members and watchers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -300,7 +300,7 @@ fn states_are_set_and_removed_by_whom_they_belong_to() {
 }
 
 /// A person of several names, a list and what is secret, beside the office.
-const PEOPLE: &str = "http = \"127.0.0.1:0\"\n[people.robert]\ndisplay = \"Robert\"\npeers = [\"bob\"]\naliases = [\"rob\"]\n\
+const PEOPLE: &str = "http = \"127.0.0.1:0\"\n[people.robert]\ndisplay = \"Robert\"\npeers = [\"bob\"]\naliases = [\"rob\"]\ndevices = [\"SIP/bob\"]\n\
                       [lists.board]\nmembers = [\"7000\", \"alice\"]\n\
                       [peers.carol]\nsecret = \"hunter2-carol\"\n\
                       [webhooks.wall]\nurl = \"http://me:hunter2-user@127.0.0.1:9/x?token=hunter2-query\"\nsecret = \"hunter2-wall\"\n\
@@ -321,6 +321,7 @@ fn a_person_is_one_row_and_says_a_status_by_any_name() {
         people[2].clone()
     };
     assert_eq!((&row()["display"], &row()["peers"]), (&json!("Robert"), &json!(["bob"])));
+    assert_eq!(row()["devices"], json!(["SIP/bob"]), "its peer's, named once more, is one");
     let mut events = lab.events("/api/v1/events?people=robert", &rob, None);
     assert_eq!(events.next().data["presentities"][0]["resource"], "sip:robert@example.com");
 
@@ -457,6 +458,7 @@ fn lists_domains_limits_and_the_configuration_without_secrets() {
     let list = lab.get("/api/v1/lists/board", admin).json();
     let members: Vec<_> = list["members"].as_array().unwrap().iter().map(|row| &row["resource"]).collect();
     assert_eq!(members, [&json!("7000@default"), &json!("sip:alice@example.com")]);
+    assert_eq!(list["members"][1]["state"], "Unavailable", "nobody watches her");
     let domains = lab.get("/api/v1/domains", board).json();
     assert_eq!(
         (&domains[0]["name"], &domains[0]["people"], &domains[0]["everybody"]),
@@ -540,6 +542,20 @@ fn metrics_are_open_to_this_machine_and_count_what_happened() {
     );
     assert!(value("lampyris_inbox_waiting") < 10.0 && value("process_threads") >= 2.0);
     assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn who_asks_too_often_is_told_when_to_ask_again_and_is_counted() {
+    let lab = lab("rate");
+    let asked = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(8000);
+    let last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answers = lab.pipelined(&[asked.as_str(), last].concat());
+    let (_, refused) = answers.split_once("HTTP/1.1 429 Too Many Requests\r\n").unwrap();
+    let (head, _) = refused.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("\r\nretry-after: 1\r\n"), "{head}");
+    let limits: Value = serde_json::from_slice(&lab.ask(&["show", "limits", "--json"]).stdout).unwrap();
+    let rate = limits.as_array().unwrap().iter().find(|row| row["name"] == "http_requests_per_s").unwrap();
+    assert_eq!((&rate["answer"], rate["hits"].as_u64() > Some(0)), (&json!(429), true), "{rate}");
 }
 
 /// Who never finishes a head, or a body shorter than was announced, costs nothing for long.

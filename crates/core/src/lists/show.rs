@@ -51,10 +51,9 @@ impl Node {
             },
             state: match &entry.at {
                 At::Here(key @ ResourceKey::Remote { .. }) if !self.facts.is_told(key) => None,
-                At::Here(key) => self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id)),
+                At::Here(key) => Some(self.member_state(key).to_owned()),
                 At::Nowhere | At::Elsewhere => None,
-            }
-            .map(|resource| resource.lamp.cli_word().to_owned()),
+            },
         });
         Reply::List(Box::new(view::ListDetail {
             list: self.view_list(&key, &watched),
@@ -62,6 +61,14 @@ impl Node {
             members: members.collect(),
             watchers: watched.iter().map(|(_, subscription)| self.list_watcher(now, subscription)).collect(),
         }))
+    }
+
+    /// What a member's lamp shows; of whom nobody watches there is no resource, but devices.
+    fn member_state(&self, key: &ResourceKey) -> &'static str {
+        let resource = self.facts.resources.find(key).and_then(|id| self.facts.resources.get(id));
+        let of_devices =
+            || self.lamp_of(&self.facts.devices_behind(&self.facts.owner_of(key)), None).extension();
+        resource.map_or_else(of_devices, |resource| resource.lamp).cli_word()
     }
 
     /// The keys of all lists, with who watches each.

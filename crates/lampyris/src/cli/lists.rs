@@ -33,9 +33,14 @@ pub(super) fn lists(rows: &[view::List], width: Option<usize>) -> String {
     let row = |row: &view::List| {
         let packages = if row.packages.is_empty() { "all".to_owned() } else { row.packages.join(", ") };
         let numbers = [row.members.to_string(), row.watchers.to_string(), packages, row.display.clone()];
-        [row.name.clone(), row.uri.clone(), row.source.clone()].into_iter().chain(numbers).collect()
+        [called(row), row.uri.clone(), row.source.clone()].into_iter().chain(numbers).collect()
     };
     listed("list", &columns, &rows.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+/// What people call it: a whole domain has no name of its own.
+fn called(list: &view::List) -> String {
+    list.whole_domain().map_or_else(|| list.name.clone(), |domain| format!("whole domain {domain}"))
 }
 
 /// One list.
@@ -52,7 +57,7 @@ pub(super) fn show(name: &str, context: &mut Context<'_>) -> Result<(), Failure>
 fn one(detail: &view::ListDetail, width: Option<usize>) -> String {
     let list = &detail.list;
     let mut out =
-        format!("{}: {}, {}\n", text::line(&list.name), text::line(&list.uri), text::line(&list.source));
+        format!("{}: {}, {}\n", text::line(&called(list)), text::line(&list.uri), text::line(&list.source));
     let columns = [Column::Text("Member"), Column::Text("Is"), Column::Text("State"), Column::Long("Name")];
     let row = |row: &view::ListMember| {
         let is = match (&row.resource, &row.asked_at) {
@@ -118,6 +123,13 @@ mod tests {
         };
         assert!(lists(std::slice::from_ref(&list), None).ends_with("\n1 list\n"));
         assert_eq!(lists(&[], None), "no lists\n");
+        let whole =
+            view::List { name: "list:@example.com".into(), uri: "sip:example.com".into(), ..list.clone() };
+        let text = lists(&[whole], None);
+        assert!(
+            text.contains("whole domain example.com  sip:example.com") && !text.contains("list:@"),
+            "{text}"
+        );
         let member = |uri: &str, resource: Option<&str>, is_elsewhere| view::ListMember {
             uri: uri.into(),
             name: String::new(),
