@@ -4,11 +4,13 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, listen } from "./api";
 import { pcap } from "./pcap";
 import { type Message, compared, read } from "./sip";
-import { Page, asked, said } from "./ui";
+import { Page, asked, said, usePolled } from "./ui";
 
 /** Messages kept in the browser, and rows drawn of them. */
 const KEPT_MAX = 5000;
 const DRAWN_MAX = 200;
+/** How often it is asked who is at which address. */
+const NAMES_EVERY_MS = 5000;
 
 export function Ladder() {
   const [text, setText] = useState(asked().get("call_id") ?? asked().get("peer") ?? "");
@@ -20,6 +22,8 @@ export function Ladder() {
   const kept = useRef<Message[]>([]);
   const isPaused = useRef(false);
   const own = useRef("127.0.0.1:5060");
+  const names = useNames();
+  const who = (remote: string) => names.get(remote) ?? "";
   isPaused.current = paused;
 
   useEffect(() => {
@@ -56,7 +60,7 @@ export function Ladder() {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (message: Message) => {
     if (quiet && words.length === 0 && /^(OPTIONS)$/.test(message.what)) return false;
-    const hay = `${message.callId} ${message.remote} ${message.what} ${message.cseq} ${message.about}`.toLowerCase();
+    const hay = `${message.callId} ${message.remote} ${who(message.remote)} ${message.what} ${message.cseq} ${message.about}`.toLowerCase();
     return words.every((word) => hay.includes(word));
   };
   const matching = kept.current.filter(fits);
@@ -107,7 +111,9 @@ export function Ladder() {
               <li key={message.key}>
                 <button type="button" aria-pressed={picked.includes(message)} onClick={() => pick(message)}>
                   <time>{clock(message.at_ms)}</time>
-                  <span class="peer">{message.remote}</span>
+                  <span class="peer" title={message.remote}>
+                    {who(message.remote) || message.remote}
+                  </span>
                   <Arrow message={message} />
                   <span class="about">
                     {message.about || message.cseq}
@@ -117,7 +123,7 @@ export function Ladder() {
               </li>
             ))}
         </ol>
-        {picked.length > 0 ? <Detail picked={picked} only={(callId) => setText(callId)} close={() => setPicked([])} /> : null}
+        {picked.length > 0 ? <Detail picked={picked} who={who} only={(callId) => setText(callId)} close={() => setPicked([])} /> : null}
       </div>
     </Page>
   );
@@ -140,13 +146,33 @@ function Arrow({ message }: { message: Message }) {
   );
 }
 
-function Detail({ picked, only, close }: { picked: Message[]; only: (callId: string) => void; close: () => void }) {
+/** Who is at which address: each peer where it is now, and where it was while this is shown. */
+function useNames(): Map<string, string> {
+  const known = useRef(new Map<string, string>());
+  const peers = usePolled<{ name: string; address: string }[]>(() => get("peers"), NAMES_EVERY_MS);
+  for (const { name, address } of peers.value ?? []) known.current.set(address, name);
+  return known.current;
+}
+
+interface Detailed {
+  picked: Message[];
+  who: (remote: string) => string;
+  only: (callId: string) => void;
+  close: () => void;
+}
+
+function Detail({ picked, who, only, close }: Detailed) {
   const [first, second] = picked;
   if (!first) return null;
   return (
     <aside aria-label="Message">
       <div class="row">
         <h2>{second ? `Compared: ${first.what} and ${second.what}` : first.what}</h2>
+        {second ? null : (
+          <span class="faint">
+            {first.direction === "received" ? "from" : "to"} {who(first.remote)} {first.remote}
+          </span>
+        )}
         <button type="button" onClick={() => only((second ?? first).callId)}>
           Only this Call-ID
         </button>
