@@ -263,14 +263,19 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 255;
 pub const NOTIFIES_PER_TURN: usize = 512;
 /// Margin between the stored CSeq of a subscription and the last one sent; after a crash CSeq jumps by it.
 pub const CSEQ_JUMP: u32 = 1 << 16;
-/// More NOTIFYs than one subscription is sent in a second.
-pub const NOTIFIES_PER_S_MAX: u32 = 16;
-/// Most that is taken to have been counted since a subscription began: 18 hours of it. Each restart may add this again, and
-/// CSeqs end at 2^31.
-pub const CSEQ_COUNTED_MAX: u32 = 1 << 20;
-/// How far CSeq jumps when a change of a subscription is undone: beyond the NOTIFYs that may have left meanwhile.
-pub const CSEQ_JUMP_UNDO: u32 = 16;
-/// A subscription's record is rewritten before this many NOTIFYs went out since it was last stored.
+/// How far CSeq jumps besides for each second since the subscription began, and so how many NOTIFYs a second it is told in the
+/// long run while its record cannot be stored.
+pub const CSEQ_PER_S: u32 = 16;
+/// Most that is added so, for 18 hours; after it one for each [`CSEQ_SLOW_S`]. Each restart may add this again, and CSeqs end at
+/// 2^31.
+pub const CSEQ_FAST_MAX: u32 = 1 << 20;
+/// Seconds for each number of a subscription that is older than that.
+pub const CSEQ_SLOW_S: u32 = 4;
+/// How long a NOTIFY waits whose CSeq could not be stored, and a second crash would use again.
+pub const CSEQ_UNSTORED_WAIT: Duration = Duration::from_secs(1);
+/// How far CSeq jumps when the end of a subscription is undone: beyond its last NOTIFY.
+pub const CSEQ_JUMP_UNDO: u32 = 1;
+/// A subscription's record is rewritten when this many NOTIFYs went out since it was last stored.
 pub const CSEQ_STORED_EVERY: u32 = 1 << 15;
 
 /// How long after its answer a request may come again: 64*T1 (RFC 3261 §17.1.2).

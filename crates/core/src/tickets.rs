@@ -4,8 +4,9 @@ use crate::authn::Identity;
 use crate::flow::Flow;
 use crate::input::StoreError;
 use crate::journal::{Key, Kind, Record, Value};
+use crate::limits;
 use crate::node::{Node, Put};
-use crate::notifier::subscription::Before;
+use crate::notifier::subscription::{Before, Text};
 use crate::output::{Output, Ticket};
 use crate::reject::Reject;
 use crate::resource::ResourceKey;
@@ -36,6 +37,28 @@ pub(crate) enum Undo {
     No,
 }
 
+impl Undo {
+    /// NOTIFYs that left between this change and a newer one of the same subscription are counted.
+    fn counts_on(&mut self, newer: &Self) {
+        if let (Self::Subscription(before), Self::Subscription(newer)) = (self, newer) {
+            let (subscription, newer) = (&mut before.subscription, &newer.subscription);
+            if subscription.text(Text::LocalTag) == newer.text(Text::LocalTag) {
+                (subscription.local_cseq, subscription.version) = (newer.local_cseq, newer.version);
+            }
+        }
+    }
+}
+
+/// A NOTIFY that leaves when a record is durable.
+pub(crate) struct Held {
+    /// Its subscription.
+    pub(crate) slot: u32,
+    /// Its transaction.
+    pub(crate) client: ClientId,
+    /// Whether it has a document, which has a version.
+    pub(crate) has_body: bool,
+}
+
 /// The rest of a SUBSCRIBE that waits for what its body asked for.
 pub(crate) struct Resume {
     /// Who sent it.
@@ -50,8 +73,10 @@ struct Pending {
     /// If it fails, the store keeps a row that memory has not.
     leaves_row: bool,
     petitioner: Option<Petitioner>,
-    /// The NOTIFYs that leave when it is durable: subscription and transaction.
-    notifies: Vec<(u32, ClientId)>,
+    /// CSeq in the row of a subscription.
+    cseq: Option<u32>,
+    /// The NOTIFYs that leave when it is durable.
+    notifies: Vec<Held>,
     /// What goes on when it is durable.
     resumes: Option<Resume>,
 }
@@ -110,9 +135,9 @@ impl Tickets {
     }
 
     /// A subscription's NOTIFY leaves when this ticket is durable, or never.
-    pub(crate) fn sends_notify(&mut self, ticket: Ticket, slot: u32, client: ClientId) {
+    pub(crate) fn sends_notify(&mut self, ticket: Ticket, held: Held) {
         if let Some(pending) = self.get_mut(ticket) {
-            pending.notifies.push((slot, client));
+            pending.notifies.push(held);
         }
     }
 
@@ -143,8 +168,12 @@ impl Node {
         let key = record.key();
         let is_over = matches!((&record, &undo), (Record::Delete(_), Undo::No));
         let leaves_row = self.tickets.unremoved.remove(&key) || is_over;
+        let cseq = match &record {
+            Record::Upsert(_, Value::Subscription(subscription)) => Some(subscription.local_cseq),
+            _ => None,
+        };
         let pending =
-            Pending { key, undo, leaves_row, petitioner: None, notifies: Vec::new(), resumes: None };
+            Pending { key, undo, leaves_row, petitioner: None, cseq, notifies: Vec::new(), resumes: None };
         let ticket = self.tickets.add(pending);
         self.outputs.push_back(Output::Persist(ticket, record));
         ticket
@@ -171,8 +200,11 @@ impl Node {
     pub(crate) fn on_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), StoreError>) {
         let Some(pending) = self.tickets.take(ticket) else { return };
         if result.is_ok() {
-            for (_, client) in pending.notifies {
-                self.transactions.release(now.mono, client);
+            for held in pending.notifies {
+                self.transactions.release(now.mono, held.client);
+            }
+            if let (Some(cseq), Ok(slot)) = (pending.cseq, u32::try_from(pending.key.slot)) {
+                self.cseq_stored(slot, cseq);
             }
             if let (Some(rest), Some(petitioner)) = (pending.resumes, &pending.petitioner) {
                 self.resume_subscribe(now, rest, petitioner);
@@ -187,9 +219,11 @@ impl Node {
             }
             return;
         }
-        for (slot, client) in pending.notifies {
-            self.transactions.abandon(client);
-            self.unsend(slot, client);
+        let is_count = matches!((&pending.undo, pending.cseq), (Undo::No, Some(_)));
+        let again_at = is_count.then(|| now.mono + limits::CSEQ_UNSTORED_WAIT);
+        for held in pending.notifies {
+            self.transactions.abandon(held.client);
+            self.unsend(&held, again_at);
         }
         if let Ok(slot) = u32::try_from(pending.key.slot) {
             // Why: a newer change of the row stands on this one, perhaps by another owner of the slot. If it is stored,
@@ -202,20 +236,25 @@ impl Node {
             }
             match (self.tickets.newer(ticket, pending.key), pending.undo) {
                 (_, Undo::No) | (Some(Pending { undo: Undo::No, .. }), _) => {}
-                (Some(newer), undo) => newer.undo = undo,
+                (Some(newer), mut undo) => {
+                    undo.counts_on(&newer.undo);
+                    newer.undo = undo;
+                }
                 (None, Undo::To(previous)) => {
                     self.put_row(now, pending.key.kind, slot, previous, Put::Undo);
                 }
                 (None, Undo::Subscription(before)) => {
+                    let stored = before.subscription.stored_cseq;
                     let previous = Value::Subscription(Box::new(before.record()));
                     self.put_row(now, pending.key.kind, slot, Some(previous), Put::Undo);
+                    self.cseq_stored(slot, stored);
                 }
             }
         }
         if let Some(Petitioner { request, server, flow }) = pending.petitioner
             && let Ok(message) = Message::parse(request)
         {
-            let reject = Reject::ServiceUnavailable { retry_after_s: crate::limits::RETRY_AFTER_S };
+            let reject = Reject::ServiceUnavailable { retry_after_s: limits::RETRY_AFTER_S };
             let bytes = self.reject_bytes(&message, flow, &reject);
             match self.transactions.replace(server, bytes.clone()) {
                 Some(transmit) => self.transmit(transmit),
@@ -235,7 +274,8 @@ mod tests {
     use crate::settings::{Authentication, Peer, Settings};
     use crate::time::{Instant, UnixTime};
     use bytes::Bytes;
-    use lampyris_sip::{ResponseWriter, StatusCode};
+    use lampyris_sip::{Name, ResponseWriter, StatusCode};
+    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -245,13 +285,20 @@ mod tests {
         sent: u32,
         undecided: Vec<(Ticket, Record)>,
         /// What the store holds.
-        rows: BTreeSet<Key>,
+        rows: BTreeMap<Key, Value>,
         /// NOTIFYs handed to the shell since this was last looked at, and what they wait for.
         notifies: Vec<(Bytes, Option<Ticket>)>,
     }
 
     impl Stage {
         fn new() -> Self {
+            let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_000_000) };
+            let node = Self::node(now, BTreeMap::new());
+            Self { node, now, sent: 0, undecided: Vec::new(), rows: BTreeMap::new(), notifies: Vec::new() }
+        }
+
+        /// A node that finds these rows in its store.
+        fn node(now: Now, rows: BTreeMap<Key, Value>) -> Node {
             let mut settings = Settings::empty();
             for name in ["Alice", "Bob"] {
                 let peer = Peer::named(name, DeviceName::parse(&format!("SIP/{name}")).unwrap());
@@ -261,10 +308,10 @@ mod tests {
             let local = "192.0.2.1:5060".parse().unwrap();
             let (id, transport, names) = (ListenerId(0), Transport::Udp, Vec::new());
             let listeners = vec![Listener { id, transport, local, advertised: local, names }];
-            let now = Now { mono: Instant::from_micros(0), wall: UnixTime::from_millis(1_000_000) };
             let mut node = Node::new(Arc::new(settings), listeners, [0; 32], now);
-            while !matches!(node.poll_output(now), Output::Timeout(_)) {}
-            Self { node, now, sent: 0, undecided: Vec::new(), rows: BTreeSet::new(), notifies: Vec::new() }
+            rows.into_iter().for_each(|(key, value)| node.restore(now, key, value));
+            node.restored(now, false);
+            node
         }
 
         fn drain(&mut self) {
@@ -292,7 +339,8 @@ mod tests {
         }
 
         /// `REGISTER Alice a1 60`: user, Contact host, Expires; `SUBSCRIBE Alice Bob 60`; `100s`, `600ms`; `ok`, `failed`: what
-        /// the store says of the oldest undecided record; `devstate STATE` of Bob's phone; `answer` the last NOTIFY.
+        /// the store says of the oldest undecided record; `devstate STATE` of Bob's phone; `answer` the last NOTIFY; `crash`;
+        /// `refresh` in the dialog of the last NOTIFY.
         fn step(&mut self, step: &str) {
             let words: Vec<_> = step.split(' ').collect();
             match words[..] {
@@ -313,12 +361,31 @@ mod tests {
                     let answer = ResponseWriter::reply_to(&notify, StatusCode(200), None, None).finish();
                     self.receive(Message::parse(answer));
                 }
+                ["crash"] => {
+                    self.node = Self::node(self.now, self.rows.clone());
+                    self.undecided.clear();
+                }
+                ["refresh"] => {
+                    self.sent += 1;
+                    let n = self.sent;
+                    let notify = Message::parse(self.notifies.last().unwrap().0.clone()).unwrap();
+                    let header = |name| notify.header(name).unwrap().to_owned();
+                    let text = format!(
+                        "SUBSCRIBE sip:Bob@localhost SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{n}\r\n\
+                         Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {n} SUBSCRIBE\r\n\
+                         Contact: <sip:Alice@c>\r\nEvent: presence\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n",
+                        header(Name::To),
+                        header(Name::From),
+                        header(Name::CallId)
+                    );
+                    self.receive(Message::parse(text.into()));
+                }
                 [outcome @ ("ok" | "failed")] => {
                     let error = StoreError { reason: "full".to_owned() };
                     let result = if outcome == "ok" { Ok(()) } else { Err(error) };
                     let (ticket, record) = self.undecided.remove(0);
                     match record {
-                        Record::Upsert(key, _) if result.is_ok() => drop(self.rows.insert(key)),
+                        Record::Upsert(key, value) if result.is_ok() => drop(self.rows.insert(key, value)),
                         Record::Delete(key) if result.is_ok() => drop(self.rows.remove(&key)),
                         _ => {}
                     }
@@ -374,6 +441,35 @@ mod tests {
     }
 
     #[test]
+    fn cseqs_rise_over_two_crashes_between_which_a_storm_of_refreshes_could_not_be_stored() {
+        let mut stage = Stage::new();
+        "SUBSCRIBE Alice Bob 600, ok, answer, crash".split(", ").for_each(|step| stage.step(step));
+        let mut told = Vec::new();
+        for life in 0..3 {
+            let (before, mut seen) = (told.len(), stage.notifies.len());
+            for _ in 0..200 {
+                stage.step("refresh");
+                stage.step("10ms");
+                let mut failed = BTreeSet::new();
+                while let Some((ticket, _)) = stage.undecided.first() {
+                    failed.insert(Some(*ticket));
+                    stage.step("failed");
+                }
+                let left = stage.notifies.split_off(seen);
+                for notify in left.into_iter().filter(|(_, after)| !failed.contains(after)) {
+                    told.push(Message::parse(notify.0.clone()).unwrap().cseq().seq);
+                    stage.notifies.push(notify);
+                    stage.step("answer");
+                }
+                seen = stage.notifies.len();
+            }
+            assert!(told.len() > before + 10, "{life}: {told:?}");
+            stage.step("crash");
+        }
+        assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
+    }
+
+    #[test]
     fn memory_is_what_the_store_is_whatever_it_refuses() {
         for (steps, alice, bob, subscriptions) in [
             ("REGISTER Alice a 60, failed", 0, 0, 0),
@@ -416,7 +512,7 @@ mod tests {
             let bindings = |user| stage.node.facts.registrar.bindings(&format!("sip:{user}@localhost")).len();
             let live = stage.node.subscriptions.iter().filter(|(_, s)| s.ending.is_none()).count();
             assert_eq!((bindings("Alice"), bindings("Bob"), live), (alice, bob, subscriptions), "{steps}");
-            let rows = stage.rows.iter().filter(|key| key.kind == Kind::Subscription).count();
+            let rows = stage.rows.keys().filter(|key| key.kind == Kind::Subscription).count();
             assert_eq!((rows, stage.undecided.len()), (subscriptions, 0), "{steps}");
         }
     }

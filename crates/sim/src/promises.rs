@@ -9,7 +9,6 @@
 //!
 //! In: every message as the server hears it, and as it sends it. Out: violations, in words. It reads nothing of the server.
 
-use lampyris_core::limits::CSEQ_JUMP_UNDO;
 use lampyris_core::time::Instant;
 use lampyris_sip::{Message, Method, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +55,8 @@ struct Publication {
 struct Dialog {
     /// Request-URI, Contact and Event of the request that began it.
     of: String,
+    /// The request that began it.
+    begun_by: Option<Request>,
     /// Requests without a final answer so far.
     asked: BTreeSet<Request>,
     /// What the last 2xx granted.
@@ -135,6 +136,9 @@ impl Promises {
                 older.for_each(|(_, dialog)| dialog.excused = true);
             }
             let dialog = self.dialogs.entry(heard.dialog.clone()).or_default();
+            // Why: one that begins twice with the same Call-ID, before it was answered, has two dialogs, of which the second
+            // replaces the first.
+            dialog.excused |= !heard.in_dialog && *dialog.begun_by.get_or_insert(request.clone()) != request;
             dialog.asked.insert(request.clone());
             if dialog.of.is_empty() {
                 dialog.of = of;
@@ -229,6 +233,9 @@ impl Promises {
         let repeated = self.is_repeated(request);
         let Some(dialog) = self.dialogs.get_mut(&heard.dialog) else { return };
         dialog.asked.remove(request);
+        if status >= 300 {
+            dialog.begun_by.take_if(|begun_by| begun_by == request);
+        }
         if status < 300 {
             let life = granted(m);
             dialog.until = Some(now + life);
@@ -266,10 +273,6 @@ impl Promises {
         };
         let cseq = message.cseq().seq;
         if cseq > dialog.last_cseq {
-            // Why: where a change could not be stored, the NOTIFY that told of it is given up with it, and CSeq jumps.
-            if dialog.last_cseq > 0 && cseq >= dialog.last_cseq + CSEQ_JUMP_UNDO {
-                dialog.waiting.clear();
-            }
             dialog.last_cseq = cseq;
             if dialog.until.is_none() && dialog.asked.is_empty() {
                 wrong.push(format!("a NOTIFY to {key:?}, who was refused"));
@@ -364,6 +367,14 @@ mod tests {
         message("SUBSCRIBE sip:b@x SIP/2.0", "1 SUBSCRIBE", branch, "Event: presence\r\n")
     }
 
+    fn begins(branch: &str) -> Message {
+        let text = format!(
+            "SUBSCRIBE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{branch}\r\nFrom: <sip:a@x>;tag=1\r\n\
+             To: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n"
+        );
+        Message::parse(text.into()).unwrap()
+    }
+
     fn subscribed(branch: &str, status: u16) -> Message {
         message(&format!("SIP/2.0 {status} X"), "1 SUBSCRIBE", branch, "Expires: 60\r\n")
     }
@@ -442,6 +453,22 @@ mod tests {
             (
                 "a lost subscription",
                 all(watch().into(), vec![Crash, Hears(subscribe("2")), Sends(subscribed("2", 481))]),
+                1,
+            ),
+            (
+                "one that a second beginning replaced",
+                all(
+                    vec![Hears(begins("0")), Hears(begins("1")), Sends(subscribed("0", 200))],
+                    vec![Sends(subscribed("1", 200)), Hears(subscribe("2")), Sends(subscribed("2", 481))],
+                ),
+                0,
+            ),
+            (
+                "one that began again after a refusal",
+                all(
+                    vec![Hears(begins("0")), Sends(subscribed("0", 401)), Hears(begins("1"))],
+                    vec![Sends(subscribed("1", 200)), Hears(subscribe("2")), Sends(subscribed("2", 481))],
+                ),
                 1,
             ),
             (

@@ -5,8 +5,8 @@ use crate::authz::policy::Standing;
 use crate::limits;
 use crate::node::{Node, Timer};
 use crate::settings::OnTimeout;
-use crate::time::Now;
-use crate::transaction::ClientId;
+use crate::tickets::Held;
+use crate::time::{Instant, Now};
 use std::time::Duration;
 
 /// Answers that end a subscription at once (RFC 6665 §4.2.2).
@@ -114,16 +114,24 @@ impl Node {
         self.go_on(now, slot);
     }
 
-    /// A NOTIFY was not sent after all: the answer it was to follow could not be given.
-    pub(crate) fn unsend(&mut self, slot: u32, client: ClientId) {
-        let Some(subscription) = self.subscriptions.get_mut(slot).filter(|s| s.in_flight == Some(client))
+    /// A NOTIFY was not sent after all: what it was to follow could not be stored. It is tried again, maybe later.
+    pub(crate) fn unsend(&mut self, held: &Held, again_at: Option<Instant>) {
+        let slot = held.slot;
+        let Some(subscription) =
+            self.subscriptions.get_mut(slot).filter(|s| s.in_flight == Some(held.client))
         else {
             return;
         };
         subscription.in_flight = None;
         subscription.pending = true;
         subscription.forced = true;
-        self.due.push_back(slot);
+        // Why: nobody has seen them, and they are the last that were given.
+        subscription.local_cseq = subscription.local_cseq.wrapping_sub(1);
+        subscription.version = subscription.version.wrapping_sub(u32::from(held.has_body));
+        match again_at {
+            Some(at) => self.wait_until(slot, at),
+            None => self.due.push_back(slot),
+        }
     }
 
     /// There is no way to the watcher now; the state is kept for when there is one.

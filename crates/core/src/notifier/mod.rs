@@ -13,11 +13,12 @@
 //! [`subscribe`] takes requests, [`send`] writes NOTIFYs, [`destination`] says where they go, [`answer`] takes what watchers
 //! answer; [`list`] and [`list_document`] are for those that watch several resources at once; [`suppress`] knows what they
 //! have already, [`pace`] how often they want to be told, [`filtering`] what; [`size`] makes large ones fit their way;
-//! [`unsolicited`] is for phones that never ask. After a restart [`restart`] decides who is told again and when, and
-//! [`parked`] keeps those whose stream has to come back first. One NOTIFY is in flight per subscription; the newest state
+//! [`unsolicited`] is for phones that never ask. After a restart [`restart`] decides who is told again and when, [`cseq`]
+//! from which number on, and [`parked`] keeps those whose stream has to come back first. One NOTIFY is in flight per subscription; the newest state
 //! wins; identical documents are dropped.
 
 mod answer;
+mod cseq;
 mod destination;
 mod filtering;
 mod identities;
@@ -259,9 +260,6 @@ impl Node {
     /// Stores a subscription as it stands.
     pub(crate) fn store_subscription(&mut self, slot: u32, undo: Undo) -> Option<Ticket> {
         let record = self.subscription_record(slot)?;
-        if let Some(subscription) = self.subscriptions.get_mut(slot) {
-            subscription.stored_cseq = subscription.local_cseq;
-        }
         let value = Value::Subscription(Box::new(record));
         Some(self.persist(Record::Upsert(subscription_key(slot), value), undo))
     }
@@ -275,7 +273,7 @@ impl Node {
         self.leave(slot);
         self.tell_end(now, slot, reason.as_str());
         let deleted = self.persist(Record::Delete(subscription_key(slot)), Undo::No);
-        let after = after.or_else(|| self.is_ahead_of_store(slot).then_some(deleted));
+        let after = after.or_else(|| self.may_count_again(now, slot).then_some(deleted));
         let Some(subscription) = self.subscriptions.get_mut(slot) else { return };
         subscription.ending = Some(reason);
         if subscription.in_flight.is_none() {
@@ -361,15 +359,15 @@ impl Node {
         record: Option<SubscriptionRecord>,
         put: Put,
     ) {
-        let mut said = None;
+        let (mut said, mut in_flight) = (None, None);
         if put == Put::Undo
             && let Some(old) = self.subscriptions.get(slot)
         {
             let tag = old.text(Text::LocalTag);
             if record.as_ref().is_some_and(|record| record.local_tag == tag) {
-                said = Some((old.local_cseq, old.version));
-            }
-            if let Some(client) = old.in_flight {
+                // Why: what has left is waited for, so that there is one at a time.
+                (said, in_flight) = (Some((old.local_cseq, old.version)), old.in_flight);
+            } else if let Some(client) = old.in_flight {
                 self.transactions.abandon(client);
             }
             self.leave(slot);
@@ -381,11 +379,10 @@ impl Node {
         let resource = self.resource(now, &key);
         self.subscriptions.last_stored = self.subscriptions.last_stored.max(record.created_at);
         // Why: NOTIFYs may have left since the row was stored, also the last one of an unsubscribe that is undone.
-        let jump = match put {
-            // Why with the time: the row may be as old as the one that the life before began from, where nothing could be
-            // stored in between, and that one has counted on.
-            Put::Restart => crate::limits::CSEQ_JUMP.saturating_add(counted_since(now, record.created_at)),
-            Put::Undo => crate::limits::CSEQ_JUMP_UNDO,
+        let jump = match (put, said) {
+            (Put::Restart, _) => cseq::jump(now.wall, record.created_at),
+            (Put::Undo, Some(_)) => 0,
+            (Put::Undo, None) => crate::limits::CSEQ_JUMP_UNDO,
         };
         let (cseq, version) = said.unwrap_or((record.local_cseq, record.version));
         let undone = put == Put::Undo;
@@ -399,8 +396,7 @@ impl Node {
             flow: if put == Put::Restart { self.restarted(record.flow) } else { record.flow }.into(),
             remote_cseq: record.remote_cseq,
             local_cseq: cseq.saturating_add(jump),
-            // Why: the row knows nothing of the jump, so the first NOTIFY stores it; a second crash would jump to the
-            // same numbers again.
+            // Why: the row knows nothing of the jump; a second crash would jump to the same numbers again.
             stored_cseq: record.local_cseq,
             // Why: wrapping, because it starts just below 0.
             version: version.wrapping_add(jump),
@@ -412,7 +408,7 @@ impl Node {
             expiry: None,
             retry: None,
             failures: 0,
-            in_flight: None,
+            in_flight,
             pending: undone,
             forced: undone,
             suppress: if record.sleeps { Suppress::Everything } else { Suppress::Nothing },
@@ -485,12 +481,4 @@ impl Node {
 /// The row of a subscription.
 fn subscription_key(slot: u32) -> Key {
     Key { kind: Kind::Subscription, slot: u64::from(slot) }
-}
-
-/// More NOTIFYs than a subscription can have been sent since it began, up to a bound, so that many restarts do not use up the
-/// CSeqs there are (RFC 3261 §8.1.1.5).
-fn counted_since(now: Now, began: UnixTime) -> u32 {
-    let most =
-        now.wall.since(began).as_millis().saturating_mul(crate::limits::NOTIFIES_PER_S_MAX.into()) / 1000;
-    u32::try_from(most).unwrap_or(u32::MAX).min(crate::limits::CSEQ_COUNTED_MAX)
 }

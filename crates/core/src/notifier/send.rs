@@ -8,14 +8,13 @@ use crate::body::{Brevity, EncodedBody, HoleValues, Style, Variant};
 use crate::fingerprint::fnv1a;
 use crate::flow::{Flow, Listener, OwnUri, Transport, is_sips};
 use crate::journal::Record;
-use crate::limits;
 use crate::lists::OPTION;
 use crate::node::{Node, Requester};
 use crate::output::Ticket;
 use crate::packages::{Class, Content, PackageId, Subject, Tells};
 use crate::resource::{ResourceId, ResourceKey, SharedBody};
 use crate::settings::{DialogOffline, DialogReveal};
-use crate::tickets::Undo;
+use crate::tickets::{Held, Undo};
 use crate::time::{Now, UnixTime};
 use crate::transaction::Branch;
 use crate::view_of::View;
@@ -103,7 +102,7 @@ impl Node {
         // RFC 6665 §4.2.2: what has not been decided upon is pending.
         let word = if subscription.standing == Standing::Pending { "pending" } else { "active" };
         let state = format!("{word};expires={expires_s}{}", subscription.rates());
-        let after = after.or_else(|| self.store_cseq(slot)).max(self.shown_after(slot));
+        let after = after.or_else(|| self.store_cseq(now, slot)).max(self.shown_after(slot));
         let body = if suppressed { Arc::default() } else { body };
         let notification = Notification { state: &state, body: &body, tag: Some(tag), is_last: false };
         self.send_notify(now, slot, &notification, after);
@@ -226,7 +225,8 @@ impl Node {
         self.transmit(transmit);
         if let Some(ticket) = self.tickets.undecided(after) {
             self.transactions.hold(client, ticket);
-            self.tickets.sends_notify(ticket, slot, client);
+            self.tickets
+                .sends_notify(ticket, Held { slot, client, has_body: !body.shared_bytes().is_empty() });
         }
         if let Some(subscription) = self.subscriptions.get_mut(slot) {
             subscription.in_flight = (!last).then_some(client);
@@ -277,22 +277,6 @@ impl Node {
         }
         let state = self.facts.resources.package(subscription.resource, subscription.package)?;
         self.tickets.undecided(state.after)
-    }
-
-    /// Whether the CSeq is so far ahead of the stored one that a restart might send it again.
-    pub(super) fn is_ahead_of_store(&self, slot: u32) -> bool {
-        self.subscriptions
-            .get(slot)
-            .is_some_and(|s| s.local_cseq.wrapping_sub(s.stored_cseq) >= limits::CSEQ_STORED_EVERY)
-    }
-
-    /// Stores a subscription again where its CSeq is too far ahead; the NOTIFY leaves after that.
-    fn store_cseq(&mut self, slot: u32) -> Option<Ticket> {
-        if !self.is_ahead_of_store(slot) {
-            return None;
-        }
-        // Why: nothing to go back to; a disk that stays full costs the waiting NOTIFY one more try, not its watcher.
-        self.store_subscription(slot, Undo::No)
     }
 
     /// What a watcher is to be shown now.

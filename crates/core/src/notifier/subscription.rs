@@ -185,7 +185,7 @@ pub(crate) struct Subscription {
     pub(crate) remote_cseq: u32,
     /// CSeq of our last NOTIFY.
     pub(crate) local_cseq: u32,
-    /// CSeq of our last NOTIFY when the record was last written.
+    /// CSeq of our last NOTIFY in the row that the store is known to have.
     pub(crate) stored_cseq: u32,
     /// Version of the last document.
     pub(crate) version: u32,
