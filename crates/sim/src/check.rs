@@ -3,11 +3,13 @@
 //! - *responses*: all final answers to one request have one status and one To tag, and an ACK gets none;
 //! - *CSeq* and document *versions* rise with each new NOTIFY of a dialog, across restarts too;
 //! - nothing is sent that a SIP parser refuses;
-//! - what was acknowledged holds (`promises`).
+//! - what was acknowledged holds (`promises`);
+//! - nobody is told too often (`pacing`).
 //!
 //! In: every message as its sender sends it. Out: violations, in words.
 
 use crate::calls::wire::{Wire, end_to_end};
+use crate::pacing::Pacing;
 use crate::promises::Promises;
 use bytes::Bytes;
 use lampyris_core::time::Instant;
@@ -20,7 +22,6 @@ use std::time::Duration;
 const GIVE_UP: Duration = Duration::from_secs(40);
 
 /// What is known of the wire so far.
-#[derive(Default)]
 pub struct Checks {
     /// Final answer by request: branch and CSeq to status and To tag.
     answers: BTreeMap<(String, String), (u16, String)>,
@@ -32,6 +33,8 @@ pub struct Checks {
     pub(crate) wire: Wire,
     /// What was acknowledged.
     pub(crate) promises: Promises,
+    /// How often watchers are told.
+    pub(crate) pacing: Pacing,
     /// Last CSeq and document version by dialog.
     dialogs: BTreeMap<(String, String), (u32, Option<u64>)>,
     /// What was wrong.
@@ -43,6 +46,22 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// Nothing has happened yet; a watcher may be told so many times per second.
+    pub(crate) fn new(notify_max_rate: u32) -> Self {
+        Self {
+            answers: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            wire: Wire::default(),
+            promises: Promises::default(),
+            pacing: Pacing::new(notify_max_rate),
+            dialogs: BTreeMap::new(),
+            violations: Vec::new(),
+            sent: 0,
+            notifies: 0,
+        }
+    }
+
     /// A phone sends a request over UDP (or an answer, which says nothing here); streams lose messages when they break.
     pub fn phone_sends(&mut self, now: Instant, bytes: &Bytes) {
         let Ok(message) = Message::parse(bytes.clone()) else { return };
@@ -76,7 +95,10 @@ impl Checks {
         match message.method() {
             None => self.on_answer(&message),
             // Why: one with a second Via is another's, passed on.
-            Some(Method::Notify) if message.vias().nth(1).is_none() => self.on_notify(&message),
+            Some(Method::Notify) if message.vias().nth(1).is_none() => {
+                self.pacing.notified(now, &message);
+                self.on_notify(&message);
+            }
             Some(_) => {}
         }
     }
@@ -144,6 +166,7 @@ impl Checks {
     /// The server was killed: a request that it meets again in its next life may be answered otherwise.
     pub fn server_crashes(&mut self, now: Instant) {
         self.promises.crashed(now);
+        self.pacing.crashed();
         self.answers.clear();
         self.wire.crashed();
         self.settled.extend(std::mem::take(&mut self.unanswered).into_keys());
@@ -162,6 +185,7 @@ impl Checks {
         if let Ok(message) = Message::parse(bytes.clone()) {
             self.wire.heard(&message);
             self.promises.heard(now, &message);
+            self.pacing.heard(&message);
         }
     }
 
@@ -190,6 +214,7 @@ impl Checks {
         }
         self.violations.append(&mut self.wire.violations);
         self.violations.append(&mut self.promises.violations);
+        self.violations.append(&mut self.pacing.violations);
     }
 }
 
@@ -269,7 +294,7 @@ mod tests {
             (&[response(481, "t", "ACK")], 1),
         ];
         for (sent, violations) in rows {
-            let mut checks = Checks::default();
+            let mut checks = Checks::new(10);
             let (now, to) = (Instant::from_micros(0), SocketAddr::from(([192, 0, 2, 1], 5060)));
             sent.iter().for_each(|bytes| checks.server_sends(now, to, bytes));
             assert_eq!(checks.violations.len(), violations, "{:?}", checks.violations);

@@ -5,7 +5,7 @@
 
 use crate::network::Arrival;
 use crate::phone::{Account, Quirk};
-use crate::topology::{Deed, Topology, below, phone};
+use crate::topology::{Deed, LAMPS, STATES, Topology, below, phone};
 use bytes::Bytes;
 use lampyris_core::rng::Rng;
 use std::net::SocketAddr;
@@ -85,6 +85,15 @@ impl Topology {
             at(rng, burst);
             let flood = Fault::Flood(1 + rng.below(500));
             at(rng, flood);
+        }
+        if rng.below(2) == 0 {
+            // A lamp that changes faster than anybody may be told.
+            let (from, device) = (rng.below(span), format!("Custom:lamp{}", rng.below(LAMPS)));
+            for number in 0..10 + rng.below(50) {
+                let deed = Deed::Device(device.clone(), STATES[below(rng, STATES.len())]);
+                let ms = (from + number * (1 + rng.below(60))).min(span);
+                deeds.push((Duration::from_millis(ms), deed));
+            }
         }
         self.rough_crashes = rng.below(2) == 0;
         self.deeds.append(&mut deeds);

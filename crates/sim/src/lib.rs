@@ -8,6 +8,7 @@ pub mod check;
 pub mod faults;
 pub mod host;
 pub mod network;
+mod pacing;
 pub mod phone;
 mod promises;
 pub mod scenario;

@@ -129,6 +129,8 @@ pub struct Phone {
     pub bindings: Option<String>,
     /// Whether its user switched it off: it sends nothing more.
     pub is_off: bool,
+    /// Its network is gone: what it has to say waits.
+    pub(crate) is_away: bool,
     /// Its calls.
     pub(crate) calls: Agent,
     /// When it had power again.
@@ -163,6 +165,7 @@ impl Phone {
             registered_until: None,
             bindings: None,
             is_off: false,
+            is_away: false,
             calls,
             started_at: None,
             expires_s,
@@ -190,12 +193,15 @@ impl Phone {
             self.out.clear();
             self.calls.out_of_power();
         }
+        if self.is_away {
+            return None;
+        }
         self.out.pop_front().or_else(|| self.calls.poll())
     }
 
     /// When [`Self::tick`] has something to do.
     pub fn next(&self) -> Option<Instant> {
-        if self.is_off {
+        if self.is_off || self.is_away {
             return None;
         }
         let clients = self.clients.values().map(|client| client.again_at.min(client.gives_up_at));

@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Device states that actions set.
-const STATES: [&str; 7] = ["NOT_INUSE", "INUSE", "BUSY", "RINGING", "RINGINUSE", "ONHOLD", "UNAVAILABLE"];
+pub(crate) const STATES: [&str; 7] =
+    ["NOT_INUSE", "INUSE", "BUSY", "RINGING", "RINGINUSE", "ONHOLD", "UNAVAILABLE"];
 /// Extensions whose hint is one `Custom:` device, and no more.
 pub const LAMPS: u64 = 3;
 
@@ -244,6 +245,7 @@ pub(crate) fn settings(phones: &[(Account, Quirk)], rng: &mut Rng) -> Settings {
     settings.subscription_expires_s = bounds;
     settings.publication_expires_s = bounds;
     settings.registration_expires_s = bounds;
+    settings.notify_max_rate.any = [1, 3, 10][below(rng, 3)];
     if rng.below(3) == 0 {
         settings.profiles[0].on_timeout = OnTimeout::Retry(Duration::from_secs(5));
     }

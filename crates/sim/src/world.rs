@@ -40,6 +40,8 @@ const LIFE: u32 = 40;
 const CALM: Duration = Duration::from_secs(800);
 /// Long enough for everything granted (300 s) and every transaction to end.
 const OVER: Duration = Duration::from_secs(800);
+/// Changes of a lamp that flickers.
+const FLICKERS: usize = 30;
 
 /// What a world did, when nothing was wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +131,7 @@ impl World {
         let listener =
             |id, transport| Listener { id, transport, local: server, advertised: server, names: Vec::new() };
         let listeners = vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)];
+        let notify_max_rate = topology.settings.notify_max_rate.any;
         let mut host = Host::new(Arc::new(topology.settings), listeners, rng.next_u64(), now);
         host.store.commit_takes = topology.commit_takes;
         host.store.errors_at = topology.store_errors;
@@ -147,7 +150,7 @@ impl World {
         deeds.push_back((now.mono + topology.chaos, Deed::Nudge));
         let mut network = Network::new(topology.weather, fork(&mut rng));
         let connections = vec![None; phones.len()];
-        let (mut checks, crashes) = (Checks::default(), topology.crashes);
+        let (mut checks, crashes) = (Checks::new(notify_max_rate), topology.crashes);
         for phone in &phones {
             if let Quirk::SlowReader(time) = phone.quirk {
                 network.slow.insert(phone.account.address, time);
@@ -227,8 +230,12 @@ impl World {
         self.play(self.now.mono + CALM);
         self.checks.all_answered(self.now.mono);
         let compared = self.compare("when quiet");
+        self.note("---- flicker");
+        self.flicker();
+        self.compare("after a flicker");
         self.note("---- crash and restart");
         self.crash(Duration::ZERO);
+        self.stay_away();
         self.play(self.now.mono + Duration::from_secs(90));
         self.compare("after a restart");
         self.nothing_is_doubled();
@@ -239,6 +246,36 @@ impl World {
         self.play(self.now.mono + OVER);
         self.nothing_is_left();
         compared
+    }
+
+    /// A lamp that changes faster than anybody may be told: the newest state is told all the same, and soon.
+    fn flicker(&mut self) {
+        for state in ["INUSE", "RINGING", "ONHOLD"].into_iter().cycle().take(FLICKERS) {
+            self.act(Deed::Device("Custom:lamp0".to_owned(), state));
+            self.play(self.now.mono + Duration::from_millis(30));
+        }
+        self.play(self.now.mono + Duration::from_secs(2));
+    }
+
+    /// Parking: phones whose streams broke stay away, and lose no subscription by it.
+    fn stay_away(&mut self) {
+        self.phones.iter_mut().for_each(|phone| phone.is_away = phone.account.is_stream);
+        self.play(self.now.mono + Duration::from_secs(5));
+        self.act(Deed::Device("Custom:lamp0".to_owned(), "NOT_INUSE"));
+        self.play(self.now.mono + Duration::from_secs(5));
+        let away = self.phones.iter().filter(|phone| phone.is_away).flat_map(|phone| &phone.watches);
+        let away = away.filter(|watch| watch.active).count();
+        if let Some(Reply::Status(status)) = self.host.command(self.now, Command::Status)
+            && status.parked != away
+        {
+            let parked = status.parked;
+            let what = format!("{parked} subscriptions wait for their phones, and {away} of phones are away");
+            self.checks.violations.push(what);
+        }
+        for phone in self.phones.iter_mut().filter(|phone| phone.is_away) {
+            phone.is_away = false;
+            phone.reconnect(self.now.mono);
+        }
     }
 
     /// Convergence: what every watcher was told last is what a fetch gives now.
@@ -324,6 +361,8 @@ impl World {
             ("calls", status.calls),
             ("requests on their way", status.passing),
             ("unpersisted", status.unpersisted),
+            ("parked", status.parked),
+            ("owed", status.owed),
         ];
         for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.checks.violations.push(format!("{count} {what} are left at the end"));
@@ -458,6 +497,7 @@ impl World {
                 }
             }
             Deed::Nudge => {
+                self.checks.pacing.all_are_told();
                 self.host.command(self.now, Command::Nudge(Selector::default()));
             }
             Deed::Call(who, dialled) => self.place(who, &dialled),
@@ -588,7 +628,7 @@ impl World {
         let reachable = remote.ip().to_string().ends_with(['0', '2', '4', '6', '8']);
         let index =
             self.phones.iter().position(|phone| phone.account.address == remote && phone.account.is_stream);
-        match index.filter(|index| reachable && !self.phones[*index].is_off) {
+        match index.filter(|index| reachable && !self.phones[*index].is_off && !self.phones[*index].is_away) {
             Some(index) => {
                 let id = self.on_network(id);
                 self.network.connect(self.now.mono, id, remote);
@@ -650,6 +690,7 @@ impl World {
             }
             Arrival::ClosedAtServer(id) => {
                 if let Some(id) = self.at_server(id) {
+                    self.checks.pacing.all_are_told();
                     self.host.input(self.now, Input::FlowClosed { id });
                 }
             }
