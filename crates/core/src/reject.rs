@@ -321,11 +321,12 @@ mod tests {
     fn every_answer_of_a_limit_is_one_we_can_write() {
         for limit in Limit::ALL {
             let status = Reject::from(*limit).status();
-            assert!(
-                limit.answer() == Answer::Status(status) || limit.answer() == Answer::None,
-                "{}: {status}",
-                limit.name()
-            );
+            let is_so = match limit.answer() {
+                Answer::Status(answer) => answer == status,
+                // Not a SIP request that is refused.
+                Answer::Http(_) | Answer::None => true,
+            };
+            assert!(is_so, "{}: {status}", limit.name());
         }
     }
 
