@@ -114,6 +114,7 @@ overlaid!(
         store_bytes_max: u64,
         backup_every_s: u64,
         backups_kept: usize,
+        join_datagrams: bool,
         log: String,
         log_format: LogFormat,
         otel: String,

@@ -112,6 +112,7 @@ fn shell(report: &mut Report, typed: &raw::Server) -> ShellSettings {
     set(&mut shell.store_bytes_max, &typed.store_bytes_max);
     set(&mut shell.backup_every_s, &typed.backup_every_s);
     set(&mut shell.backups_kept, &typed.backups_kept);
+    set(&mut shell.join_datagrams, &typed.join_datagrams);
     set(&mut shell.log, &typed.log);
     set(&mut shell.log_format, &typed.log_format);
     shell.otel = typed.otel.as_ref().map(|endpoint| endpoint.value.clone());

@@ -36,6 +36,8 @@ pub struct ShellSettings {
     pub store_bytes_max: u64,
     /// Seconds between automatic backups; 0: there are none.
     pub backup_every_s: u64,
+    /// Whether datagrams of one length to one address go through the kernel together.
+    pub join_datagrams: bool,
     /// How many backups are kept in the data directory.
     pub backups_kept: usize,
     /// Whom to become once the sockets are bound.
@@ -67,6 +69,7 @@ impl ShellSettings {
             durability: Durability::Power,
             store_bytes_max: 64 << 30,
             backup_every_s: 3600,
+            join_datagrams: false,
             backups_kept: 3,
             account: None,
             quotas: Quotas::default(),

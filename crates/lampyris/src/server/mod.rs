@@ -554,10 +554,13 @@ fn bind(shell: &ShellSettings, given: &mut Vec<GivenListener>) -> Result<Bound, 
         let given = given.map(|given| given.socket);
         let local = match listen.transport {
             Transport::Udp => {
-                let listener = match given {
+                let mut listener = match given {
                     Some(socket) => UdpListener::from_socket(id, socket.into()),
                     None => UdpListener::bind(id, listen.address).map_err(fault)?,
                 };
+                if shell.join_datagrams {
+                    listener.join_datagrams();
+                }
                 let local = listener.local_addr().map_err(fault)?;
                 bound.udp.push(listener);
                 local

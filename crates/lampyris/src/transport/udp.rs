@@ -61,10 +61,14 @@ impl UdpListener {
 
     /// A socket that is bound already and does not block.
     pub(crate) fn from_socket(id: ListenerId, socket: std::net::UdpSocket) -> Self {
-        let joins = mmsg::can_join(socket.as_fd());
         let socket = mio::net::UdpSocket::from_std(socket);
         let (gathered, waiting) = (Vec::new(), VecDeque::new());
-        Self { id, socket, readable: true, writable: true, gathered, waiting, joins, watch: None }
+        Self { id, socket, readable: true, writable: true, gathered, waiting, joins: false, watch: None }
+    }
+
+    /// From now on datagrams of one length to one address go together, where the kernel takes them so.
+    pub(crate) fn join_datagrams(&mut self) {
+        self.joins = mmsg::can_join(self.socket.as_fd());
     }
 
     /// The same socket once more, for another process.

@@ -293,6 +293,7 @@ impl Reader<'_> {
             store_bytes_max: values.number("store_bytes_max"),
             backup_every_s: values.number("backup_every_s"),
             backups_kept: values.number("backups_kept"),
+            join_datagrams: values.boolean("join_datagrams"),
             user: values.text("user"),
             group: values.text("group"),
             log: values.text("log"),
