@@ -81,6 +81,13 @@ struct Pending {
     resumes: Option<Resume>,
 }
 
+impl Pending {
+    /// Whether it stores a subscription for no other reason than its CSeq.
+    const fn is_count(&self) -> bool {
+        matches!((&self.undo, self.cseq), (Undo::No, Some(_)))
+    }
+}
+
 /// Records handed out and not yet decided.
 #[derive(Default)]
 pub(crate) struct Tickets {
@@ -132,6 +139,13 @@ impl Tickets {
         let from = (ticket.0 + 1).saturating_sub(self.first);
         let newer = self.pending.iter_mut().skip(usize::try_from(from).unwrap_or(usize::MAX)).flatten();
         newer.into_iter().find(|newer| newer.key == key)
+    }
+
+    /// The first of them that is more than a count of NOTIFYs.
+    fn newer_change(&mut self, ticket: Ticket, key: Key) -> Option<&mut Pending> {
+        let from = (ticket.0 + 1).saturating_sub(self.first);
+        let newer = self.pending.iter_mut().skip(usize::try_from(from).unwrap_or(usize::MAX)).flatten();
+        newer.into_iter().find(|newer| newer.key == key && !newer.is_count())
     }
 
     /// A subscription's NOTIFY leaves when this ticket is durable, or never.
@@ -219,8 +233,7 @@ impl Node {
             }
             return;
         }
-        let is_count = matches!((&pending.undo, pending.cseq), (Undo::No, Some(_)));
-        let again_at = is_count.then(|| now.mono + limits::CSEQ_UNSTORED_WAIT);
+        let again_at = pending.is_count().then(|| now.mono + limits::CSEQ_UNSTORED_WAIT);
         for held in pending.notifies {
             self.transactions.abandon(held.client);
             self.unsend(&held, again_at);
@@ -234,7 +247,8 @@ impl Node {
                     None => drop(self.tickets.unremoved.insert(pending.key)),
                 }
             }
-            match (self.tickets.newer(ticket, pending.key), pending.undo) {
+            // Why not a count: it would keep what its row happens to hold of a request that was answered 503.
+            match (self.tickets.newer_change(ticket, pending.key), pending.undo) {
                 (_, Undo::No) | (Some(Pending { undo: Undo::No, .. }), _) => {}
                 (Some(newer), mut undo) => {
                     undo.counts_on(&newer.undo);
@@ -467,6 +481,26 @@ mod tests {
             stage.step("crash");
         }
         assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
+    }
+
+    #[test]
+    fn a_refresh_is_undone_also_where_its_cseq_was_stored_meanwhile() {
+        for second in ["failed", "ok"] {
+            let mut stage = Stage::new();
+            let steps = "SUBSCRIBE Alice Bob 60, ok, answer, crash, failed, 2s, failed, refresh, answer";
+            steps.split(", ").for_each(|step| stage.step(step));
+            assert_eq!(
+                stage.undecided.len(),
+                2,
+                "the refresh, and the CSeq of a NOTIFY that did not wait for it"
+            );
+            stage.step("failed");
+            while !stage.undecided.is_empty() {
+                stage.step(second);
+            }
+            let (_, subscription) = stage.node.subscriptions.iter().next().unwrap();
+            assert!(subscription.expires_at < stage.now.wall + Duration::from_secs(60), "{second}");
+        }
     }
 
     #[test]

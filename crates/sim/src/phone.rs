@@ -565,7 +565,10 @@ impl Phone {
             }
         }
         let jitter = Duration::from_millis(self.rng.below(1000));
-        self.again.push((now + Duration::from_secs(wait_s) + jitter, wish));
+        // Why: of two requests that failed one is tried again; else a phone that refreshes twice doubles its storm each time.
+        if !self.again.iter().any(|(_, other)| *other == wish) {
+            self.again.push((now + Duration::from_secs(wait_s) + jitter, wish));
+        }
     }
 
     fn on_notify(&mut self, now: Instant, message: &Message) {

@@ -59,7 +59,9 @@ struct Dialog {
     begun_by: Option<Request>,
     /// Requests without a final answer so far.
     asked: BTreeSet<Request>,
-    /// What the last 2xx granted.
+    /// Requests that were answered 2xx.
+    granted: BTreeSet<Request>,
+    /// What the last of them was granted.
     until: Option<Instant>,
     /// When a `terminated` left, or the 2xx to an end.
     ended: Option<Instant>,
@@ -238,7 +240,10 @@ impl Promises {
         }
         if status < 300 {
             let life = granted(m);
-            dialog.until = Some(now + life);
+            // Why: an answer that is repeated grants nothing more.
+            if dialog.granted.insert(request.clone()) {
+                dialog.until = Some(now + life);
+            }
             if life.is_zero() {
                 // Its last NOTIFY may still be on its way.
                 dialog.excused = true;
